@@ -1,0 +1,225 @@
+/**
+ * Counters that workers write and the coordinator reads, in shared memory. Each thread owns one row of doubles and is
+ * its only writer, so a plain store is enough; readers add the rows up. Doubles hold integers exactly to 2^53.
+ */
+
+export const SIDES = ['source', 'target'] as const;
+export type Side = (typeof SIDES)[number];
+
+export const OPERATIONS = [
+  'list',
+  'stat',
+  'read',
+  'write',
+  'begin',
+  'part',
+  'complete',
+  'abort',
+  'remove',
+  'flush',
+] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+/** `ok`, or why a request did not succeed: refused by the caller's fault, throttled, the server's fault, no answer. */
+export const OUTCOMES = ['ok', 'client_error', 'throttled', 'server_error', 'network'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export const CLASSES = ['blob', 'link', 'tag', 'other'] as const;
+export type CounterClass = (typeof CLASSES)[number];
+
+/** What became of an object; the words of the summary. `conflict`: the target holds different immutable content. */
+export const OBJECT_STATES = [
+  'copied',
+  'skipped',
+  'failed',
+  'damaged',
+  'vanished',
+  'unsettled',
+  'conflict',
+] as const;
+export type ObjectState = (typeof OBJECT_STATES)[number];
+
+/** Upper bounds of the latency histogram, in seconds. */
+export const LATENCY_BUCKETS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+] as const;
+
+export const GAUGES = ['bytesInFlight', 'objectsInFlight', 'workersBusy', 'slabBytesUsed'] as const;
+export type Gauge = (typeof GAUGES)[number];
+
+const PLAIN = [
+  'unproved',
+  'leftOut',
+  'listedSource',
+  'listedTarget',
+  'sortedShards',
+  'restartedObjects',
+] as const;
+export type PlainCounter = (typeof PLAIN)[number];
+
+type Slot = string;
+
+function allSlots(): readonly Slot[] {
+  const slots: Slot[] = [];
+  for (const objectClass of CLASSES) {
+    for (const state of OBJECT_STATES)
+      slots.push(`objects/${state}/${objectClass}`, `bytes/${state}/${objectClass}`);
+  }
+  for (const name of PLAIN) slots.push(`count/${name}`);
+  for (const name of GAUGES) slots.push(`gauge/${name}`);
+  for (const side of SIDES) {
+    slots.push(`wire/${side}`);
+    for (const operation of OPERATIONS) {
+      slots.push(`retries/${side}/${operation}`);
+      for (const outcome of OUTCOMES) slots.push(`requests/${side}/${operation}/${outcome}`);
+      // One slot per bucket and one for everything slower, then the sum of seconds.
+      for (let bucket = 0; bucket <= LATENCY_BUCKETS.length; bucket += 1) {
+        slots.push(`latency/${side}/${operation}/${bucket}`);
+      }
+      slots.push(`latencySum/${side}/${operation}`);
+    }
+  }
+  return slots;
+}
+
+const SLOTS = allSlots();
+const INDEX: ReadonlyMap<Slot, number> = new Map(SLOTS.map((slot, index) => [slot, index]));
+
+function indexOf(slot: Slot): number {
+  const index = INDEX.get(slot);
+  if (index === undefined) throw new RangeError(`No counter slot "${slot}"`);
+  return index;
+}
+
+/** Shared memory for `rows` threads; a thread takes the next free row when it starts. */
+export interface CounterMemory {
+  readonly values: SharedArrayBuffer;
+  /** One 32-bit cell: the next row to hand out. */
+  readonly nextRow: SharedArrayBuffer;
+  readonly rows: number;
+}
+
+export function allocateCounters(rows: number): CounterMemory {
+  return {
+    values: new SharedArrayBuffer(rows * SLOTS.length * Float64Array.BYTES_PER_ELEMENT),
+    nextRow: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+    rows,
+  };
+}
+
+const objectIndex = new Map<string, number>();
+const requestIndex = new Map<string, number>();
+for (const slot of SLOTS) {
+  if (slot.startsWith('objects/')) objectIndex.set(slot.slice('objects/'.length), indexOf(slot));
+  if (slot.startsWith('requests/')) requestIndex.set(slot.slice('requests/'.length), indexOf(slot));
+}
+
+/** One thread's row. */
+export class CounterWriter {
+  readonly #row: Float64Array;
+
+  constructor(memory: CounterMemory) {
+    const row = Atomics.add(new Int32Array(memory.nextRow), 0, 1) % memory.rows;
+    this.#row = new Float64Array(
+      memory.values,
+      row * SLOTS.length * Float64Array.BYTES_PER_ELEMENT,
+      SLOTS.length,
+    );
+  }
+
+  object(state: ObjectState, objectClass: CounterClass, bytes: number, count = 1): void {
+    const at = objectIndex.get(`${state}/${objectClass}`) ?? indexOf(`objects/${state}/${objectClass}`);
+    this.#add(at, count);
+    this.#add(at + 1, bytes);
+  }
+
+  count(name: PlainCounter, by = 1): void {
+    this.#add(indexOf(`count/${name}`), by);
+  }
+
+  gauge(name: Gauge, by: number): void {
+    this.#add(indexOf(`gauge/${name}`), by);
+  }
+
+  wire(side: Side, bytes: number): void {
+    this.#add(indexOf(`wire/${side}`), bytes);
+  }
+
+  retry(side: Side, operation: Operation): void {
+    this.#add(indexOf(`retries/${side}/${operation}`), 1);
+  }
+
+  request(side: Side, operation: Operation, outcome: Outcome, seconds: number): void {
+    this.#add(indexOf(`requests/${side}/${operation}/${outcome}`), 1);
+    let bucket = 0;
+    while (bucket < LATENCY_BUCKETS.length && seconds > (LATENCY_BUCKETS[bucket] ?? 0)) bucket += 1;
+    this.#add(indexOf(`latency/${side}/${operation}/0`) + bucket, 1);
+    this.#add(indexOf(`latencySum/${side}/${operation}`), seconds);
+  }
+
+  #add(index: number, by: number): void {
+    this.#row[index] = (this.#row[index] ?? 0) + by;
+  }
+}
+
+/** Sums over all threads, for progress, metrics and the summary. */
+export class CounterReader {
+  readonly #values: Float64Array;
+  readonly #rows: number;
+
+  constructor(memory: CounterMemory) {
+    this.#values = new Float64Array(memory.values);
+    this.#rows = memory.rows;
+  }
+
+  objects(state: ObjectState, objectClass?: CounterClass): number {
+    return this.#overClasses('objects', state, objectClass);
+  }
+
+  bytes(state: ObjectState, objectClass?: CounterClass): number {
+    return this.#overClasses('bytes', state, objectClass);
+  }
+
+  count(name: PlainCounter): number {
+    return this.#sum(indexOf(`count/${name}`));
+  }
+
+  gauge(name: Gauge): number {
+    return this.#sum(indexOf(`gauge/${name}`));
+  }
+
+  wire(side: Side): number {
+    return this.#sum(indexOf(`wire/${side}`));
+  }
+
+  retries(side: Side, operation: Operation): number {
+    return this.#sum(indexOf(`retries/${side}/${operation}`));
+  }
+
+  requests(side: Side, operation: Operation, outcome: Outcome): number {
+    return this.#sum(indexOf(`requests/${side}/${operation}/${outcome}`));
+  }
+
+  /** Counts per bucket (not cumulative; the last is everything slower than the largest bound) and the sum of seconds. */
+  latency(
+    side: Side,
+    operation: Operation,
+  ): { readonly buckets: readonly number[]; readonly sumSeconds: number } {
+    const first = indexOf(`latency/${side}/${operation}/0`);
+    const buckets = Array.from({ length: LATENCY_BUCKETS.length + 1 }, (_, bucket) =>
+      this.#sum(first + bucket),
+    );
+    return { buckets, sumSeconds: this.#sum(indexOf(`latencySum/${side}/${operation}`)) };
+  }
+
+  #overClasses(what: 'objects' | 'bytes', state: ObjectState, objectClass?: CounterClass): number {
+    const classes = objectClass ? [objectClass] : CLASSES;
+    return classes.reduce((sum, one) => sum + this.#sum(indexOf(`${what}/${state}/${one}`)), 0);
+  }
+
+  #sum(index: number): number {
+    let sum = 0;
+    for (let row = 0; row < this.#rows; row += 1) sum += this.#values[row * SLOTS.length + index] ?? 0;
+    return sum;
+  }
+}

@@ -1,0 +1,13 @@
+/** What happens during a pass, for progress, metrics, logs and pages; listeners never slow the data path. */
+
+export type ShardState = 'planned' | 'running' | 'done' | 'failed';
+
+export type CopyEvent =
+  | { readonly event: 'started'; readonly source: string; readonly target: string; readonly layout: string }
+  | { readonly event: 'bound'; readonly binding: string }
+  | { readonly event: 'planned'; readonly phase: 'blobs' | 'names'; readonly shards: number }
+  | { readonly event: 'phase'; readonly phase: 'blobs' | 'names' }
+  | { readonly event: 'shard'; readonly shard: string; readonly state: ShardState }
+  | { readonly event: 'warning'; readonly message: string };
+
+export type CopyListener = (event: CopyEvent) => void;

@@ -1,0 +1,81 @@
+/** What a copy is asked to do and what it answers: plain records that cross threads, files and the network. */
+import type { ErrorRecord } from './errors.ts';
+
+export type LayoutChoice = 'auto' | 'registry' | 'raw';
+export type Engine = 'direct' | 'sdk';
+
+/** The options of one pass; names and meaning as the CLI's flags. */
+export interface CopyOptions {
+  readonly layout: LayoutChoice;
+  /** The source is read-only: mismatches are damage, missing objects are failures. */
+  readonly isFrozen: boolean;
+  readonly threads: number;
+  /** Objects in flight per thread. */
+  readonly concurrency: 'auto' | number;
+  readonly partBytes: 'auto' | number;
+  /** Bound for the resident set of the whole process. */
+  readonly memoryBytes: number;
+  readonly bandwidthBytesPerSecond?: number;
+  readonly requestsPerSecond?: number;
+  readonly engine: Engine;
+  /** Objects without a digest or a stored checksum are read twice. */
+  readonly readsTwice: boolean;
+  readonly intoNonempty: boolean;
+  readonly keepGoing: boolean;
+  /** Folder of the journal. */
+  readonly journalDirectory: string;
+}
+
+/** An object that did not end as copied or equal. */
+export interface CopyException {
+  readonly state: 'failed' | 'damaged' | 'vanished' | 'unsettled' | 'conflict';
+  /** Logical path. */
+  readonly path: string;
+  readonly error: ErrorRecord;
+}
+
+/** The last line of `--json`, and what people are shown. Exit codes follow from it (see `exitCodeOf`). */
+export interface CopySummary {
+  readonly event: 'summary';
+  readonly source: string;
+  readonly target: string;
+  readonly layout: 'distribution' | 'msr' | 'raw';
+  readonly engine: Engine;
+  /** What the target was seen to refuse, in words, best proof first. */
+  readonly binding: string;
+  readonly isFrozen: boolean;
+  readonly isComplete: boolean;
+  readonly isStopped: boolean;
+  readonly objectsCopied: number;
+  readonly objectsSkipped: number;
+  readonly objectsFailed: number;
+  readonly objectsDamaged: number;
+  readonly objectsUnproved: number;
+  readonly objectsVanished: number;
+  readonly objectsUnsettled: number;
+  readonly objectsConflicting: number;
+  readonly objectsLeftOut: number;
+  /** The first ten. */
+  readonly leftOut: readonly string[];
+  readonly bytesCopied: number;
+  readonly bytesSkipped: number;
+  readonly seconds: number;
+  readonly objectsByClass: Readonly<
+    Record<'blob' | 'link' | 'tag' | 'other', { copied: number; skipped: number }>
+  >;
+  /** The first hundred; all of them are in the journal. */
+  readonly exceptions: readonly CopyException[];
+  /** Why the run ended early, if it did. */
+  readonly stoppedBy?: ErrorRecord;
+  readonly warnings: readonly string[];
+  readonly journal: string;
+}
+
+/** 0 done; 1 failed, unsettled or unreadable; 3 integrity; 130 stopped by the user. Never 0 when an object was lost. */
+export function exitCodeOf(summary: CopySummary): 0 | 1 | 3 | 130 {
+  if (summary.objectsDamaged > 0 || summary.objectsConflicting > 0) return 3;
+  if (summary.isStopped) return 130;
+  const vanishedIsLoss = summary.isFrozen && summary.objectsVanished > 0;
+  if (summary.objectsFailed > 0 || summary.objectsUnsettled > 0 || vanishedIsLoss) return 1;
+  return summary.isComplete && summary.stoppedBy === undefined ? 0 : 1;
+}

@@ -1,0 +1,207 @@
+/**
+ * The driver port: what the rest of blobferry may ask of a backend. Keys are full object names below the backend's
+ * container (bucket, container, root folder), without a leading `/` unless the name really has one.
+ *
+ * Rules that hold for every method:
+ * - A missing key is a `StorageError` of kind `not-found` (except in `remove`, where it is success).
+ * - An aborted signal rejects with the signal's reason, leaves no visible object and starts no new request.
+ * - Errors are `StorageError`s with backend, operation and key; drivers never retry by themselves.
+ * - A key the backend cannot hold, or one that would leave the root, is kind `invalid-name`.
+ */
+
+export interface CallContext {
+  readonly signal: AbortSignal;
+}
+
+/** Owner and mode of a file; only file systems have and keep them. */
+export interface FileAttributes {
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits, such as 0o644. */
+  readonly mode: number;
+}
+
+export interface ObjectInfo {
+  readonly key: string;
+  /** As the backend states it, in bytes. */
+  readonly sizeBytes: number;
+  /** Lower-case hex, only where the backend's value is (or looks like) the MD5 of the content. */
+  readonly md5?: string;
+  /** Opaque; equal versions mean equal bytes. ETag, generation, or inode-size-mtime. */
+  readonly version?: string;
+}
+
+export interface ListQuery {
+  /** Only keys that begin with this; empty lists everything. */
+  readonly prefix: string;
+  /** Only keys that sort behind this one. */
+  readonly after?: string;
+  /** Group keys at the next delimiter behind the prefix into `prefixes` instead of listing them. */
+  readonly delimiter?: '/';
+  /**
+   * Asked before a file-system driver descends into a folder (name ends in `/`); true leaves the folder out.
+   * Object stores need not ask.
+   */
+  readonly prune?: (folder: string) => boolean;
+}
+
+export interface ListPage {
+  readonly objects: readonly ObjectInfo[];
+  /** Common prefixes, each ending in the delimiter; always empty without a delimiter. */
+  readonly prefixes: readonly string[];
+}
+
+export interface ReadOptions {
+  /** First byte to read; default 0. */
+  readonly offset?: number;
+  /** Read only this version; another one is kind `precondition`. */
+  readonly version?: string;
+  /** The buffer is meant to take the whole object, so that checksums of the whole object can come back. */
+  readonly isWhole?: boolean;
+}
+
+export interface ReadResult {
+  /** Bytes placed into the buffer: its length, or fewer where the object ends before. */
+  readonly bytesRead: number;
+  /** Size of the whole object at the time of the read. */
+  readonly totalBytes: number;
+  readonly version?: string;
+  readonly md5?: string;
+  /** Lower-case hex of checksums of the whole object that the backend keeps; present for whole reads only. */
+  readonly checksums?: { readonly sha256?: string; readonly crc32?: string };
+  readonly attributes?: FileAttributes;
+}
+
+/** A body that can be sent again from its start; its size is always known. */
+export interface Body {
+  readonly sizeBytes: number;
+  /** The whole body where it lies in memory. */
+  readonly bytes?: Uint8Array;
+  /** Pieces in order; may be called again for a retry. A piece is valid until the next one is asked for. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
+export interface WriteOptions {
+  /** Lower-case hex sha256 of the body, computed by the caller over these very bytes; sent where the backend checks it. */
+  readonly sha256?: string;
+  readonly attributes?: FileAttributes;
+}
+
+export interface WriteResult {
+  readonly version?: string;
+}
+
+/** An open multipart upload; clonable, so that it can be journaled and continued. */
+export interface Upload {
+  readonly key: string;
+  readonly id: string;
+}
+
+export interface PartInput {
+  /** From 1. */
+  readonly number: number;
+  /** Where the part begins in the object. */
+  readonly offset: number;
+  readonly body: Body;
+  readonly sha256?: string;
+  /** Unsigned CRC-32 of the part. */
+  readonly crc32?: number;
+}
+
+export interface PartReceipt {
+  readonly number: number;
+  readonly sizeBytes: number;
+  /** What `complete` must send back; opaque. */
+  readonly tag: string;
+  readonly crc32?: number;
+  readonly md5?: string;
+}
+
+export interface CompleteOptions {
+  readonly sizeBytes: number;
+  /** Unsigned CRC-32 of the whole object. */
+  readonly crc32?: number;
+  readonly attributes?: FileAttributes;
+}
+
+export interface MultipartFacet {
+  readonly partBytesMin: number;
+  readonly partBytesMax: number;
+  readonly partsMax: number;
+  /** Which checksum each part and the whole must bring; `none`: the driver needs neither. */
+  readonly partChecksum: 'sha256' | 'crc32' | 'none';
+  begin(ctx: CallContext, key: string): Promise<Upload>;
+  putPart(ctx: CallContext, upload: Upload, part: PartInput): Promise<PartReceipt>;
+  /** The object becomes visible here and nowhere before. Parts ascend by number. */
+  complete(
+    ctx: CallContext,
+    upload: Upload,
+    parts: readonly PartReceipt[],
+    options: CompleteOptions,
+  ): Promise<WriteResult>;
+  /** Aborting twice, or an upload that is gone, is success. */
+  abort(ctx: CallContext, upload: Upload): Promise<void>;
+  listParts(ctx: CallContext, upload: Upload): Promise<readonly PartReceipt[]>;
+  listUploads(ctx: CallContext, prefix: string): Promise<readonly Upload[]>;
+}
+
+/** One upload call that takes a stream and does its own parts: the compatibility engine's way to write. */
+export interface StreamUploadFacet {
+  /** Rejects, leaving nothing visible, when the iterable throws. */
+  upload(ctx: CallContext, key: string, body: Body, options: WriteOptions): Promise<WriteResult>;
+}
+
+/** What a target was seen to refuse when it was sent something wrong. */
+export interface Binding {
+  readonly payloadSha256: boolean;
+  readonly contentMd5: boolean;
+  readonly partCrc32: boolean;
+  readonly objectCrc32: boolean;
+  readonly storesSha256: boolean;
+}
+
+export interface BindingFacet {
+  /**
+   * Sends deliberately wrong checksums under names below `prefix`, and leaves nothing behind.
+   * Workers get the result with their storage settings and build their driver with it.
+   */
+  probe(ctx: CallContext, prefix: string): Promise<Binding>;
+}
+
+export interface DriverFacts {
+  /** `bytes`: listings ascend by UTF-8 bytes. `unsorted`: no promise. */
+  readonly listOrder: 'bytes' | 'unsorted';
+  /** May a listing's `md5` differ from the content's MD5 (SSE-KMS)? Equal values mean equal content either way. */
+  readonly md5MayBeOpaque: boolean;
+  /** Largest body one `write` takes. */
+  readonly writeBytesMax: number;
+  /** A file system keeps owner and mode. */
+  readonly keepsAttributes: boolean;
+  /** True where a key and a longer key below it (`a`, `a/b`) cannot both exist. */
+  readonly hasFolders: boolean;
+}
+
+export interface StorageDriver {
+  /** `fs`, `s3`, `memory`: the `backend` label of metrics. */
+  readonly kind: string;
+  /** Display name without secrets, such as `s3://bucket/root` or `file:///srv/registry`. */
+  readonly name: string;
+  readonly facts: DriverFacts;
+  readonly multipart?: MultipartFacet;
+  readonly streamUpload?: StreamUploadFacet;
+  readonly binding?: BindingFacet;
+  /** Pages in listing order. A prefix without keys gives no objects; a missing container is an error. */
+  list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage>;
+  stat(ctx: CallContext, key: string): Promise<ObjectInfo>;
+  /**
+   * Fills `into` from `offset`. A body shorter than the backend announced is kind `corrupt` (transient), never a
+   * short result; an object that ends before the buffer does is a short result with its `totalBytes`.
+   */
+  read(ctx: CallContext, key: string, into: Uint8Array, options: ReadOptions): Promise<ReadResult>;
+  /** Replaces an existing object. Invisible until complete: a failed or aborted write leaves the old state. */
+  write(ctx: CallContext, key: string, body: Body, options: WriteOptions): Promise<WriteResult>;
+  remove(ctx: CallContext, key: string): Promise<void>;
+  /** Returns once everything written so far survives a power cut. */
+  flush(ctx: CallContext): Promise<void>;
+  close(): Promise<void>;
+}

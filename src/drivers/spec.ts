@@ -1,0 +1,57 @@
+/** Storage settings as plain clonable records: what the configuration becomes, and what workers are given. */
+import type { Binding } from './driver.ts';
+
+export interface FileSystemSpec {
+  readonly kind: 'fs';
+  /** Absolute path of the folder that holds `docker/`. */
+  readonly rootDirectory: string;
+  /** For objects whose source has no owner or mode; default: as the root folder. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly mode?: number;
+}
+
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  /** Epoch milliseconds. */
+  readonly expiresAtMs?: number;
+}
+
+export interface S3Spec {
+  readonly kind: 's3';
+  readonly bucket: string;
+  /** As written; the key rule in layout/ trims it as the registry's driver does. */
+  readonly rootDirectory: string;
+  readonly region: string;
+  /** `http://host:port` or `https://…`; absent for AWS itself. */
+  readonly endpoint?: string;
+  readonly isPathStyle: boolean;
+  /** `skipverify`: TLS certificates are not checked. */
+  readonly skipsTlsVerify: boolean;
+  /** Absent: from where the AWS SDK looks (environment, profile, instance role). */
+  readonly credentials?: S3Credentials;
+  readonly profile?: string;
+  /** Attributes of written objects. */
+  readonly encrypt: boolean;
+  readonly kmsKeyId?: string;
+  readonly storageClass?: string;
+  readonly objectAcl?: string;
+  readonly userAgent?: string;
+}
+
+/** For tests: a named store inside this process. */
+export interface MemorySpec {
+  readonly kind: 'memory';
+  readonly name: string;
+}
+
+export type StorageSpec = FileSystemSpec | S3Spec | MemorySpec;
+
+/** How a driver is to be built: the storage and what was found out about it. */
+export interface DriverSpec {
+  readonly storage: StorageSpec;
+  readonly engine: 'direct' | 'sdk';
+  /** What a target was seen to refuse; absent for sources and before probing. */
+  readonly binding?: Binding;
+}
