@@ -214,7 +214,9 @@ export class CounterReader {
 
   #overClasses(what: 'objects' | 'bytes', state: ObjectState, objectClass?: CounterClass): number {
     const classes = objectClass ? [objectClass] : CLASSES;
-    return classes.reduce((sum, one) => sum + this.#sum(indexOf(`${what}/${state}/${one}`)), 0);
+    let sum = 0;
+    for (const one of classes) sum += this.#sum(indexOf(`${what}/${state}/${one}`));
+    return sum;
   }
 
   #sum(index: number): number {
