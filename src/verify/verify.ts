@@ -1,0 +1,179 @@
+/**
+ * The independent check that a target holds what its source holds. It shares the drivers and the layouts with the copy
+ * and nothing else: listings are joined here, objects are read and hashed here.
+ */
+import { ConfigError, toErrorRecord } from '../core/errors.ts';
+import type { StorageDriver } from '../drivers/driver.ts';
+import type { Layout } from '../layout/layout.ts';
+import { BufferPool, largeBuffersFor } from './buffers.ts';
+import {
+  type CheckOptions,
+  checkPair,
+  type PairToCheck,
+  type Verdict,
+  verdictFromListings,
+} from './check-pair.ts';
+import { type JoinedPair, joinListings } from './join.ts';
+import { type ListedObject, listPaths } from './listing.ts';
+import { LookAhead } from './look-ahead.ts';
+import { DEFAULT_PATIENCE, type Patience } from './patience.ts';
+import type { VerifyException, VerifySummary } from './summary.ts';
+import { Tally, type VerifyProgress } from './tally.ts';
+
+const DEFAULT_CONCURRENCY = 16;
+const DEFAULT_MEMORY_BYTES = 192 * 1024 * 1024;
+/** Pairs waiting per running check: enough that a slow object does not stop the others, few enough to stay small. */
+const LOOK_AHEAD_PER_CHECK = 4;
+const PROGRESS_EVERY_MS = 200;
+
+export interface VerifyOptions {
+  readonly source: StorageDriver;
+  readonly target: StorageDriver;
+  /** What stands before the logical path in each side's keys. */
+  readonly sourcePrefix: string;
+  readonly targetPrefix: string;
+  readonly layout: Layout;
+  /** Read every object of the target back and hash it. */
+  readonly isDeep: boolean;
+  /** Objects that only the target has are counted and named, but are no failure. */
+  readonly allowExtra: boolean;
+  readonly signal: AbortSignal;
+  /** Objects read at once; default 16. */
+  readonly concurrency?: number;
+  /** Bound for the resident set of the process, which bounds how many large objects are read at once. */
+  readonly memoryBytes?: number;
+  readonly patience?: Patience;
+  /** Called at most five times a second, and once at the end. */
+  readonly onProgress?: (progress: VerifyProgress) => void;
+  /** Every exception as it is found; the summary keeps the first hundred. */
+  readonly onException?: (exception: VerifyException) => void;
+}
+
+/**
+ * Rejects with a ConfigError or StorageError when nothing could be compared at all; after that every outcome, an abort
+ * included, is in the summary.
+ */
+export async function runVerify(options: VerifyOptions): Promise<VerifySummary> {
+  const run = new VerifyRun(options);
+  return await run.toEnd();
+}
+
+class VerifyRun {
+  readonly #options: VerifyOptions;
+  readonly #tally: Tally;
+  readonly #check: CheckOptions;
+  /** Ends listings and reads when the user stops the run, or the run itself fails. */
+  readonly #stop = new AbortController();
+  readonly #lookAhead: LookAhead;
+  readonly #startedMs = performance.now();
+  #progressMs = 0;
+
+  constructor(options: VerifyOptions) {
+    const { source, target, layout, isDeep, allowExtra, concurrency = DEFAULT_CONCURRENCY } = options;
+    this.#options = options;
+    const head = { source: source.name, target: target.name, layout, isDeep, allowsExtra: allowExtra };
+    this.#tally = new Tally(head, (exception) => options.onException?.(exception));
+    this.#check = {
+      source,
+      target,
+      isDeep,
+      buffers: new BufferPool(largeBuffersFor(options.memoryBytes ?? DEFAULT_MEMORY_BYTES, concurrency)),
+      patience: options.patience ?? DEFAULT_PATIENCE,
+      signal: AbortSignal.any([options.signal, this.#stop.signal]),
+      onBytes: (count) => this.#onBytes(count),
+    };
+    this.#lookAhead = new LookAhead({ concurrency, inHandMax: concurrency * LOOK_AHEAD_PER_CHECK });
+  }
+
+  async toEnd(): Promise<VerifySummary> {
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      await this.#compareAll();
+    } catch (error) {
+      failure = { error };
+      this.#stop.abort(error);
+      await this.#lookAhead.settle();
+    }
+    const isStopped = this.#options.signal.aborted;
+    if (failure !== undefined && !isStopped && this.#tally.isEmpty) throw failure.error;
+    if (failure === undefined && this.#tally.isEmpty) throw this.#nothingFound();
+    this.#options.onProgress?.(this.#tally.progress());
+    return this.#tally.summary({
+      isComplete: failure === undefined,
+      isStopped: failure !== undefined && isStopped,
+      seconds: (performance.now() - this.#startedMs) / 1000,
+      ...(failure === undefined || isStopped ? {} : { stoppedBy: toErrorRecord(failure.error) }),
+    });
+  }
+
+  async #compareAll(): Promise<void> {
+    this.#check.signal.throwIfAborted();
+    for await (const pair of joinListings(this.#list('source'), this.#list('target'))) {
+      await this.#compare(pair);
+    }
+    await this.#lookAhead.finish();
+  }
+
+  #list(side: 'source' | 'target'): AsyncGenerator<readonly ListedObject[]> {
+    const { options, tally } = { options: this.#options, tally: this.#tally };
+    return listPaths({
+      driver: options[side],
+      keyPrefix: side === 'source' ? options.sourcePrefix : options.targetPrefix,
+      layout: options.layout,
+      patience: this.#check.patience,
+      signal: this.#check.signal,
+      onListed: (count) => {
+        if (side === 'source') tally.listedSource += count;
+        else tally.listedTarget += count;
+        this.#tick();
+      },
+      onLeftOut: (path) => tally.leaveOut(side, path),
+    });
+  }
+
+  async #compare({ path, source, target }: JoinedPair): Promise<void> {
+    if (target === undefined) return this.#note(path, 'missing', source.info.sizeBytes);
+    if (source === undefined) return this.#note(path, 'extra', 0);
+    const pair: PairToCheck = { path, source, target, classified: this.#options.layout.classify(path) };
+    const verdict = verdictFromListings(pair, this.#check);
+    if (verdict !== undefined) return this.#settle(pair, verdict);
+    await this.#lookAhead.add(async () => this.#settle(pair, await checkPair(pair, this.#check)));
+  }
+
+  #note(path: string, problem: 'missing' | 'extra', sourceBytes: number): void {
+    const detail = problem === 'missing' ? 'not in the target' : 'not in the source';
+    this.#tally.problem({ problem, side: 'target', path, detail }, sourceBytes);
+    this.#tick();
+  }
+
+  #settle({ source, classified }: PairToCheck, verdict: Verdict): void {
+    const { sizeBytes } = source.info;
+    if ('ground' in verdict) {
+      this.#tally.match(verdict.ground, classified.objectClass, sizeBytes);
+      if (verdict.wasReadAgain) this.#tally.readAgain += 1;
+    } else {
+      this.#tally.problem(verdict.exception, sizeBytes);
+    }
+    this.#tick();
+  }
+
+  #onBytes(count: number): void {
+    this.#tally.bytesRead += count;
+    this.#tick();
+  }
+
+  #tick(): void {
+    if (this.#options.onProgress === undefined) return;
+    const now = performance.now();
+    if (now - this.#progressMs < PROGRESS_EVERY_MS) return;
+    this.#progressMs = now;
+    this.#options.onProgress(this.#tally.progress());
+  }
+
+  #nothingFound(): ConfigError {
+    const { source, target } = this.#options;
+    return new ConfigError(`Nothing to verify: neither ${source.name} nor ${target.name} holds an object`, {
+      hint: 'Check the root directory on both sides; "blobferry probe" shows what is found there',
+    });
+  }
+}
