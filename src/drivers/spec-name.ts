@@ -1,0 +1,40 @@
+/** Display names of storages: what messages, events and reports call them. They never hold a secret. */
+import { pathToFileURL } from 'node:url';
+import type { S3Spec, StorageSpec } from './spec.ts';
+
+/** `file:///srv/registry`, `s3://bucket/root`, `s3://bucket/root at http://host:port`, `memory://name`. */
+export function storageName(spec: StorageSpec): string {
+  switch (spec.kind) {
+    case 'fs':
+      return pathToFileURL(spec.rootDirectory).href;
+    case 's3':
+      return printable(`s3://${spec.bucket}${rootOf(spec)}${placeOf(spec)}`);
+    case 'memory':
+      return printable(`memory://${spec.name}`);
+  }
+}
+
+/** Is this a name that Amazon Web Services serves, in whichever of its partitions? */
+export function isAwsHost(hostname: string): boolean {
+  return /(?:^|\.)(?:amazonaws\.(?:com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|api\.aws|amazonwebservices\.(?:com\.cn|eu))$/i.test(
+    hostname,
+  );
+}
+
+function rootOf(spec: S3Spec): string {
+  const root = spec.rootDirectory.replace(/^\/+|\/+$/g, '');
+  return root === '' ? '' : `/${root}`;
+}
+
+/** Scheme, host and port alone: user information, path and query of an endpoint may be secret. */
+function placeOf(spec: S3Spec): string {
+  if (spec.endpoint === undefined) return '';
+  const url = URL.parse(spec.endpoint);
+  if (!url) return ' at an endpoint that is no URL';
+  return isAwsHost(url.hostname) ? '' : ` at ${url.protocol}//${url.host}`;
+}
+
+/** Control characters would let a name rewrite the terminal it is shown on. */
+function printable(name: string): string {
+  return name.replace(/\p{Cc}/gu, (character) => encodeURIComponent(character));
+}

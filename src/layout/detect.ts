@@ -1,0 +1,125 @@
+/**
+ * Which layout does a source have? A few listings with a delimiter tell, whatever the size of the storage:
+ *
+ *     docker/registry/v2/blobs/id/      there                          -> msr (which knows blobs/sha256/ as well)
+ *     docker/registry/v2/blobs/…        anything else there            -> distribution
+ *     docker/registry/v2/…              no blobs, but something        -> distribution
+ *     nothing                           an error, with a hint where the registry may be instead
+ */
+import { ConfigError } from '../core/errors.ts';
+import type { LayoutChoice } from '../core/job.ts';
+import type { CallContext, StorageDriver } from '../drivers/driver.ts';
+import { distributionLayout } from './distribution.ts';
+import type { Layout } from './layout.ts';
+import { TEMPORARY_FOLDER } from './left-out.ts';
+import { BLOBS_BY_ID, msrLayout } from './msr.ts';
+import { rawLayout } from './raw.ts';
+import { BLOBS, REGISTRY_ROOT } from './registry-paths.ts';
+
+export interface DetectedLayout {
+  readonly layout: Layout;
+  /** A clause for people: what was found that decided it. */
+  readonly reason: string;
+}
+
+/** Folders below the root that are looked into for a registry one level further down. */
+const FOLDERS_SEARCHED_MAX = 8;
+
+/**
+ * @param keyPrefix what the storage's root puts before every logical path (see key-rule.ts).
+ * @throws ConfigError when a registry is wanted and there is none; StorageError when the storage cannot be listed.
+ */
+export async function detectLayout(
+  driver: StorageDriver,
+  ctx: CallContext,
+  keyPrefix: string,
+  choice: LayoutChoice,
+): Promise<DetectedLayout> {
+  if (choice === 'raw') return { layout: rawLayout, reason: '--layout raw was given' };
+  const probe: Probe = { driver, ctx, keyPrefix };
+  const blobFolders = await listNames(probe, BLOBS);
+  const byDigest = blobFolders.filter((name) => name.endsWith('/') && `${BLOBS}${name}` !== BLOBS_BY_ID);
+  if (blobFolders.includes('id/')) {
+    const besides =
+      byDigest.length > 0 ? ` beside ${byDigest.map((name) => BLOBS + name).join(' and ')}` : '';
+    return { layout: msrLayout, reason: `${BLOBS_BY_ID} is there${besides}: blobs are named by ids` };
+  }
+  const [first] = byDigest;
+  if (first !== undefined) {
+    return {
+      layout: distributionLayout,
+      reason: `${BLOBS}${first} is there: blobs are named by their digests`,
+    };
+  }
+  const [some] = await listNames(probe, REGISTRY_ROOT);
+  if (some !== undefined) {
+    return { layout: distributionLayout, reason: `${REGISTRY_ROOT}${some} is there, but no blobs` };
+  }
+  throw await noRegistry(probe, choice);
+}
+
+interface Probe {
+  readonly driver: StorageDriver;
+  readonly ctx: CallContext;
+  readonly keyPrefix: string;
+}
+
+async function noRegistry(probe: Probe, choice: LayoutChoice): Promise<ConfigError> {
+  const { driver, keyPrefix } = probe;
+  const message = `Cannot find a registry in ${driver.name}: nothing is stored under "${keyPrefix}${REGISTRY_ROOT}"`;
+  const top = await listNames(probe, '');
+  const whereElse = (await hintAbove(probe, top)) ?? (await hintBelow(probe, top));
+  const holds = top.length === 0 ? 'the root is empty' : `the root holds ${quoteSome(top)}`;
+  const raw = choice === 'auto' ? '; to copy everything as it is, whatever it is, add --layout raw' : '';
+  return new ConfigError(message, { hint: `${whereElse ?? holds}${raw}` });
+}
+
+/** The root was put inside the registry's own folders. */
+async function hintAbove(probe: Probe, top: readonly string[]): Promise<string | undefined> {
+  if (top.includes('registry/') && (await listNames(probe, 'registry/')).includes('v2/')) {
+    return 'the root looks like the registry\'s "docker" folder: give the folder that holds it, one level up';
+  }
+  if (top.includes('v2/') && (await listNames(probe, 'v2/')).some(isInsideV2)) {
+    return 'the root looks like the registry\'s "docker/registry" folder: give the folder that holds "docker", two levels up';
+  }
+  if (top.includes('blobs/') && top.includes('repositories/')) {
+    return 'the root looks like the registry\'s "docker/registry/v2" folder: give the folder that holds "docker", three levels up';
+  }
+  return undefined;
+}
+
+/** The registry lies in a folder of the root. */
+async function hintBelow(probe: Probe, top: readonly string[]): Promise<string | undefined> {
+  const folders = top.filter((name) => name.endsWith('/') && name !== TEMPORARY_FOLDER);
+  for (const folder of folders.slice(0, FOLDERS_SEARCHED_MAX)) {
+    if ((await listNames(probe, `${folder}${REGISTRY_ROOT}`)).length === 0) continue;
+    return `there is a registry in "${folder}${REGISTRY_ROOT}": give "${probe.keyPrefix}${folder}" below this storage as the root`;
+  }
+  return undefined;
+}
+
+function isInsideV2(name: string): boolean {
+  return name === 'blobs/' || name === 'repositories/';
+}
+
+/**
+ * Names directly under a folder of the root; folders end in `/`. The first page is enough: it says whether there is
+ * anything, and the folders asked for by name have few neighbours.
+ */
+async function listNames(probe: Probe, folder: string): Promise<readonly string[]> {
+  const prefix = probe.keyPrefix + folder;
+  for await (const page of probe.driver.list(probe.ctx, { prefix, delimiter: '/' })) {
+    const names = [...page.prefixes, ...page.objects.map((object) => object.key)]
+      .map((key) => key.slice(prefix.length))
+      // A zero-byte object named like the folder itself is no content.
+      .filter((name) => name !== '');
+    if (names.length > 0) return names;
+  }
+  return [];
+}
+
+function quoteSome(names: readonly string[]): string {
+  const shown = names.slice(0, 5).map((name) => `"${name}"`);
+  const rest = names.length - shown.length;
+  return rest > 0 ? `${shown.join(', ')} and ${rest} more` : shown.join(', ');
+}

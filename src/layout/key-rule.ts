@@ -1,0 +1,105 @@
+/**
+ * The key of a logical path P (`/docker/registry/v2/…`), as the registry's own drivers build it:
+ *
+ *     filesystem   <rootdirectory>/P                  the driver's keys are relative to its root folder: prefix ''
+ *     s3           rootdirectory without the slashes at its end, then P; then all slashes at the front removed
+ *
+ *     rootdirectory of s3    prefix       key of /docker/registry/v2/x
+ *     '' or '/'              ''           docker/registry/v2/x
+ *     '/a/b/'                'a/b/'       a/b/docker/registry/v2/x
+ *     'a//b'                 'a//b/'      a//b/docker/registry/v2/x
+ *
+ * So for every storage: key = prefix + logical path without its leading slash.
+ */
+import type { BigIntStats } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { FileSystemSpec, S3Spec, StorageSpec } from '../drivers/spec.ts';
+import { isAwsHost } from '../drivers/spec-name.ts';
+
+export function keyPrefixOf(spec: StorageSpec): string {
+  if (spec.kind !== 's3') return '';
+  return `${spec.rootDirectory.replace(/\/+$/, '')}/`.replace(/^\/+/, '');
+}
+
+/** @returns the logical path without its leading slash, or undefined for a key outside the storage's root. */
+export function logicalPathOf(keyPrefix: string, key: string): string | undefined {
+  return key.startsWith(keyPrefix) ? key.slice(keyPrefix.length) : undefined;
+}
+
+/**
+ * Two storages that share objects: a target inside its source would be listed as source, and a source inside its
+ * target would be written to.
+ */
+export type Overlap = 'same' | 'target-in-source' | 'source-in-target';
+
+/** How the two overlap; undefined when no object of one can be an object of the other. */
+export async function overlapOf(source: StorageSpec, target: StorageSpec): Promise<Overlap | undefined> {
+  const [targetInSource, sourceInTarget] = await Promise.all([
+    isInside(source, target),
+    isInside(target, source),
+  ]);
+  if (targetInSource && sourceInTarget) return 'same';
+  if (targetInSource) return 'target-in-source';
+  return sourceInTarget ? 'source-in-target' : undefined;
+}
+
+/** Is every object of `inner` also an object of `outer`? True for the same storage. Folders need not exist yet. */
+export async function isInside(outer: StorageSpec, inner: StorageSpec): Promise<boolean> {
+  if (outer.kind === 'fs' && inner.kind === 'fs') return isFolderInside(outer, inner);
+  if (outer.kind === 's3' && inner.kind === 's3') {
+    return isSameBucket(outer, inner) && keyPrefixOf(inner).startsWith(keyPrefixOf(outer));
+  }
+  return outer.kind === 'memory' && inner.kind === 'memory' && outer.name === inner.name;
+}
+
+/**
+ * Follows symbolic links by real path, and bind mounts and file systems that ignore case by comparing device and
+ * inode of every folder above.
+ */
+async function isFolderInside(outer: FileSystemSpec, inner: FileSystemSpec): Promise<boolean> {
+  const outerPath = await realPathOf(outer.rootDirectory);
+  const outerStats = await statsOf(outerPath);
+  for (let folder = await realPathOf(inner.rootDirectory); ; folder = dirname(folder)) {
+    if (folder === outerPath) return true;
+    const stats = outerStats && (await statsOf(folder));
+    if (stats && outerStats && stats.dev === outerStats.dev && stats.ino === outerStats.ino) return true;
+    if (folder === dirname(folder)) return false;
+  }
+}
+
+/** The real path of the part that exists, followed by the part that does not. */
+async function realPathOf(path: string): Promise<string> {
+  const absolute = resolve(path);
+  let existing = absolute;
+  for (;;) {
+    try {
+      return join(await realpath(existing), absolute.slice(existing.length));
+    } catch {
+      // Missing or not to be looked at: the folder above decides. The driver reports what is wrong with the root.
+      if (existing === dirname(existing)) return absolute;
+      existing = dirname(existing);
+    }
+  }
+}
+
+async function statsOf(path: string): Promise<BigIntStats | undefined> {
+  return stat(path, { bigint: true }).catch(() => undefined);
+}
+
+function isSameBucket(left: S3Spec, right: S3Spec): boolean {
+  return left.bucket === right.bucket && serverOf(left) === serverOf(right);
+}
+
+/**
+ * Names the server, not the way to it. All of AWS is one, as bucket names are unique there; HTTP and HTTPS on their
+ * usual ports are one; so are the names of this machine. Two DNS names of one server cannot be told from here.
+ */
+function serverOf(spec: S3Spec): string {
+  if (spec.endpoint === undefined) return 'aws';
+  const url = URL.parse(spec.endpoint);
+  if (!url) return spec.endpoint;
+  if (isAwsHost(url.hostname)) return 'aws';
+  const isThisMachine = /^(?:localhost|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(url.hostname);
+  return `${isThisMachine ? 'localhost' : url.hostname}:${url.port}`;
+}

@@ -1,0 +1,44 @@
+/**
+ * What stays behind, as one list for every pass and for every comparison.
+ *
+ *     <root>/
+ *       .blobferry-tmp/…                            ours: files being written          (every layout)
+ *       docker/registry/v2/repositories/<name>/
+ *         _uploads/…                                unfinished pushes                  (registry layouts)
+ *         _manifests/tags/_uploads/current/link     a tag may be called `_uploads`: copied
+ *       …/.snapshot/…  …/lost+found/…               of the file system, not the registry
+ *       …/.nfs00000000018c9d2f00000003              an NFS client's name for a deleted, still open file
+ *       …/                                          zero bytes, ends in `/`: a "folder" some tool made
+ *
+ * A repository's own folders (`_layers`, `_manifests`, `_uploads`) are the leftmost of these words: path components
+ * of a repository name begin with a letter or a digit, tags may begin with `_`.
+ */
+import { REPOSITORIES } from './registry-paths.ts';
+
+/** Temporary files of our own writes lie here, directly under a storage's root. */
+export const TEMPORARY_FOLDER = '.blobferry-tmp/';
+
+const REPOSITORY_FOLDER = /\/(_layers|_manifests|_uploads)\//;
+const FILE_SYSTEM_NAME = /(?:^|\/)(?:\.snapshot\/|lost\+found\/|\.nfs)/;
+
+/**
+ * The rule of the layouts `distribution` and `msr`.
+ * @param path logical path without its leading `/`; a folder ends in `/`.
+ * @param sizeBytes undefined when asked about a folder.
+ */
+export function leftOutOfRegistry(path: string, sizeBytes: number | undefined): boolean {
+  if (leftOutOfRaw(path)) return true;
+  if (sizeBytes === 0 && path.endsWith('/')) return true;
+  return isUpload(path) || FILE_SYSTEM_NAME.test(path);
+}
+
+/** The rule of the layout `raw`: nothing but our own temporary files. */
+export function leftOutOfRaw(path: string): boolean {
+  return path.startsWith(TEMPORARY_FOLDER);
+}
+
+function isUpload(path: string): boolean {
+  if (!path.startsWith(REPOSITORIES)) return false;
+  // From the slash that ends `repositories/`, so that the first component after it counts as well.
+  return REPOSITORY_FOLDER.exec(path.slice(REPOSITORIES.length - 1))?.[1] === '_uploads';
+}
