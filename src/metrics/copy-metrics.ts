@@ -1,0 +1,236 @@
+/**
+ * Everything a copy shows to Prometheus. Workers count in shared memory and know nothing of this; the sums are read when
+ * a scrape asks, so a metric costs nothing between scrapes. No label ever holds a key, a path or a repository.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import {
+  CLASSES,
+  type CounterReader,
+  LATENCY_BUCKETS,
+  OBJECT_STATES,
+  OPERATIONS,
+  OUTCOMES,
+  type PlainCounter,
+  SIDES,
+  type Side,
+} from '../core/counters.ts';
+import type { CopyListener } from '../core/events.ts';
+import { SHARD_STATES, ShardBoard } from './shard-board.ts';
+import { type HistogramRow, SharedHistogram } from './shared-histogram.ts';
+
+export interface CopyMetricsOptions {
+  /** `fs`, `s3`, …: the `backend` label of each side. */
+  readonly backends: Readonly<Record<Side, string>>;
+  readonly version: string;
+}
+
+export class CopyMetrics {
+  readonly registry = new Registry();
+  readonly #options: CopyMetricsOptions;
+  readonly #shards = new ShardBoard();
+  #counters: CounterReader | undefined;
+
+  constructor(options: CopyMetricsOptions) {
+    this.#options = options;
+    collectProcessMetrics(this.registry);
+    this.#addBuildInfo();
+    this.#addObjects();
+    this.#addRequests();
+    this.#addGauges();
+    this.#addPlainCounters();
+  }
+
+  /** Until the workers' counters exist, everything they would count is 0. */
+  readonly useCounters = (counters: CounterReader): void => {
+    this.#counters = counters;
+  };
+
+  readonly onEvent: CopyListener = (event) => this.#shards.hear(event);
+
+  #addBuildInfo(): void {
+    const info = new Gauge({
+      name: 'blobferry_build_info',
+      help: 'Always 1; the labels tell the version of blobferry and of Node.',
+      labelNames: ['version', 'node'],
+      registers: [this.registry],
+    });
+    info.set({ version: this.#options.version, node: process.versions.node }, 1);
+  }
+
+  #addObjects(): void {
+    const labelNames = ['class', 'state'] as const;
+    this.#counter(
+      'blobferry_objects_total',
+      'Objects by class and by what became of them.',
+      labelNames,
+      (add) => {
+        for (const [objectClass, state] of pairs(CLASSES, OBJECT_STATES)) {
+          add({ class: objectClass, state }, this.#counters?.objects(state, objectClass));
+        }
+      },
+    );
+    this.#counter(
+      'blobferry_object_bytes_total',
+      'Bytes of the objects in blobferry_objects_total.',
+      labelNames,
+      (add) => {
+        for (const [objectClass, state] of pairs(CLASSES, OBJECT_STATES)) {
+          add({ class: objectClass, state }, this.#counters?.bytes(state, objectClass));
+        }
+      },
+    );
+    this.#counter(
+      'blobferry_integrity_failures_total',
+      'Objects whose bytes are not what they must be: damaged, or in conflict with what the target holds.',
+      ['class', 'state'],
+      (add) => {
+        for (const [objectClass, state] of pairs(CLASSES, ['damaged', 'conflict'] as const)) {
+          add({ class: objectClass, state }, this.#counters?.objects(state, objectClass));
+        }
+      },
+    );
+  }
+
+  #addRequests(): void {
+    const labelNames = ['backend', 'side', 'operation'] as const;
+    const backend = (side: Side) => this.#options.backends[side];
+    this.#counter(
+      'blobferry_requests_total',
+      'Requests to a backend by operation and outcome.',
+      [...labelNames, 'outcome'],
+      (add) => {
+        for (const [side, operation] of pairs(SIDES, OPERATIONS)) {
+          for (const outcome of OUTCOMES) {
+            const count = this.#counters?.requests(side, operation, outcome);
+            add({ backend: backend(side), side, operation, outcome }, count);
+          }
+        }
+      },
+    );
+    this.#counter('blobferry_retries_total', 'Requests that were repeated.', labelNames, (add) => {
+      for (const [side, operation] of pairs(SIDES, OPERATIONS)) {
+        add({ backend: backend(side), side, operation }, this.#counters?.retries(side, operation));
+      }
+    });
+    this.#counter(
+      'blobferry_wire_bytes_total',
+      'Bytes of object content that crossed the wire, repeated ones included.',
+      ['backend', 'side'],
+      (add) => {
+        for (const side of SIDES) add({ backend: backend(side), side }, this.#counters?.wire(side));
+      },
+    );
+    const histogram = new SharedHistogram({
+      name: 'blobferry_request_seconds',
+      help: 'Time from sending a request to having its whole answer. Operations that were never used are not shown.',
+      labelNames,
+      bounds: LATENCY_BUCKETS,
+      read: () => this.#latencyRows(),
+    });
+    this.registry.registerMetric(histogram);
+  }
+
+  #latencyRows(): readonly HistogramRow<'backend' | 'side' | 'operation'>[] {
+    const counters = this.#counters;
+    if (counters === undefined) return [];
+    return pairs(SIDES, OPERATIONS).flatMap(([side, operation]) => {
+      const { buckets, sumSeconds } = counters.latency(side, operation);
+      if (buckets.every((count) => count === 0)) return [];
+      return [
+        { labels: { backend: this.#options.backends[side], side, operation }, buckets, sum: sumSeconds },
+      ];
+    });
+  }
+
+  #addGauges(): void {
+    const gauges = [
+      ['blobferry_bytes_in_flight', 'Bytes of objects being moved now.', 'bytesInFlight'],
+      ['blobferry_objects_in_flight', 'Objects being moved now.', 'objectsInFlight'],
+      ['blobferry_workers_busy', 'Worker threads running a shard now.', 'workersBusy'],
+      ['blobferry_slab_bytes', 'Bytes of buffer memory in use now.', 'slabBytesUsed'],
+    ] as const;
+    for (const [name, help, gauge] of gauges) {
+      this.#gauge(name, help, [], (set) => set({}, this.#counters?.gauge(gauge)));
+    }
+    this.#gauge('blobferry_shards', 'Shards of this pass by state.', ['state'], (set) => {
+      const counts = this.#shards.counts();
+      for (const state of SHARD_STATES) set({ state }, counts[state]);
+    });
+  }
+
+  #addPlainCounters(): void {
+    const counters: readonly (readonly [string, string, PlainCounter])[] = [
+      ['blobferry_unproved_objects_total', 'Objects copied without a proof that they are right.', 'unproved'],
+      [
+        'blobferry_left_out_objects_total',
+        'Objects of the source that are not part of the registry.',
+        'leftOut',
+      ],
+      [
+        'blobferry_sorted_shards_total',
+        'Shards whose listing came out of order and was sorted.',
+        'sortedShards',
+      ],
+      ['blobferry_restarted_objects_total', 'Objects begun again because they changed.', 'restartedObjects'],
+    ];
+    for (const [name, help, counter] of counters) {
+      this.#counter(name, help, [], (add) => add({}, this.#counters?.count(counter)));
+    }
+    this.#counter(
+      'blobferry_listed_objects_total',
+      'Objects seen in listings.',
+      ['backend', 'side'],
+      (add) => {
+        const { backends } = this.#options;
+        add({ backend: backends.source, side: 'source' }, this.#counters?.count('listedSource'));
+        add({ backend: backends.target, side: 'target' }, this.#counters?.count('listedTarget'));
+      },
+    );
+  }
+
+  /** A counter that is told its values at each scrape; the sums only ever grow, as Prometheus expects. */
+  #counter<L extends string>(name: string, help: string, labelNames: readonly L[], read: Read<L>): void {
+    new Counter<L>({
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        read((labels, value = 0) => this.inc(labels, value));
+      },
+    });
+  }
+
+  #gauge<L extends string>(name: string, help: string, labelNames: readonly L[], read: Read<L>): void {
+    new Gauge<L>({
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        read((labels, value = 0) => this.set(labels, value));
+      },
+    });
+  }
+}
+
+type Read<L extends string> = (
+  put: (labels: Partial<Record<L, string>>, value: number | undefined) => void,
+) => void;
+
+/** Three of the package's own gauges end in `_total`, which Prometheus keeps for counters. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
+function collectProcessMetrics(register: Registry): void {
+  collectDefaultMetrics({ register });
+  for (const name of MISNAMED) register.removeSingleMetric(name);
+}
+
+function pairs<A, B>(first: readonly A[], second: readonly B[]): readonly (readonly [A, B])[] {
+  return first.flatMap((a) => second.map((b) => [a, b] as const));
+}

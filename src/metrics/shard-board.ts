@@ -1,0 +1,25 @@
+/** How many shards are planned, running, done or failed, kept from what the coordinator announces. */
+import type { CopyEvent, ShardState } from '../core/events.ts';
+
+export const SHARD_STATES: readonly ShardState[] = ['planned', 'running', 'done', 'failed'];
+
+export class ShardBoard {
+  readonly #states = new Map<string, ShardState>();
+  #announced = 0;
+
+  hear(event: CopyEvent): void {
+    if (event.event === 'planned') this.#announced += event.shards;
+    if (event.event === 'shard') this.#states.set(event.shard, event.state);
+  }
+
+  /**
+   * A phase announces a number of shards and later names them one by one; a shard that is split while it runs adds
+   * names that nobody announced. So there are as many as were announced, or as were named if those are more.
+   */
+  counts(): Readonly<Record<ShardState, number>> {
+    const counts: Record<ShardState, number> = { planned: 0, running: 0, done: 0, failed: 0 };
+    for (const state of this.#states.values()) counts[state] += 1;
+    counts.planned += Math.max(0, this.#announced - this.#states.size);
+    return counts;
+  }
+}
