@@ -5,7 +5,6 @@ import { isStorageError, StorageError, toErrorRecord } from '../core/errors.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import type { Classified } from '../layout/layout.ts';
 import type { ListedObject } from './listing.ts';
-import { patiently } from './patience.ts';
 import { hashObject, type ObjectHash, type ReaderOptions } from './read-object.ts';
 import type { MatchGround, Problem, ProblemSide, VerifyException } from './summary.ts';
 
@@ -192,9 +191,11 @@ function readSide(
 }
 
 function statSide(side: Side, pair: PairToCheck, options: CheckOptions): Promise<number> {
-  const { signal, patience } = options;
-  const stat = () => options[side].stat({ signal }, pair[side].info.key);
-  return onSide(side, signal, async () => (await patiently(stat, patience, signal)).sizeBytes);
+  const { signal } = options;
+  return onSide(side, signal, async () => {
+    const info = await options[side].stat({ signal }, pair[side].info.key);
+    return info.sizeBytes;
+  });
 }
 
 /** A failed read together with the side it happened on. */

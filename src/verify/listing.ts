@@ -1,9 +1,8 @@
 /** One side's flat listing as logical paths in ascending UTF-8 order, or an error: never a wrong order. */
 import { compareUtf8 } from '../core/byte-order.ts';
 import { StorageError } from '../core/errors.ts';
-import type { ListPage, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
+import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
-import { isTransient, type Patience, waitBeforeAttempt } from './patience.ts';
 
 export interface ListedObject {
   readonly path: string;
@@ -15,7 +14,6 @@ export interface ListingOptions {
   /** Everything before the logical path in this side's keys. */
   readonly keyPrefix: string;
   readonly layout: Layout;
-  readonly patience: Patience;
   readonly signal: AbortSignal;
   readonly onListed: (count: number) => void;
   /** A path or folder the layout leaves out. */
@@ -26,7 +24,9 @@ export interface ListingOptions {
 export async function* listPaths(options: ListingOptions): AsyncGenerator<readonly ListedObject[]> {
   const { driver, keyPrefix, layout } = options;
   let previous: string | undefined;
-  for await (const page of pagesWithRetry(options)) {
+  const query = { prefix: keyPrefix, prune: pruneOf(options) };
+  for await (const page of driver.list({ signal: options.signal }, query)) {
+    options.signal.throwIfAborted();
     options.onListed(page.objects.length);
     const batch: ListedObject[] = [];
     for (const info of page.objects) {
@@ -42,35 +42,16 @@ export async function* listPaths(options: ListingOptions): AsyncGenerator<readon
   }
 }
 
-/** A listing that breaks off goes on behind the last key it gave; each page given is progress and renews the patience. */
-async function* pagesWithRetry(options: ListingOptions): AsyncGenerator<ListPage> {
-  const { driver, keyPrefix, patience, signal } = options;
-  // A file system is asked again for the same folder when its listing starts anew: named once.
-  const pruned = new Set<string>();
-  const prune = (folder: string): boolean => {
+/** A folder that is asked about again, because its listing broke off and was begun anew, is named once. */
+function pruneOf({ keyPrefix, layout, onLeftOut }: ListingOptions): (folder: string) => boolean {
+  const named = new Set<string>();
+  return (folder) => {
     const path = folder.slice(keyPrefix.length);
-    if (!folder.startsWith(keyPrefix) || !options.layout.leavesOut(path, undefined)) return false;
-    if (!pruned.has(path)) options.onLeftOut(path);
-    if (pruned.size < PRUNED_REMEMBERED_MAX) pruned.add(path);
+    if (!folder.startsWith(keyPrefix) || !layout.leavesOut(path, undefined)) return false;
+    if (!named.has(path)) onLeftOut(path);
+    if (named.size < PRUNED_REMEMBERED_MAX) named.add(path);
     return true;
   };
-  let after: string | undefined;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const query = { prefix: keyPrefix, prune, ...(after === undefined ? {} : { after }) };
-      for await (const page of driver.list({ signal }, query)) {
-        signal.throwIfAborted();
-        attempt = 1;
-        after = page.objects.at(-1)?.key ?? after;
-        yield page;
-      }
-      return;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isTransient(error) || attempt >= patience.attemptsMax) throw error;
-      await waitBeforeAttempt(attempt, error, patience, signal);
-    }
-  }
 }
 
 /** Bounds the memory of the set above; beyond it a repeated listing may count a folder twice. */

@@ -4,7 +4,6 @@ import type { DigestAlgorithm } from '../core/digest.ts';
 import { isStorageError, StorageError } from '../core/errors.ts';
 import type { ReadResult, StorageDriver } from '../drivers/driver.ts';
 import type { BufferPool } from './buffers.ts';
-import { type Patience, patiently } from './patience.ts';
 
 /** An object that changes more often than this while it is read is given up. */
 const RESTARTS_MAX = 3;
@@ -21,7 +20,6 @@ export interface ObjectHash {
 
 export interface ReaderOptions {
   readonly buffers: BufferPool;
-  readonly patience: Patience;
   readonly signal: AbortSignal;
   readonly onBytes: (count: number) => void;
 }
@@ -94,11 +92,7 @@ async function readRange(
   const isWhole = offset === 0 && into.length >= request.listedBytes;
   const readOptions = { offset, isWhole, ...(version === undefined ? {} : { version }) };
   try {
-    const result = await patiently(
-      () => request.driver.read({ signal }, request.key, into, readOptions),
-      options.patience,
-      signal,
-    );
+    const result = await request.driver.read({ signal }, request.key, into, readOptions);
     options.onBytes(result.bytesRead);
     return result;
   } catch (error) {

@@ -67,6 +67,8 @@ export interface VerifySummary {
   readonly bytesRead: number;
   /** Objects that read wrong once and right when read again. */
   readonly objectsReadAgain: number;
+  /** Requests that failed for a moment and were sent again. */
+  readonly requestsRepeated: number;
   readonly seconds: number;
   /** The first hundred; every one was handed to `onException`. */
   readonly exceptions: readonly VerifyException[];

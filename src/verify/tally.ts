@@ -32,6 +32,7 @@ export class Tally {
   listedTarget = 0;
   bytesRead = 0;
   readAgain = 0;
+  retries = 0;
   readonly #head: TallyHead;
   readonly #onException: (exception: VerifyException) => void;
   readonly #matchedBy: Record<MatchGround, number> = { digest: 0, content: 0, md5: 0, size: 0 };
@@ -126,6 +127,7 @@ export class Tally {
       bytesMatched: this.#bytesMatched,
       bytesRead: this.bytesRead,
       objectsReadAgain: this.readAgain,
+      requestsRepeated: this.retries,
       seconds: end.seconds,
       exceptions: [...this.#exceptions],
       ...(end.stoppedBy === undefined ? {} : { stoppedBy: end.stoppedBy }),

@@ -4,6 +4,7 @@
  */
 import { ConfigError, toErrorRecord } from '../core/errors.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
+import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from '../drivers/wrap/retry.ts';
 import type { Layout } from '../layout/layout.ts';
 import { BufferPool, largeBuffersFor } from './buffers.ts';
 import {
@@ -16,7 +17,6 @@ import {
 import { type JoinedPair, joinListings } from './join.ts';
 import { type ListedObject, listPaths } from './listing.ts';
 import { LookAhead } from './look-ahead.ts';
-import { DEFAULT_PATIENCE, type Patience } from './patience.ts';
 import type { VerifyException, VerifySummary } from './summary.ts';
 import { Tally, type VerifyProgress } from './tally.ts';
 
@@ -42,7 +42,8 @@ export interface VerifyOptions {
   readonly concurrency?: number;
   /** Bound for the resident set of the process, which bounds how many large objects are read at once. */
   readonly memoryBytes?: number;
-  readonly patience?: Patience;
+  /** How failed requests are repeated; the drivers must not repeat them as well. */
+  readonly retries?: RetryPolicy;
   /** Called at most five times a second, and once at the end. */
   readonly onProgress?: (progress: VerifyProgress) => void;
   /** Every exception as it is found; the summary keeps the first hundred. */
@@ -74,11 +75,10 @@ class VerifyRun {
     const head = { source: source.name, target: target.name, layout, isDeep, allowsExtra: allowExtra };
     this.#tally = new Tally(head, (exception) => options.onException?.(exception));
     this.#check = {
-      source,
-      target,
+      source: this.#retrying(source),
+      target: this.#retrying(target),
       isDeep,
       buffers: new BufferPool(largeBuffersFor(options.memoryBytes ?? DEFAULT_MEMORY_BYTES, concurrency)),
-      patience: options.patience ?? DEFAULT_PATIENCE,
       signal: AbortSignal.any([options.signal, this.#stop.signal]),
       onBytes: (count) => this.#onBytes(count),
     };
@@ -114,13 +114,18 @@ class VerifyRun {
     await this.#lookAhead.finish();
   }
 
+  #retrying(driver: StorageDriver): StorageDriver {
+    return withRetries(driver, this.#options.retries ?? DEFAULT_RETRIES, () => {
+      this.#tally.retries += 1;
+    });
+  }
+
   #list(side: 'source' | 'target'): AsyncGenerator<readonly ListedObject[]> {
     const { options, tally } = { options: this.#options, tally: this.#tally };
     return listPaths({
-      driver: options[side],
+      driver: this.#check[side],
       keyPrefix: side === 'source' ? options.sourcePrefix : options.targetPrefix,
       layout: options.layout,
-      patience: this.#check.patience,
       signal: this.#check.signal,
       onListed: (count) => {
         if (side === 'source') tally.listedSource += count;

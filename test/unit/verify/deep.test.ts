@@ -5,7 +5,7 @@ import { runVerify, type VerifyOptions } from '../../../src/verify/verify.ts';
 import { blobPath, FakeStore, layerLinkPath, sha256, storageError, TEST_LAYOUT } from './fake-store.ts';
 
 const MIB = 1024 * 1024;
-const QUICK = { attemptsMax: 3, delayMsMin: 1, delayMsMax: 2 };
+const QUICK = { attemptsMax: 3, delayMsMin: 1, delayMsMax: 2, random: () => 0 };
 
 interface World {
   readonly source: FakeStore;
@@ -30,7 +30,7 @@ async function deep(world: World, more: Partial<VerifyOptions> = {}): Promise<Ve
     isDeep: true,
     allowExtra: false,
     signal: new AbortController().signal,
-    patience: QUICK,
+    retries: QUICK,
     ...more,
   });
 }

@@ -63,7 +63,6 @@ describe('listPaths()', () => {
       driver: store,
       keyPrefix: 'root/',
       layout: TEST_LAYOUT,
-      patience: { attemptsMax: 1, delayMsMin: 1, delayMsMax: 1 },
       signal: new AbortController().signal,
       onListed: () => undefined,
       onLeftOut: (path) => leftOut.push(path),

@@ -5,7 +5,7 @@ import { type VerifyException, type VerifySummary, verifyExitCodeOf } from '../.
 import { runVerify, type VerifyOptions } from '../../../src/verify/verify.ts';
 import { blobPath, FakeStore, layerLinkPath, sha256, storageError, TEST_LAYOUT } from './fake-store.ts';
 
-const QUICK = { attemptsMax: 3, delayMsMin: 1, delayMsMax: 2 };
+const QUICK = { attemptsMax: 3, delayMsMin: 1, delayMsMax: 2, random: () => 0 };
 const LAYER = 'a layer of some bytes';
 const TAG = 'repos/app/_tags/latest/link';
 
@@ -50,7 +50,7 @@ async function verify(world: World, more: Partial<VerifyOptions> = {}): Promise<
     isDeep: false,
     allowExtra: false,
     signal: new AbortController().signal,
-    patience: QUICK,
+    retries: QUICK,
     onException: (exception) => exceptions.push(exception),
     ...more,
   });
