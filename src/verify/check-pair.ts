@@ -90,7 +90,7 @@ async function compareWithExpected(
 ): Promise<Verdict> {
   const target = await readSide('target', pair, expected.algorithm, options);
   if (target.hex === expected.hex) return sourceSizeAgrees(pair, target, options, false);
-  const again = await readSide('target', pair, expected.algorithm, options);
+  const again = await readSide('target', pair, expected.algorithm, options, true);
   if (again.hex === expected.hex) return sourceSizeAgrees(pair, again, options, true);
   if (again.hex !== target.hex) return unsteady(pair, 'target');
   return blame(pair, target, expected, options);
@@ -140,9 +140,9 @@ async function compareContents(pair: PairToCheck, options: CheckOptions): Promis
     const target = await statSide('target', pair, options);
     if (source !== target) return wrongSize(pair, source, target);
   }
-  const first = await readBoth(pair, options);
+  const first = await readBoth(pair, options, false);
   if (first.source.hex === first.target.hex) return sameContents(pair, first.target, false);
-  const second = await readBoth(pair, options);
+  const second = await readBoth(pair, options, true);
   if (second.source.hex === second.target.hex) return sameContents(pair, second.target, true);
   if (first.source.hex !== second.source.hex) return unsteady(pair, 'source');
   if (first.target.hex !== second.target.hex) return unsteady(pair, 'target');
@@ -174,9 +174,10 @@ type Side = 'source' | 'target';
 async function readBoth(
   pair: PairToCheck,
   options: CheckOptions,
+  isFresh: boolean,
 ): Promise<{ readonly source: ObjectHash; readonly target: ObjectHash }> {
-  const source = await readSide('source', pair, 'sha256', options);
-  return { source, target: await readSide('target', pair, 'sha256', options) };
+  const source = await readSide('source', pair, 'sha256', options, isFresh);
+  return { source, target: await readSide('target', pair, 'sha256', options, isFresh) };
 }
 
 function readSide(
@@ -184,9 +185,10 @@ function readSide(
   pair: PairToCheck,
   algorithm: DigestAlgorithm,
   options: CheckOptions,
+  isFresh = false,
 ): Promise<ObjectHash> {
   const { key, sizeBytes } = pair[side].info;
-  const request = { driver: options[side], key, listedBytes: sizeBytes, algorithm };
+  const request = { driver: options[side], key, listedBytes: sizeBytes, algorithm, isFresh };
   return onSide(side, options.signal, () => hashObject(request, options));
 }
 

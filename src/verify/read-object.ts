@@ -30,6 +30,8 @@ export interface ReadRequest {
   readonly key: string;
   readonly listedBytes: number;
   readonly algorithm: DigestAlgorithm;
+  /** A second opinion: not over a connection that was used before. */
+  readonly isFresh?: boolean;
 }
 
 /** Hashes one version of the object from its first to its last byte; starts again when it changes in between. */
@@ -90,7 +92,8 @@ async function readRange(
 ): Promise<ReadResult | undefined> {
   const { signal } = options;
   const isWhole = offset === 0 && into.length >= request.listedBytes;
-  const readOptions = { offset, isWhole, ...(version === undefined ? {} : { version }) };
+  const isFresh = request.isFresh ?? false;
+  const readOptions = { offset, isWhole, isFresh, ...(version === undefined ? {} : { version }) };
   try {
     const result = await request.driver.read({ signal }, request.key, into, readOptions);
     options.onBytes(result.bytesRead);

@@ -137,11 +137,14 @@ describe('verify --deep', () => {
   it('believes the second read where the first was wrong once, and counts it', async () => {
     const world = newWorld();
     both(world, blobPath('one'), 'one');
+    const fresh: (boolean | undefined)[] = [];
+    world.target.beforeRead = (_key, { isFresh }) => void fresh.push(isFresh);
     world.target.onRead = (_key, into, result, number) => {
       if (number === 1) into[0] = 0;
       return result;
     };
     const summary = await deep(world);
+    assert.deepEqual(fresh, [false, true]);
     assert.deepEqual(found(summary), []);
     assert.equal(summary.objectsReadAgain, 1);
     assert.equal(verifyExitCodeOf(summary), 0);
