@@ -16,7 +16,7 @@ export function storageName(spec: StorageSpec): string {
 
 /** Is this a name that Amazon Web Services serves, in whichever of its partitions? */
 export function isAwsHost(hostname: string): boolean {
-  return /(?:^|\.)(?:amazonaws\.(?:com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|api\.aws|amazonwebservices\.(?:com\.cn|eu))$/i.test(
+  return /(?:^|\.)(?:amazonaws\.(?:com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk)$/i.test(
     hostname,
   );
 }
