@@ -58,6 +58,8 @@ export interface ReadOptions {
   readonly version?: string;
   /** The buffer is meant to take the whole object, so that checksums of the whole object can come back. */
   readonly isWhole?: boolean;
+  /** Not over a connection that was used before: a second opinion on bytes that look wrong. */
+  readonly isFresh?: boolean;
 }
 
 export interface ReadResult {
@@ -153,10 +155,15 @@ export interface StreamUploadFacet {
 
 /** What a target was seen to refuse when it was sent something wrong. */
 export interface Binding {
+  /** A body that differs from its signed sha256. */
   readonly payloadSha256: boolean;
+  /** A body that differs from its Content-MD5. */
   readonly contentMd5: boolean;
+  /** A part that differs from its CRC-32. */
   readonly partCrc32: boolean;
+  /** A finished multipart object that differs from the CRC-32 of the whole. */
   readonly objectCrc32: boolean;
+  /** Keeps a sha256 that was sent with the body and gives it back. */
   readonly storesSha256: boolean;
 }
 

@@ -1,5 +1,5 @@
 /** Storage settings as plain clonable records: what the configuration becomes, and what workers are given. */
-import type { Binding } from './driver.ts';
+import type { Binding, StorageDriver } from './driver.ts';
 
 export interface FileSystemSpec {
   readonly kind: 'fs';
@@ -55,3 +55,6 @@ export interface DriverSpec {
   /** What a target was seen to refuse; absent for sources and before probing. */
   readonly binding?: Binding;
 }
+
+/** Concrete drivers are known to composition roots only (workers/, cli/), which hand this to everyone else. */
+export type OpenDriver = (spec: DriverSpec, role: 'source' | 'target') => Promise<StorageDriver>;

@@ -1,0 +1,135 @@
+/**
+ * Cuts the key space into disjoint ranges along names that exist: a few delimiter listings find the folders, and the
+ * borders between them become the borders of shards. Never one listing per blob: a blob's own folder is not opened.
+ */
+
+import type { KeyRange, Phase, Shard } from '../copy/shard.ts';
+import { compareUtf8 } from '../core/byte-order.ts';
+import type { CallContext, StorageDriver } from '../drivers/driver.ts';
+import type { Layout } from '../layout/layout.ts';
+
+/** Shards per thread: few enough that their ends cost nothing, enough that no thread idles long at the end. */
+const SHARDS_PER_THREAD = 16;
+/** Bounds for planning itself: listings made, and names held in memory. */
+const LISTINGS_MAX = 64;
+const CUTS_MAX = 20_000;
+
+export interface PlanInput {
+  readonly driver: StorageDriver;
+  readonly keyPrefix: string;
+  readonly layout: Layout;
+  readonly threads: number;
+}
+
+export async function planShards(
+  ctx: CallContext,
+  input: PlanInput,
+  phase: Phase,
+): Promise<readonly Shard[]> {
+  const { layout } = input;
+  const wanted = SHARDS_PER_THREAD * input.threads;
+  const ranges: KeyRange[] = [];
+  if (phase === 'blobs') {
+    for (const prefix of layout.blobPrefixes) {
+      ranges.push(...cutRange({ prefix }, await findCuts(ctx, input, prefix, wanted), wanted));
+    }
+  } else {
+    const cuts = await findCuts(ctx, input, '', wanted, layout.blobPrefixes);
+    for (const gap of outside(layout.blobPrefixes)) ranges.push(...cutRange(gap, cuts, wanted));
+  }
+  return ranges.map((range, index) => ({ id: `${phase}-${index + 1}`, phase, range }));
+}
+
+/**
+ * Borders below a prefix, in byte order: a border is a folder's name with its slash. Opens level after level until
+ * there are as many as wanted, leaving out what the layout leaves out and whatever phase one does.
+ */
+async function findCuts(
+  ctx: CallContext,
+  input: PlanInput,
+  root: string,
+  wanted: number,
+  closed: readonly string[] = [],
+): Promise<readonly string[]> {
+  let level = [root];
+  let found: readonly string[] = [];
+  let listings = 0;
+  while (level.length > 0 && listings + level.length <= LISTINGS_MAX) {
+    const names: string[] = [];
+    for (const prefix of level) {
+      listings += 1;
+      names.push(...(await foldersOf(ctx, input, prefix)));
+      if (names.length >= CUTS_MAX) break;
+    }
+    if (names.length > 0) found = merge(found, names);
+    if (names.length >= wanted) break;
+    level = names.filter((name) => !closed.includes(name) && isWorthOpening(name, input.layout));
+  }
+  return found;
+}
+
+async function foldersOf(ctx: CallContext, input: PlanInput, prefix: string): Promise<readonly string[]> {
+  const names = new Set<string>();
+  const pages = input.driver.list(ctx, { prefix: input.keyPrefix + prefix, delimiter: '/' });
+  for await (const page of pages) {
+    for (const key of page.prefixes) {
+      const path = key.slice(input.keyPrefix.length);
+      // A border inside a repository's own folders would part its tags from what they need.
+      const name = path.slice(prefix.length);
+      if (!name.startsWith('_') && !input.layout.leavesOut(path, undefined)) names.add(path);
+    }
+    if (names.size >= CUTS_MAX) break;
+  }
+  return [...names];
+}
+
+/** A blob's folder holds one file; what lies below the two hex digits is never opened. */
+function isWorthOpening(path: string, layout: Layout): boolean {
+  const blobs = layout.blobPrefixes.find((prefix) => path.startsWith(prefix));
+  if (blobs === undefined) return true;
+  return path.slice(blobs.length).split('/').length <= 2;
+}
+
+function merge(left: readonly string[], right: readonly string[]): readonly string[] {
+  return [...new Set([...left, ...right])].sort(compareUtf8);
+}
+
+/** Picks evenly spaced borders inside the range. */
+function cutRange(range: KeyRange, cuts: readonly string[], wanted: number): readonly KeyRange[] {
+  const inside = cuts.filter((cut) => isInside(cut, range));
+  const step = Math.max(1, Math.ceil((inside.length + 1) / wanted));
+  const borders = inside.filter((_, index) => (index + 1) % step === 0);
+  const ranges: KeyRange[] = [];
+  let after = range.after;
+  for (const border of [...borders, range.upTo]) {
+    ranges.push({
+      prefix: range.prefix,
+      ...(after === undefined ? {} : { after }),
+      ...(border === undefined ? {} : { upTo: border }),
+    });
+    after = border;
+  }
+  return ranges;
+}
+
+function isInside(path: string, range: KeyRange): boolean {
+  if (!path.startsWith(range.prefix) || path === range.prefix) return false;
+  if (range.after !== undefined && compareUtf8(path, range.after) <= 0) return false;
+  return range.upTo === undefined || compareUtf8(path, range.upTo) < 0;
+}
+
+/**
+ * What phase "names" covers: everything around the prefixes of phase one. `~` sorts behind every character that a
+ * digest or an id is made of; should a stranger name sort behind it, both listings meet it and phase two passes it by.
+ */
+function outside(prefixes: readonly string[]): readonly KeyRange[] {
+  const sorted = [...prefixes].sort(compareUtf8);
+  const ranges: KeyRange[] = [];
+  let after: string | undefined;
+  for (const prefix of sorted) {
+    ranges.push({ prefix: '', ...(after === undefined ? {} : { after }), upTo: prefix });
+    after = `${prefix}~`;
+  }
+  ranges.push({ prefix: '', ...(after === undefined ? {} : { after }) });
+  return ranges;
+}

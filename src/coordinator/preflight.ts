@@ -1,0 +1,98 @@
+/** What is made sure of before the first object moves; each finding is one sentence with what to do. */
+import { randomUUID } from 'node:crypto';
+import { ConfigError } from '../core/errors.ts';
+import type { CopyOptions } from '../core/job.ts';
+import { bodyOfBytes } from '../drivers/body.ts';
+import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
+import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
+import { storageName } from '../drivers/spec-name.ts';
+import { overlapOf } from '../layout/key-rule.ts';
+import type { Journal } from './journal.ts';
+
+/** Probe objects lie here for a moment; a registry never looks at names under its root that are not `docker/`. */
+const PROBE_FOLDER = '.blobferry-probe/';
+
+export async function refuseOverlap(source: StorageSpec, target: StorageSpec): Promise<void> {
+  const overlap = await overlapOf(source, target);
+  if (overlap === undefined) return;
+  const names = { source: storageName(source), target: storageName(target) };
+  const what = {
+    same: `Source and target are the same storage: ${names.source}`,
+    'target-in-source': `The target ${names.target} lies inside the source ${names.source}`,
+    'source-in-target': `The source ${names.source} lies inside the target ${names.target}`,
+  }[overlap];
+  throw new ConfigError(what, { hint: 'Choose a target that shares no object with the source' });
+}
+
+/** Finds out once per job whether the target's root was empty, and refuses one that is neither empty nor ours. */
+export async function claimTarget(
+  ctx: CallContext,
+  target: StorageDriver,
+  keyPrefix: string,
+  options: CopyOptions,
+  journal: Journal,
+): Promise<boolean> {
+  const known = journal.ownsTarget;
+  if (known !== undefined) return known;
+  const found = await firstKey(ctx, target, keyPrefix);
+  if (found !== undefined && !options.intoNonempty) {
+    throw new ConfigError(`The target ${target.name} is not empty: it holds "${found}"`, {
+      hint: 'Choose an empty root, or give --into-nonempty: nothing there is deleted, and content that must not change is not overwritten',
+    });
+  }
+  journal.ownsTarget = found === undefined;
+  return found === undefined;
+}
+
+async function firstKey(
+  ctx: CallContext,
+  target: StorageDriver,
+  keyPrefix: string,
+): Promise<string | undefined> {
+  const prune = (folder: string) => folder.startsWith('.blobferry-');
+  for await (const page of target.list(ctx, { prefix: keyPrefix, prune })) {
+    const other = page.objects.find(
+      (object) => !object.key.slice(keyPrefix.length).startsWith('.blobferry-'),
+    );
+    if (other) return other.key;
+  }
+  return undefined;
+}
+
+/** Writes to the target, wrongly where it can be asked to check: shows the permission to write and what it refuses. */
+export async function bindTarget(
+  ctx: CallContext,
+  target: StorageDriver,
+  storage: StorageSpec,
+  keyPrefix: string,
+  openDriver: OpenDriver,
+): Promise<Binding | undefined> {
+  const folder = keyPrefix + PROBE_FOLDER;
+  if (target.binding) return target.binding.probe(ctx, folder);
+  if (storage.kind === 's3') {
+    // The compatibility engine cannot send wrong checksums; what the server refuses does not depend on the engine.
+    const direct = await openDriver({ storage, engine: 'direct' }, 'target');
+    try {
+      return await direct.binding?.probe(ctx, folder);
+    } finally {
+      await direct.close();
+    }
+  }
+  const key = folder + randomUUID();
+  await target.write(ctx, key, bodyOfBytes(Buffer.from('blobferry\n')), {});
+  await target.remove(ctx, key);
+  return undefined;
+}
+
+/** The binding in words, best proof first. */
+export function describeBinding(target: StorageDriver, binding: Binding | undefined): string {
+  if (!binding) return `${target.kind}: written to a temporary name, flushed to disk, renamed`;
+  const refused: string[] = [];
+  if (binding.payloadSha256) refused.push('a wrong payload sha256');
+  if (binding.partCrc32) refused.push('a wrong CRC-32 of a part');
+  if (binding.objectCrc32) refused.push('a wrong CRC-32 of the whole object');
+  if (binding.contentMd5) refused.push('a wrong Content-MD5');
+  if (refused.length === 0) return 'the target refused nothing wrong: every object is read back';
+  const keeps = binding.storesSha256 ? '; keeps the sha256 of what fits one request' : '';
+  return `the target was seen to refuse ${refused.join(', ')}${keeps}`;
+}

@@ -1,0 +1,109 @@
+/** Gathers what the shards report, and makes the summary of the pass from that and from the counters. */
+
+import type { ShardResult } from '../copy/shard.ts';
+import type { CounterReader } from '../core/counters.ts';
+import { CLASSES } from '../core/counters.ts';
+import type { ErrorRecord } from '../core/errors.ts';
+import type { CopyException, CopySummary, Engine } from '../core/job.ts';
+
+const EXCEPTIONS_SHOWN_MAX = 100;
+const LEFT_OUT_NAMED_MAX = 10;
+const WARNINGS_MAX = 100;
+
+interface About {
+  readonly source: string;
+  readonly target: string;
+  readonly layout: CopySummary['layout'];
+  readonly engine: Engine;
+  readonly binding: string;
+  readonly isFrozen: boolean;
+  readonly isStopped: boolean;
+  readonly seconds: number;
+  readonly journal: string;
+}
+
+export class Gathered {
+  readonly #counters: CounterReader;
+  readonly #exceptions: CopyException[] = [];
+  readonly #leftOut = new Set<string>();
+  readonly #warnings: string[] = [];
+  #stoppedBy: ErrorRecord | undefined;
+  #planned = 0;
+  #done = 0;
+  #isCancelled = false;
+
+  constructor(counters: CounterReader) {
+    this.#counters = counters;
+  }
+
+  get isRunning(): boolean {
+    return this.#stoppedBy === undefined && !this.#isCancelled;
+  }
+
+  /** Objects that should be in the target and are not. */
+  get failedObjects(): number {
+    return this.#counters.objects('failed');
+  }
+
+  planned(shards: number): void {
+    this.#planned += shards;
+  }
+
+  done(): void {
+    this.#done += 1;
+  }
+
+  cancelled(): void {
+    this.#isCancelled = true;
+  }
+
+  add(result: ShardResult): void {
+    const room = EXCEPTIONS_SHOWN_MAX - this.#exceptions.length;
+    this.#exceptions.push(...result.exceptions.slice(0, Math.max(0, room)));
+    for (const path of result.leftOut) {
+      if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
+    }
+    for (const warning of result.warnings) this.warn(warning);
+  }
+
+  warn(message: string): void {
+    if (this.#warnings.length < WARNINGS_MAX) this.#warnings.push(message);
+  }
+
+  /** The first reason is the one to tell; what follows from it is noise. */
+  stop(error: ErrorRecord): void {
+    this.#stoppedBy ??= error;
+  }
+
+  summary(about: About): CopySummary {
+    const counters = this.#counters;
+    const byClass = CLASSES.map(
+      (one) =>
+        [
+          one,
+          { copied: counters.objects('copied', one), skipped: counters.objects('skipped', one) },
+        ] as const,
+    );
+    return {
+      event: 'summary',
+      ...about,
+      isComplete: this.isRunning && this.#done === this.#planned && this.failedObjects === 0,
+      objectsCopied: counters.objects('copied'),
+      objectsSkipped: counters.objects('skipped'),
+      objectsFailed: counters.objects('failed'),
+      objectsDamaged: counters.objects('damaged'),
+      objectsUnproved: counters.count('unproved'),
+      objectsVanished: counters.objects('vanished'),
+      objectsUnsettled: counters.objects('unsettled'),
+      objectsConflicting: counters.objects('conflict'),
+      objectsLeftOut: counters.count('leftOut'),
+      leftOut: [...this.#leftOut],
+      bytesCopied: counters.bytes('copied'),
+      bytesSkipped: counters.bytes('skipped'),
+      objectsByClass: Object.fromEntries(byClass) as CopySummary['objectsByClass'],
+      exceptions: this.#exceptions,
+      ...(this.#stoppedBy && !about.isStopped ? { stoppedBy: this.#stoppedBy } : {}),
+      warnings: this.#warnings,
+    };
+  }
+}

@@ -1,0 +1,60 @@
+/** What copying one object needs; made once per thread and pass. */
+import type { CounterWriter } from '../core/counters.ts';
+import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
+import type { Classified, Layout } from '../layout/layout.ts';
+import type { SlabPool } from './slab-pool.ts';
+
+export interface CopyContext {
+  readonly source: StorageDriver;
+  readonly target: StorageDriver;
+  readonly layout: Layout;
+  readonly slabs: SlabPool;
+  readonly counters: CounterWriter;
+  readonly signal: AbortSignal;
+  readonly isFrozen: boolean;
+  readonly readsTwice: boolean;
+  readonly ownsTarget: boolean;
+  readonly partBytes: number;
+  /** The target was seen to check nothing: what was written is read back. */
+  readonly readsBack: boolean;
+}
+
+/** One object to look at. */
+export interface CopyItem {
+  /** Logical path. */
+  readonly path: string;
+  readonly classified: Classified;
+  readonly source: ObjectInfo;
+  readonly targetKey: string;
+  /** As the target's listing has it; absent where it has none. */
+  readonly target: ObjectInfo | undefined;
+}
+
+/** How the bytes that were written are known to be the right ones. */
+export type Proof = 'digest' | 'stored' | 'twice' | 'none';
+
+export type CopyOutcome =
+  | { readonly state: 'copied'; readonly bytes: number; readonly proof: Proof }
+  | { readonly state: 'skipped'; readonly bytes: number }
+  | { readonly state: 'failed' | 'damaged' | 'unsettled' | 'vanished' | 'conflict'; readonly error: Error };
+
+/** The object is no longer what the listing said, or changed between two of its ranges: begin again. */
+export class ObjectChanged extends Error {
+  /** The size it has now, where that is known. */
+  readonly totalBytes: number | undefined;
+  constructor(totalBytes: number | undefined) {
+    super('The object changed while it was read');
+    this.name = 'ObjectChanged';
+    this.totalBytes = totalBytes;
+  }
+}
+
+/** Bytes that are not what they should be. `isStable`: two reads over two connections gave the same ones. */
+export class WrongBytes extends Error {
+  readonly isStable: boolean;
+  constructor(reason: string, isStable: boolean) {
+    super(reason);
+    this.name = 'WrongBytes';
+    this.isStable = isStable;
+  }
+}

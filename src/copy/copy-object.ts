@@ -1,0 +1,112 @@
+/** One object from "listed" to its outcome: compared, copied, begun again when it changed, and judged when it is wrong. */
+import { IntegrityError, isStorageError, StorageError } from '../core/errors.ts';
+import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, WrongBytes } from './context.ts';
+import { copyParts } from './copy-parts.ts';
+import { copyStreamed } from './copy-streamed.ts';
+import { copyWhole } from './copy-whole.ts';
+import { differenceByContent, differenceByListing } from './equal.ts';
+
+/** An object that changes while it is read is begun again this often. */
+const STARTS_MAX = 4;
+
+/** Rejects only for what ends the whole run: an abort, or an error of scope `backend`. */
+export async function copyObject(ctx: CopyContext, item: CopyItem): Promise<CopyOutcome> {
+  let sizeBytes = item.source.sizeBytes;
+  try {
+    const byListing = differenceByListing(item, ctx.ownsTarget);
+    const difference = byListing === 'compare' ? await differenceByContent(ctx, item) : byListing;
+    if (difference === 'equal') return { state: 'skipped', bytes: sizeBytes };
+    if (difference === 'conflict') return conflict(ctx, item);
+  } catch (error) {
+    if (!(error instanceof ObjectChanged)) return outcomeOfError(ctx, item, error);
+    sizeBytes = error.totalBytes ?? sizeBytes;
+  }
+  for (let start = 1; ; start += 1) {
+    try {
+      return await transfer(ctx, item, sizeBytes);
+    } catch (error) {
+      if (!(error instanceof ObjectChanged) || start >= STARTS_MAX) return outcomeOfError(ctx, item, error);
+      ctx.counters.count('restartedObjects');
+      const now = error.totalBytes ?? (await sizeNow(ctx, item));
+      if (now === undefined) return outcomeOfError(ctx, item, error);
+      sizeBytes = now;
+    }
+  }
+}
+
+function transfer(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<CopyOutcome> {
+  const { multipart, streamUpload } = ctx.target;
+  const whole = Math.min(ctx.partBytes, ctx.slabs.slabBytesMax);
+  if (sizeBytes <= whole) return copyWhole(ctx, item, sizeBytes);
+  if (streamUpload) return copyStreamed(ctx, item, sizeBytes, streamUpload);
+  if (multipart) return copyParts(ctx, item, sizeBytes, multipart);
+  throw new Error(`The driver of ${ctx.target.name} can write no large objects`);
+}
+
+async function sizeNow(ctx: CopyContext, item: CopyItem): Promise<number | undefined> {
+  try {
+    return (await ctx.source.stat(ctx, item.source.key)).sizeBytes;
+  } catch (error) {
+    if (isStorageError(error, 'not-found')) return undefined;
+    throw error;
+  }
+}
+
+function conflict(ctx: CopyContext, item: CopyItem): CopyOutcome {
+  const message =
+    `"${item.path}" is in ${ctx.target.name} with ${item.target?.sizeBytes} bytes, in ${ctx.source.name} with ` +
+    `${item.source.sizeBytes}: blobferry does not overwrite content of a name that must not change`;
+  const hint = 'Find out which of the two is right; remove the wrong one by hand, then run again';
+  return { state: 'conflict', error: new IntegrityError(message, { hint }) };
+}
+
+/** @throws what ends the run. */
+async function outcomeOfError(ctx: CopyContext, item: CopyItem, error: unknown): Promise<CopyOutcome> {
+  if (ctx.signal.aborted) throw ctx.signal.reason;
+  if (error instanceof StorageError && error.details.scope === 'backend') throw error;
+  if (error instanceof WrongBytes) return wrongBytes(ctx, item, error);
+  if (error instanceof ObjectChanged) return changed(ctx, item);
+  if (isStorageError(error, 'not-found')) return missing(ctx, item, error);
+  return { state: 'failed', error: error instanceof Error ? error : new Error(String(error)) };
+}
+
+function wrongBytes(ctx: CopyContext, item: CopyItem, error: WrongBytes): CopyOutcome {
+  const message = `"${item.path}" of ${ctx.source.name} was not copied: ${error.message}`;
+  if (!error.isStable) {
+    const hint = 'Something on the way changes bytes: check the network, then run again';
+    return { state: 'failed', error: new IntegrityError(message, { cause: error, hint }) };
+  }
+  if (ctx.isFrozen) {
+    const hint = 'The source holds it like this: restore it from a backup, or push the image again';
+    return { state: 'damaged', error: new IntegrityError(message, { cause: error, hint }) };
+  }
+  const hint = 'It may still be in the making: run again, or with --frozen once the source is read-only';
+  return { state: 'unsettled', error: new IntegrityError(message, { cause: error, hint }) };
+}
+
+function changed(ctx: CopyContext, item: CopyItem): CopyOutcome {
+  const message = `"${item.path}" of ${ctx.source.name} was not copied: it changed each time it was read`;
+  if (ctx.isFrozen) {
+    const hint = 'The source was said to be read-only but is written to: stop the writers, then run again';
+    return { state: 'failed', error: new IntegrityError(message, { hint }) };
+  }
+  return {
+    state: 'unsettled',
+    error: new IntegrityError(message, { hint: 'Run again once it is left alone' }),
+  };
+}
+
+/** Gone only counts when a stat says so too; otherwise it is the target that lacks something, or a passing fault. */
+async function missing(ctx: CopyContext, item: CopyItem, error: StorageError): Promise<CopyOutcome> {
+  try {
+    await ctx.source.stat(ctx, item.source.key);
+    return { state: 'failed', error };
+  } catch (statError) {
+    if (!isStorageError(statError, 'not-found')) return outcomeOfError(ctx, item, statError);
+  }
+  const message = `"${item.path}" is gone from ${ctx.source.name} since it was listed`;
+  const hint = ctx.isFrozen
+    ? 'The source was said to be read-only but objects are deleted from it'
+    : undefined;
+  return { state: 'vanished', error: new IntegrityError(message, { cause: error, hint }) };
+}

@@ -1,0 +1,235 @@
+/**
+ * Copies a large object in parts: parts are granted slabs and hashed in order, read and written side by side. The
+ * object becomes visible only at the end, when the digest of the whole has been compared.
+ */
+import { hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { combineCrc32 } from '../core/crc32.ts';
+import { isStorageError } from '../core/errors.ts';
+import { bodyOfBytes } from '../drivers/body.ts';
+import type {
+  CompleteOptions,
+  FileAttributes,
+  MultipartFacet,
+  PartInput,
+  PartReceipt,
+  ReadResult,
+  Upload,
+} from '../drivers/driver.ts';
+import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, WrongBytes } from './context.ts';
+import { ObjectHasher } from './judge.ts';
+import { streamedPart } from './large-part.ts';
+import { readRange } from './read-ranges.ts';
+import { settleVerdict, verifyReadBack } from './second-opinion.ts';
+import type { Slab } from './slab-pool.ts';
+
+export interface PartPlan {
+  readonly number: number;
+  readonly offset: number;
+  readonly sizeBytes: number;
+}
+
+/** Parts as large as wanted, or as the backend's limits force them to be; they cover every byte once. */
+export function planParts(
+  sizeBytes: number,
+  wantedBytes: number,
+  limits: Pick<MultipartFacet, 'partBytesMin' | 'partBytesMax' | 'partsMax'>,
+): readonly PartPlan[] {
+  const least = Math.max(limits.partBytesMin, Math.ceil(sizeBytes / limits.partsMax));
+  const partBytes = Math.min(Math.max(wantedBytes, least), limits.partBytesMax);
+  if (sizeBytes > partBytes * limits.partsMax) {
+    throw new RangeError(
+      `An object of ${sizeBytes} bytes does not fit into ${limits.partsMax} parts of ${partBytes}`,
+    );
+  }
+  const parts: PartPlan[] = [];
+  for (let offset = 0; offset < sizeBytes; offset += partBytes) {
+    parts.push({ number: parts.length + 1, offset, sizeBytes: Math.min(partBytes, sizeBytes - offset) });
+  }
+  return parts;
+}
+
+/** @throws ObjectChanged, WrongBytes, StorageError; then the upload was aborted. */
+export async function copyParts(
+  ctx: CopyContext,
+  item: CopyItem,
+  sizeBytes: number,
+  multipart: MultipartFacet,
+): Promise<CopyOutcome> {
+  const plan = planParts(sizeBytes, ctx.partBytes, multipart);
+  const upload = await multipart.begin(ctx, item.targetKey);
+  try {
+    const transfer = new PartTransfer(ctx, item, sizeBytes, multipart, upload);
+    const sent = await transfer.run(plan);
+    const proof = await settleVerdict(ctx, item, sizeBytes, transfer.finish());
+    const whole = sent.reduce((sum, part) => combineCrc32(sum, part.crc32 ?? 0, part.sizeBytes), 0);
+    await complete(ctx, multipart, upload, sent, {
+      sizeBytes,
+      ...(multipart.partChecksum === 'crc32' ? { crc32: whole } : {}),
+      ...(transfer.attributes ? { attributes: transfer.attributes } : {}),
+    });
+    // Without a checksum of the whole, that every part arrived is known but not that all are in it.
+    if (multipart.partChecksum === 'sha256') await checkSize(ctx, item, sizeBytes);
+    if (ctx.readsBack) await verifyReadBack(ctx, item, sizeBytes, transfer.sha256);
+    return { state: 'copied', bytes: sizeBytes, proof };
+  } catch (error) {
+    await abortQuietly(ctx, multipart, upload);
+    throw error;
+  }
+}
+
+/** An upload that is gone may have been completed by a request whose answer was lost: the object is copied anew. */
+async function complete(
+  ctx: CopyContext,
+  multipart: MultipartFacet,
+  upload: Upload,
+  parts: readonly PartReceipt[],
+  options: CompleteOptions,
+): Promise<void> {
+  try {
+    await multipart.complete(ctx, upload, parts, options);
+  } catch (error) {
+    if (isStorageError(error, 'not-found')) throw new ObjectChanged(options.sizeBytes);
+    throw error;
+  }
+}
+
+/** The upload must go even when the run is being cancelled, so the abort has a clock of its own. */
+async function abortQuietly(ctx: CopyContext, multipart: MultipartFacet, upload: Upload): Promise<void> {
+  const patience = ctx.signal.aborted ? 1_500 : 30_000;
+  try {
+    await multipart.abort({ signal: AbortSignal.timeout(patience) }, upload);
+  } catch {
+    // The error that led here is the one to report; what stays open is found by listing uploads.
+  }
+}
+
+async function checkSize(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<void> {
+  const { sizeBytes: actual } = await ctx.target.stat(ctx, item.targetKey);
+  if (actual === sizeBytes) return;
+  await ctx.target.remove(ctx, item.targetKey);
+  throw new WrongBytes(`the target put ${actual} bytes together from parts of ${sizeBytes}`, false);
+}
+
+class PartTransfer {
+  attributes: FileAttributes | undefined;
+  sha256 = '';
+  readonly #ctx: CopyContext;
+  readonly #item: CopyItem;
+  readonly #sizeBytes: number;
+  readonly #multipart: MultipartFacet;
+  readonly #upload: Upload;
+  readonly #hasher: ObjectHasher;
+  #version: string | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(
+    ctx: CopyContext,
+    item: CopyItem,
+    sizeBytes: number,
+    multipart: MultipartFacet,
+    upload: Upload,
+  ) {
+    this.#ctx = ctx;
+    this.#item = item;
+    this.#sizeBytes = sizeBytes;
+    this.#multipart = multipart;
+    this.#upload = upload;
+    this.#hasher = new ObjectHasher(item.classified, item.source.md5);
+  }
+
+  /** After a failure nothing new begins, what runs is awaited, and the first error is thrown. */
+  async run(plan: readonly PartPlan[]): Promise<readonly PartReceipt[]> {
+    const receipts: PartReceipt[] = [];
+    const running = new Set<Promise<void>>();
+    let hashed: Promise<void> = Promise.resolve();
+    for (const part of plan) {
+      if (this.#failure) break;
+      if (part.sizeBytes > this.#ctx.slabs.slabBytesMax) {
+        await hashed;
+        receipts.push(await this.#sendStreamed(part));
+        continue;
+      }
+      const slab = await this.#ctx.slabs.acquire(part.sizeBytes, this.#ctx.signal).catch((error: unknown) => {
+        this.#failure ??= { error };
+        return undefined;
+      });
+      if (!slab) break;
+      const read = this.#read(part, slab);
+      hashed = this.#hashInTurn(hashed, read, slab);
+      const task = this.#send(part, slab, hashed, receipts).finally(() => running.delete(task));
+      running.add(task);
+      // The version of the first range binds all others, so they wait for it.
+      if (this.#version === undefined && part.number === 1) await read.catch(() => undefined);
+    }
+    await Promise.all(running);
+    if (this.#failure) throw this.#failure.error;
+    return receipts.sort((a, b) => a.number - b.number);
+  }
+
+  finish() {
+    const finished = this.#hasher.finish(this.#item.source.md5);
+    this.sha256 = finished.sha256;
+    return finished;
+  }
+
+  async #read(part: PartPlan, slab: Slab): Promise<ReadResult> {
+    const read = await readRange(this.#ctx, this.#ctx.source, this.#item.source.key, slab.bytes, {
+      offset: part.offset,
+      version: this.#version,
+      sizeBytes: this.#sizeBytes,
+    });
+    this.#version ??= read.version;
+    this.attributes ??= read.attributes;
+    return read;
+  }
+
+  async #hashInTurn(previous: Promise<void>, read: Promise<ReadResult>, slab: Slab): Promise<void> {
+    await Promise.all([previous, read]);
+    this.#hasher.update(slab.bytes);
+  }
+
+  /** Never rejects: a failure is kept for `run`. The slab is free again when nothing reads it any more. */
+  async #send(part: PartPlan, slab: Slab, hashed: Promise<void>, receipts: PartReceipt[]): Promise<void> {
+    try {
+      await hashed;
+      if (this.#failure) return;
+      receipts.push(await this.#multipart.putPart(this.#ctx, this.#upload, this.#input(part, slab)));
+    } catch (error) {
+      this.#failure ??= { error };
+    } finally {
+      slab.release();
+    }
+  }
+
+  #input(part: PartPlan, slab: Slab): PartInput {
+    const base = { number: part.number, offset: part.offset, body: bodyOfBytes(slab.bytes) };
+    if (this.#multipart.partChecksum === 'crc32') return { ...base, crc32: crc32(slab.bytes) >>> 0 };
+    if (this.#multipart.partChecksum === 'sha256')
+      return { ...base, sha256: hash('sha256', slab.bytes, 'hex') };
+    return base;
+  }
+
+  /** A part larger than any slab: read once to hash it, and again each time it is sent. */
+  async #sendStreamed(part: PartPlan): Promise<PartReceipt> {
+    const range = {
+      driver: this.#ctx.source,
+      key: this.#item.source.key,
+      from: part.offset,
+      to: part.offset + part.sizeBytes,
+      sizeBytes: this.#sizeBytes,
+      version: this.#version,
+    };
+    const streamed = await streamedPart(this.#ctx, range, this.#hasher);
+    this.#version ??= streamed.version;
+    this.attributes ??= streamed.attributes;
+    const { sha256, crc32: sum, body } = streamed;
+    return this.#multipart.putPart(this.#ctx, this.#upload, {
+      number: part.number,
+      offset: part.offset,
+      body,
+      sha256,
+      crc32: sum,
+    });
+  }
+}

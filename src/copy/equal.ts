@@ -1,0 +1,50 @@
+/** Need this object be copied? Design rule "equal". */
+import { createHash } from 'node:crypto';
+import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
+import type { CopyContext, CopyItem } from './context.ts';
+import { readRanges } from './read-ranges.ts';
+
+export type Difference = 'equal' | 'differs' | 'conflict';
+
+/** Decides from the two listings alone where that is possible; `compare` means the contents must be read. */
+export function differenceByListing(item: CopyItem, ownsTarget: boolean): Difference | 'compare' {
+  const { source, target, classified } = item;
+  if (!target) return 'differs';
+  const hasSameSize = source.sizeBytes === target.sizeBytes;
+  if (classified.isImmutable) {
+    if (hasSameSize) return 'equal';
+    // Someone else's object under a name that promises other content is never overwritten.
+    return ownsTarget ? 'differs' : 'conflict';
+  }
+  if (!hasSameSize) return 'differs';
+  if (source.md5 !== undefined && source.md5 === target.md5) return 'equal';
+  return 'compare';
+}
+
+/** Reads what must be read: one side where the other lists a true MD5 that agrees, else both. */
+export async function differenceByContent(ctx: CopyContext, item: CopyItem): Promise<Difference> {
+  const { source, target } = item;
+  if (!target) return 'differs';
+  const ours = await contentHashes(ctx, ctx.source, source);
+  if (target.md5 !== undefined) {
+    if (target.md5 === ours.md5) return 'equal';
+    if (!ctx.target.facts.md5MayBeOpaque) return 'differs';
+  }
+  const theirs = await contentHashes(ctx, ctx.target, target);
+  return ours.sha256 === theirs.sha256 ? 'equal' : 'differs';
+}
+
+async function contentHashes(
+  ctx: CopyContext,
+  driver: StorageDriver,
+  object: ObjectInfo,
+): Promise<{ readonly sha256: string; readonly md5: string }> {
+  const sha256 = createHash('sha256');
+  const md5 = createHash('md5');
+  const { key, sizeBytes } = object;
+  for await (const piece of readRanges(ctx, { driver, key, from: 0, to: sizeBytes, sizeBytes })) {
+    sha256.update(piece.bytes);
+    md5.update(piece.bytes);
+  }
+  return { sha256: sha256.digest('hex'), md5: md5.digest('hex') };
+}

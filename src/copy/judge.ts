@@ -1,0 +1,105 @@
+/** Are these bytes the right ones? Everything a source says about an object's content, in one place. */
+import { createHash, type Hash, hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { formatDigest } from '../core/digest.ts';
+import type { ReadResult } from '../drivers/driver.ts';
+import type { Classified } from '../layout/layout.ts';
+import { checkLink } from '../layout/link.ts';
+
+export type Verdict =
+  | { readonly is: 'right'; readonly by: 'digest' | 'stored' }
+  | { readonly is: 'wrong'; readonly reason: string }
+  /** Nothing to compare with, or only something that may not be a checksum of the content. */
+  | { readonly is: 'unknown'; readonly looksWrong: boolean };
+
+/** Judges an object that lies in memory whole. `sha256` is that of the bytes. */
+export function judgeWhole(
+  classified: Classified,
+  bytes: Uint8Array,
+  sha256: string,
+  read: ReadResult,
+): Verdict {
+  const { contentDigest } = classified;
+  if (contentDigest) {
+    const actual = contentDigest.algorithm === 'sha256' ? sha256 : hash('sha512', bytes, 'hex');
+    return judgeDigest(classified, actual);
+  }
+  if (classified.isLink) {
+    const link = checkLink(bytes, classified.linkDigest);
+    if (!link.ok) return { is: 'wrong', reason: link.reason };
+    // A tag's link names some digest; only one whose path says which can be proved by it.
+    if (classified.linkDigest) return { is: 'right', by: 'digest' };
+  }
+  return judgeStored(read, {
+    sha256: () => sha256,
+    crc32: () => (crc32(bytes) >>> 0).toString(16).padStart(8, '0'),
+    md5: () => hash('md5', bytes, 'hex'),
+  });
+}
+
+export function judgeDigest(classified: Classified, actualHex: string): Verdict {
+  const expected = classified.contentDigest;
+  if (!expected) return { is: 'unknown', looksWrong: false };
+  if (expected.hex === actualHex) return { is: 'right', by: 'digest' };
+  const actual = formatDigest({ ...expected, hex: actualHex });
+  return {
+    is: 'wrong',
+    reason: `its bytes have the digest ${actual}, its path says ${formatDigest(expected)}`,
+  };
+}
+
+interface Checksums {
+  readonly sha256: () => string;
+  readonly crc32: () => string;
+  readonly md5: () => string;
+}
+
+/** Compares with what the source keeps: its own checksums, or an ETag that looks like an MD5. */
+function judgeStored(read: ReadResult, actual: Checksums): Verdict {
+  const { checksums, md5 } = read;
+  if (checksums?.sha256 !== undefined) {
+    return checksums.sha256 === actual.sha256()
+      ? { is: 'right', by: 'stored' }
+      : { is: 'wrong', reason: 'its bytes do not have the sha256 that the source keeps for it' };
+  }
+  if (checksums?.crc32 !== undefined) {
+    return checksums.crc32 === actual.crc32()
+      ? { is: 'right', by: 'stored' }
+      : { is: 'wrong', reason: 'its bytes do not have the CRC-32 that the source keeps for it' };
+  }
+  if (md5 === undefined) return { is: 'unknown', looksWrong: false };
+  // With SSE-KMS an ETag has the form of an MD5 without being one, so a difference proves nothing.
+  return md5 === actual.md5() ? { is: 'right', by: 'stored' } : { is: 'unknown', looksWrong: true };
+}
+
+/** Hashes a large object as its parts pass by, in order. */
+export class ObjectHasher {
+  readonly #classified: Classified;
+  readonly #sha256: Hash = createHash('sha256');
+  readonly #sha512: Hash | undefined;
+  readonly #md5: Hash | undefined;
+
+  /** @param md5 what the source says the MD5 is; only looked at where no digest is known. */
+  constructor(classified: Classified, md5: string | undefined) {
+    this.#classified = classified;
+    const algorithm = classified.contentDigest?.algorithm;
+    this.#sha512 = algorithm === 'sha512' ? createHash('sha512') : undefined;
+    this.#md5 = algorithm === undefined && md5 !== undefined ? createHash('md5') : undefined;
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#sha256.update(bytes);
+    this.#sha512?.update(bytes);
+    this.#md5?.update(bytes);
+  }
+
+  finish(md5: string | undefined): { readonly sha256: string; readonly verdict: Verdict } {
+    const sha256 = this.#sha256.digest('hex');
+    if (this.#classified.contentDigest) {
+      return { sha256, verdict: judgeDigest(this.#classified, this.#sha512?.digest('hex') ?? sha256) };
+    }
+    if (!this.#md5 || md5 === undefined) return { sha256, verdict: { is: 'unknown', looksWrong: false } };
+    const isRight = this.#md5.digest('hex') === md5;
+    return { sha256, verdict: isRight ? { is: 'right', by: 'stored' } : { is: 'unknown', looksWrong: true } };
+  }
+}

@@ -1,0 +1,51 @@
+/** A part that no slab can hold: bounded memory is paid for with a second read. */
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import type { Body, FileAttributes } from '../drivers/driver.ts';
+import { type CopyContext, WrongBytes } from './context.ts';
+import type { ObjectHasher } from './judge.ts';
+import { type RangeReader, readRanges } from './read-ranges.ts';
+
+export interface StreamedPart {
+  readonly body: Body;
+  readonly sha256: string;
+  readonly crc32: number;
+  readonly version: string | undefined;
+  readonly attributes: FileAttributes | undefined;
+}
+
+/** Feeds the object's hasher, and gives a body that must turn out the same each time it is read. */
+export async function streamedPart(
+  ctx: CopyContext,
+  range: RangeReader,
+  hasher: ObjectHasher,
+): Promise<StreamedPart> {
+  const first = createHash('sha256');
+  let sum = 0;
+  let version = range.version;
+  let attributes: FileAttributes | undefined;
+  for await (const piece of readRanges(ctx, range)) {
+    first.update(piece.bytes);
+    hasher.update(piece.bytes);
+    sum = crc32(piece.bytes, sum);
+    version ??= piece.read.version;
+    attributes ??= piece.read.attributes;
+  }
+  const sha256 = first.digest('hex');
+  const body: Body = {
+    sizeBytes: range.to - range.from,
+    async *open() {
+      const again = createHash('sha256');
+      for await (const piece of readRanges(ctx, { ...range, version })) {
+        again.update(piece.bytes);
+        const isLast = piece.offset + piece.bytes.length === range.to;
+        // The end is held back until the whole part is known to be what was hashed.
+        if (isLast && again.digest('hex') !== sha256) {
+          throw new WrongBytes('two reads of it gave different bytes', false);
+        }
+        yield piece.bytes;
+      }
+    },
+  };
+  return { body, sha256, crc32: sum >>> 0, version, attributes };
+}

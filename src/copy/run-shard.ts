@@ -1,0 +1,185 @@
+/** One shard: list both sides, join, copy what differs. The same code under the thread pool and under any other scheduler. */
+import { BlobferryError, toErrorRecord } from '../core/errors.ts';
+import type { CopyException } from '../core/job.ts';
+import type { ListPage, StorageDriver } from '../drivers/driver.ts';
+import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
+import { copyObject } from './copy-object.ts';
+import { type Joined, joinListings, type Listing } from './join.ts';
+import { ObjectWindow } from './object-window.ts';
+import { EXCEPTIONS_MAX, type PassSettings, type Shard, type ShardResult } from './shard.ts';
+import { externallySorted, ListingOutOfOrder, orderChecked } from './sorted-listing.ts';
+import { Tally } from './tally.ts';
+
+const LEFT_OUT_NAMED_MAX = 10;
+
+export interface ShardOutcome extends ShardResult {
+  /** What ended the shard before its end; everything up to there is in the result. */
+  readonly stoppedBy?: unknown;
+}
+
+export async function runShard(base: CopyContext, pass: PassSettings, shard: Shard): Promise<ShardOutcome> {
+  const run = new ShardRun(base, pass, shard);
+  try {
+    await run.copy({ isSorting: false });
+  } catch (error) {
+    if (!(error instanceof ListingOutOfOrder)) return run.result(error);
+    try {
+      run.startOver(error.message);
+      await run.copy({ isSorting: true });
+    } catch (second) {
+      return run.result(second);
+    }
+  }
+  return run.result(undefined);
+}
+
+class ShardRun {
+  readonly #base: CopyContext;
+  readonly #pass: PassSettings;
+  readonly #shard: Shard;
+  readonly #exceptions: CopyException[] = [];
+  readonly #leftOut = new Set<string>();
+  readonly #warnings: string[] = [];
+  readonly #tally: Tally;
+
+  constructor(base: CopyContext, pass: PassSettings, shard: Shard) {
+    this.#base = base;
+    this.#pass = pass;
+    this.#shard = shard;
+    this.#tally = new Tally(base.counters);
+  }
+
+  result(stoppedBy: unknown): ShardOutcome {
+    return {
+      exceptions: this.#exceptions,
+      leftOut: [...this.#leftOut],
+      warnings: this.#warnings,
+      ...(stoppedBy === undefined ? {} : { stoppedBy }),
+    };
+  }
+
+  startOver(reason: string): void {
+    this.#warnings.push(`${reason}: shard ${this.#shard.id} sorts its listings first`);
+    this.#base.counters.count('sortedShards');
+    this.#exceptions.length = 0;
+    this.#leftOut.clear();
+    this.#tally.startOver();
+  }
+
+  async copy(options: { readonly isSorting: boolean }): Promise<void> {
+    const stop = new AbortController();
+    const ctx: CopyContext = { ...this.#base, signal: AbortSignal.any([this.#base.signal, stop.signal]) };
+    const window = new ObjectWindow(this.#pass.concurrency, (error) => stop.abort(error));
+    try {
+      const batches = joinListings(
+        this.#listing(ctx, ctx.source, this.#pass.sourcePrefix, options),
+        this.#listing(ctx, ctx.target, this.#pass.targetPrefix, options),
+      );
+      for await (const batch of batches) {
+        this.#tally.listed(batch.length);
+        for (const joined of batch) await this.#admit(ctx, window, joined);
+      }
+      await window.drain();
+      await ctx.target.flush(ctx);
+    } catch (error) {
+      stop.abort(error);
+      await window.drain().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #listing(
+    ctx: CopyContext,
+    driver: StorageDriver,
+    keyPrefix: string,
+    options: { isSorting: boolean },
+  ): Listing {
+    const { range } = this.#shard;
+    const pages = driver.list(ctx, {
+      prefix: keyPrefix + range.prefix,
+      ...(range.after === undefined ? {} : { after: keyPrefix + range.after }),
+      prune: (folder) =>
+        this.#leavesOut(ctx, folder.slice(keyPrefix.length), undefined, driver === ctx.source),
+    });
+    const mustSort = options.isSorting || driver.facts.listOrder === 'unsorted';
+    const sorted: AsyncIterable<ListPage> = mustSort ? externallySorted(pages) : orderChecked(pages);
+    return { pages: sorted, keyPrefix, upTo: range.upTo };
+  }
+
+  /** Pages are joined in batches; objects of one whose whole answer is "equal by listing" cost no promise. */
+  async #admit(ctx: CopyContext, window: ObjectWindow, joined: Joined): Promise<void> {
+    const { path, source, target } = joined;
+    if (this.#belongsElsewhere(path) || this.#leavesOut(ctx, path, source.sizeBytes, true)) return;
+    const classified = ctx.layout.classify(path);
+    if (target && classified.isImmutable && target.sizeBytes === source.sizeBytes) {
+      this.#tally.object('skipped', classified.objectClass, source.sizeBytes);
+      return;
+    }
+    const item: CopyItem = { path, classified, source, target, targetKey: this.#pass.targetPrefix + path };
+    await window.room();
+    window.add(classified.repository, classified.objectClass === 'tag', (isHeldBack) =>
+      this.#handle(ctx, item, isHeldBack),
+    );
+  }
+
+  async #handle(ctx: CopyContext, item: CopyItem, isHeldBack: boolean): Promise<boolean> {
+    ctx.signal.throwIfAborted();
+    ctx.counters.gauge('objectsInFlight', 1);
+    ctx.counters.gauge('bytesInFlight', item.source.sizeBytes);
+    try {
+      const outcome = isHeldBack ? heldBack(item) : await copyObject(ctx, item);
+      this.#record(ctx, item, outcome);
+      return outcome.state === 'copied' || outcome.state === 'skipped' || outcome.state === 'damaged';
+    } finally {
+      ctx.counters.gauge('objectsInFlight', -1);
+      ctx.counters.gauge('bytesInFlight', -item.source.sizeBytes);
+    }
+  }
+
+  #record(ctx: CopyContext, item: CopyItem, outcome: CopyOutcome): void {
+    const { objectClass } = item.classified;
+    if (outcome.state === 'skipped') {
+      this.#tally.object('skipped', objectClass, outcome.bytes);
+      return;
+    }
+    if (outcome.state === 'copied') {
+      this.#tally.object('copied', objectClass, outcome.bytes);
+      if (outcome.proof === 'none') ctx.counters.count('unproved');
+      return;
+    }
+    this.#tally.object(outcome.state, objectClass, item.source.sizeBytes);
+    this.#exceptions.push({ state: outcome.state, path: item.path, error: toErrorRecord(outcome.error) });
+    if (this.#exceptions.length >= EXCEPTIONS_MAX) {
+      throw new BlobferryError(
+        `${EXCEPTIONS_MAX} objects of one shard failed, the last one: ${outcome.error.message}`,
+        {
+          hint: 'Something general is wrong: mend it, then run again',
+        },
+      );
+    }
+  }
+
+  /** Phase "names" lists the whole root and so meets blobs, which phase one has done. */
+  #belongsElsewhere(path: string): boolean {
+    if (this.#shard.phase === 'blobs') return false;
+    return this.#base.layout.blobPrefixes.some((prefix) => path.startsWith(prefix));
+  }
+
+  #leavesOut(ctx: CopyContext, path: string, sizeBytes: number | undefined, isSource: boolean): boolean {
+    if (sizeBytes === undefined && this.#shard.phase === 'names' && this.#belongsElsewhere(path)) return true;
+    if (!ctx.layout.leavesOut(path, sizeBytes)) return false;
+    if (isSource) {
+      this.#tally.leftOut();
+      if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
+    }
+    return true;
+  }
+}
+
+function heldBack(item: CopyItem): CopyOutcome {
+  const message = `"${item.path}" was held back: other objects of its repository did not reach the target`;
+  return {
+    state: 'failed',
+    error: new BlobferryError(message, { hint: 'Mend those first, then run again' }),
+  };
+}

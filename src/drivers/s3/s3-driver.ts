@@ -1,0 +1,241 @@
+/** S3 and its compatibles over the direct engine. */
+
+import { StorageError } from '../../core/errors.ts';
+import type {
+  Binding,
+  BindingFacet,
+  Body,
+  CallContext,
+  DriverFacts,
+  ListPage,
+  ListQuery,
+  MultipartFacet,
+  ObjectInfo,
+  ReadOptions,
+  ReadResult,
+  StorageDriver,
+  WriteOptions,
+  WriteResult,
+} from '../driver.ts';
+import { isWithin, prefetchedPages } from '../paging.ts';
+import type { DriverSpec, S3Credentials, S3Spec } from '../spec.ts';
+import { storageName } from '../spec-name.ts';
+import { probeBinding } from './s3-binding.ts';
+import { type CredentialSource, S3Client } from './s3-client.ts';
+import { credentialSource } from './s3-credentials.ts';
+import { malformed } from './s3-errors.ts';
+import { md5OfETag, parseListing, type S3ListPage } from './s3-listing.ts';
+import { S3Multipart } from './s3-multipart.ts';
+import { bodyHeaders, objectHeaders } from './s3-write.ts';
+
+const SINGLE_PUT_BYTES_MAX = 5 * 1024 ** 3;
+const KEY_BYTES_MAX = 1024;
+
+/** Assumed until a target was probed: the payload hash, which every server that verifies SigV4 checks. */
+const UNPROBED: Binding = {
+  payloadSha256: true,
+  contentMd5: false,
+  partCrc32: false,
+  objectCrc32: false,
+  storesSha256: false,
+};
+
+export interface S3DriverOptions {
+  readonly credentials: S3Credentials;
+  /** Asked shortly before credentials expire. */
+  readonly renew?: CredentialSource;
+}
+
+export class S3Driver implements StorageDriver {
+  readonly kind = 's3';
+  readonly name: string;
+  readonly facts: DriverFacts;
+  readonly multipart: MultipartFacet;
+  readonly binding: BindingFacet;
+  readonly #client: S3Client;
+  readonly #spec: S3Spec;
+  readonly #binding: Binding;
+
+  constructor(spec: S3Spec, binding: Binding | undefined, options: S3DriverOptions) {
+    this.#spec = spec;
+    this.#binding = binding ?? UNPROBED;
+    this.name = storageName(spec);
+    this.#client = new S3Client(spec, { name: this.name, ...options });
+    this.facts = {
+      listOrder: 'bytes',
+      md5MayBeOpaque: true,
+      writeBytesMax: SINGLE_PUT_BYTES_MAX,
+      keepsAttributes: false,
+      hasFolders: false,
+    };
+    this.multipart = new S3Multipart(this.#client, spec, this.#binding);
+    this.binding = {
+      probe: (ctx, prefix) => {
+        // Every check is tried, whatever was believed so far.
+        const everything: Binding = { ...UNPROBED, partCrc32: true, objectCrc32: true };
+        return probeBinding(ctx, this.#client, new S3Multipart(this.#client, spec, everything), prefix);
+      },
+    };
+  }
+
+  list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
+    return prefetchedPages((token: string | undefined) => this.#listPage(ctx, query, token));
+  }
+
+  async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
+    checkKey(this.name, 'stat', key);
+    const { headers } = await this.#client.send(ctx, { method: 'HEAD', operation: 'stat', key });
+    const sizeBytes = Number(headers.get('content-length'));
+    if (!Number.isSafeInteger(sizeBytes))
+      throw malformed({ backend: this.name, operation: 'stat', key }, 'no size');
+    return { key, sizeBytes, ...identity(headers) };
+  }
+
+  async read(ctx: CallContext, key: string, into: Uint8Array, options: ReadOptions): Promise<ReadResult> {
+    checkKey(this.name, 'read', key);
+    const offset = options.offset ?? 0;
+    const isWhole = options.isWhole === true || into.length === 0;
+    const headers: [string, string][] = [];
+    if (!isWhole) headers.push(['range', `bytes=${offset}-${offset + into.length - 1}`]);
+    else headers.push(['x-amz-checksum-mode', 'ENABLED']);
+    if (options.version !== undefined) headers.push(['if-match', options.version]);
+    const response = await this.#client.send(ctx, {
+      method: 'GET',
+      operation: 'read',
+      key,
+      headers,
+      into,
+      accepts: [416],
+      ...(options.isFresh ? { isFresh: true } : {}),
+    });
+    const call = { backend: this.name, operation: 'read', key };
+    if (response.status === 416) {
+      const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
+      const totalBytes = total === undefined ? (await this.stat(ctx, key)).sizeBytes : Number(total);
+      if (totalBytes > offset) throw malformed(call, 'a range inside the object was refused');
+      return { bytesRead: 0, totalBytes };
+    }
+    const totalBytes = totalOf(response.status, response.headers, offset, response.intoBytes);
+    if (totalBytes === undefined) throw malformed(call, 'the answer does not say which range it is');
+    const bytesRead = response.isOverflow ? into.length : response.intoBytes;
+    const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
+    if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
+    const checksums = isWhole ? storedChecksums(response.headers) : undefined;
+    return { bytesRead, totalBytes, ...identity(response.headers), ...(checksums ? { checksums } : {}) };
+  }
+
+  async write(ctx: CallContext, key: string, body: Body, options: WriteOptions): Promise<WriteResult> {
+    checkKey(this.name, 'write', key);
+    const sent = await bodyHeaders(body, options.sha256, this.#binding);
+    const response = await this.#client.send(ctx, {
+      method: 'PUT',
+      operation: 'write',
+      key,
+      headers: [...objectHeaders(this.#spec), ...sent.headers],
+      payloadHash: sent.payloadHash,
+      body: body.bytes ?? body.open(),
+      bodyBytes: body.sizeBytes,
+    });
+    const version = response.headers.get('etag');
+    return version === undefined ? {} : { version };
+  }
+
+  async remove(ctx: CallContext, key: string): Promise<void> {
+    checkKey(this.name, 'remove', key);
+    await this.#client.send(ctx, { method: 'DELETE', operation: 'remove', key, accepts: [404] });
+  }
+
+  async flush(ctx: CallContext): Promise<void> {
+    ctx.signal.throwIfAborted();
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+  }
+
+  async #listPage(
+    ctx: CallContext,
+    query: ListQuery,
+    token: string | undefined,
+  ): Promise<{ page: ListPage; next?: string }> {
+    const parameters: [string, string][] = [
+      ['list-type', '2'],
+      ['encoding-type', 'url'],
+      ['prefix', query.prefix],
+    ];
+    if (query.delimiter) parameters.push(['delimiter', query.delimiter]);
+    if (token !== undefined) parameters.push(['continuation-token', token]);
+    else if (query.after !== undefined) parameters.push(['start-after', query.after]);
+    const { body } = await this.#client.send(ctx, { method: 'GET', operation: 'list', query: parameters });
+    const page = this.#parse(body);
+    if (!isWithin(page, query))
+      throw malformed({ backend: this.name, operation: 'list' }, 'it names keys not asked for');
+    return page.nextToken === undefined ? { page } : { page, next: page.nextToken };
+  }
+
+  #parse(body: Buffer): S3ListPage {
+    try {
+      return parseListing(body.toString('utf8'));
+    } catch (error) {
+      const call = { backend: this.name, operation: 'list' };
+      if (error instanceof RangeError || error instanceof URIError) throw malformed(call, error.message);
+      throw error;
+    }
+  }
+}
+
+/** Credentials that are not in the settings are looked for where the AWS SDK looks, now and whenever they expire. */
+export async function openS3Driver(spec: DriverSpec & { readonly storage: S3Spec }): Promise<S3Driver> {
+  const find = credentialSource(spec.storage);
+  return new S3Driver(spec.storage, spec.binding, {
+    credentials: spec.storage.credentials ?? (await find()),
+    renew: find,
+  });
+}
+
+function checkKey(backend: string, operation: string, key: string): void {
+  if (key !== '' && Buffer.byteLength(key) <= KEY_BYTES_MAX) return;
+  throw new StorageError(
+    `Cannot ${operation} an object in ${backend}: its name has ${Buffer.byteLength(key)} bytes, S3 takes 1 to ${KEY_BYTES_MAX}`,
+    { kind: 'invalid-name', backend, operation, key, isTransient: false, scope: 'object' },
+  );
+}
+
+function identity(headers: ReadonlyMap<string, string>): { version?: string; md5?: string } {
+  const etag = headers.get('etag');
+  const md5 = md5OfETag(etag);
+  return { ...(etag === undefined ? {} : { version: etag }), ...(md5 === undefined ? {} : { md5 }) };
+}
+
+function totalOf(
+  status: number,
+  headers: ReadonlyMap<string, string>,
+  offset: number,
+  got: number,
+): number | undefined {
+  if (status === 206) {
+    const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
+    return range && Number(range[1]) === offset ? Number(range[2]) : undefined;
+  }
+  // A 200 carries the whole object, so it only answers a request that began at its start.
+  if (offset > 0) return undefined;
+  const length = headers.get('content-length');
+  return length === undefined ? got : Number(length);
+}
+
+/** Whole-object checksums only: composite ones of multipart uploads end in `-<parts>`. */
+function storedChecksums(
+  headers: ReadonlyMap<string, string>,
+): { sha256?: string; crc32?: string } | undefined {
+  const sha256 = headers.get('x-amz-checksum-sha256');
+  const crc32 = headers.get('x-amz-checksum-crc32');
+  if (sha256 === undefined && crc32 === undefined) return undefined;
+  const hex = (text: string | undefined, bytes: number): string | undefined => {
+    if (text === undefined || text.includes('-')) return undefined;
+    const decoded = Buffer.from(text, 'base64');
+    return decoded.length === bytes ? decoded.toString('hex') : undefined;
+  };
+  const sha256Hex = hex(sha256, 32);
+  const crc32Hex = hex(crc32, 4);
+  return { ...(sha256Hex ? { sha256: sha256Hex } : {}), ...(crc32Hex ? { crc32: crc32Hex } : {}) };
+}

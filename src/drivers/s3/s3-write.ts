@@ -1,0 +1,48 @@
+/** Headers of uploads: what the target's configuration asks for, and the checksums that bind the body. */
+import { createHash, hash } from 'node:crypto';
+import type { Binding, Body } from '../driver.ts';
+import type { S3Spec } from '../spec.ts';
+
+type Headers = readonly (readonly [string, string])[];
+
+/** Attributes come from the target's configuration, never from the source object. */
+export function objectHeaders(spec: S3Spec): Headers {
+  const headers: [string, string][] = [['content-type', 'application/octet-stream']];
+  if (spec.objectAcl !== undefined) headers.push(['x-amz-acl', spec.objectAcl]);
+  if (spec.storageClass !== undefined) headers.push(['x-amz-storage-class', spec.storageClass]);
+  if (spec.encrypt) {
+    headers.push(['x-amz-server-side-encryption', spec.kmsKeyId === undefined ? 'AES256' : 'aws:kms']);
+    if (spec.kmsKeyId !== undefined)
+      headers.push(['x-amz-server-side-encryption-aws-kms-key-id', spec.kmsKeyId]);
+  }
+  return headers;
+}
+
+export async function digestOfBody(algorithm: 'sha256' | 'md5', body: Body): Promise<Buffer> {
+  if (body.bytes) return hash(algorithm, body.bytes, 'buffer');
+  const hasher = createHash(algorithm);
+  for await (const piece of body.open()) hasher.update(piece);
+  return hasher.digest();
+}
+
+/**
+ * The payload hash binds the body wherever the server checks it, so a caller that knows the sha256 pays for one hash
+ * altogether. Content-MD5 is only computed for servers seen to check nothing better.
+ */
+export async function bodyHeaders(
+  body: Body,
+  sha256: string | undefined,
+  binding: Binding,
+): Promise<{ readonly payloadHash: string; readonly headers: Headers }> {
+  const payloadHash = sha256 ?? (await digestOfBody('sha256', body)).toString('hex');
+  const headers: [string, string][] = [];
+  if (binding.storesSha256) {
+    // Ceph 20 looks at the checksum only when the algorithm is named as well.
+    headers.push(['x-amz-checksum-sha256', Buffer.from(payloadHash, 'hex').toString('base64')]);
+    headers.push(['x-amz-sdk-checksum-algorithm', 'SHA256']);
+  }
+  if (!binding.payloadSha256 && binding.contentMd5) {
+    headers.push(['content-md5', (await digestOfBody('md5', body)).toString('base64')]);
+  }
+  return { payloadHash, headers };
+}

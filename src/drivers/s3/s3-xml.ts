@@ -1,0 +1,42 @@
+/**
+ * Reads the few shapes of XML that S3 answers with, without building a tree: a page of 1,000 keys is about 300 kB and
+ * listings are a large part of a pass that has nothing to copy. Input is bounded by the caller.
+ */
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+
+export function decodeEntities(text: string): string {
+  if (!text.includes('&')) return text;
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|([a-z]{2,4}));/g, (whole, decimal, hex, name) => {
+    if (name !== undefined) return ENTITIES[name] ?? whole;
+    const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
+}
+
+/** Content of the first element with this name between two positions; undefined when there is none. */
+export function textOf(xml: string, name: string, from = 0, to = xml.length): string | undefined {
+  const open = xml.indexOf(`<${name}>`, from);
+  if (open < 0 || open >= to) return undefined;
+  const start = open + name.length + 2;
+  const end = xml.indexOf(`</${name}>`, start);
+  return end < 0 || end > to ? undefined : decodeEntities(xml.slice(start, end));
+}
+
+/** Calls back with the bounds of each element of this name, in order. */
+export function eachElement(xml: string, name: string, onElement: (from: number, to: number) => void): void {
+  const open = `<${name}>`;
+  const close = `</${name}>`;
+  let at = xml.indexOf(open);
+  while (at >= 0) {
+    const start = at + open.length;
+    const end = xml.indexOf(close, start);
+    if (end < 0) throw new RangeError(`Element ${name} has no end`);
+    onElement(start, end);
+    at = xml.indexOf(open, end + close.length);
+  }
+}
+
+export function escapeXml(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+}

@@ -1,0 +1,104 @@
+/** `--bandwidth` and `--requests`: each thread gets its share of both and keeps to it by waiting before a request. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CallContext, ListPage, MultipartFacet, StorageDriver } from '../driver.ts';
+
+/**
+ * A token bucket that may go into debt: a request larger than the burst goes out at once and the next ones wait until
+ * it is paid for. Holds a quarter of a second's worth, so that the limit is kept over any second.
+ */
+export class RateLimit {
+  readonly #perMs: number;
+  readonly #burst: number;
+  #tokens: number;
+  #atMs: number;
+  readonly #now: () => number;
+
+  constructor(perSecond: number, now: () => number = () => performance.now()) {
+    this.#perMs = perSecond / 1000;
+    this.#burst = Math.max(1, perSecond / 4);
+    this.#tokens = this.#burst;
+    this.#now = now;
+    this.#atMs = now();
+  }
+
+  /** Takes `amount` and says how many milliseconds to wait before using it. */
+  take(amount: number): number {
+    const now = this.#now();
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#atMs) * this.#perMs);
+    this.#atMs = now;
+    this.#tokens -= amount;
+    return this.#tokens >= 0 ? 0 : -this.#tokens / this.#perMs;
+  }
+}
+
+export interface Limits {
+  readonly requests: RateLimit | undefined;
+  readonly bytes: RateLimit | undefined;
+}
+
+export function withLimits(driver: StorageDriver, limits: Limits): StorageDriver {
+  if (!limits.requests && !limits.bytes) return driver;
+  const wait = async (ctx: CallContext, bytes: number): Promise<void> => {
+    const delay = Math.max(limits.requests?.take(1) ?? 0, bytes > 0 ? (limits.bytes?.take(bytes) ?? 0) : 0);
+    if (delay < 1) return;
+    await sleep(delay, undefined, { signal: ctx.signal }).catch(() => {
+      throw ctx.signal.reason;
+    });
+  };
+  const { multipart } = driver;
+  return {
+    ...passed(driver),
+    ...(multipart ? { multipart: limitedMultipart(multipart, wait) } : {}),
+    list: (ctx, query) => limitedList(driver.list(ctx, query), () => wait(ctx, 0)),
+    stat: (ctx, key) => wait(ctx, 0).then(() => driver.stat(ctx, key)),
+    read: (ctx, key, into, options) =>
+      wait(ctx, into.length).then(() => driver.read(ctx, key, into, options)),
+    write: (ctx, key, body, options) =>
+      wait(ctx, body.sizeBytes).then(() => driver.write(ctx, key, body, options)),
+    remove: (ctx, key) => wait(ctx, 0).then(() => driver.remove(ctx, key)),
+  };
+}
+
+function passed(driver: StorageDriver) {
+  return {
+    kind: driver.kind,
+    name: driver.name,
+    facts: driver.facts,
+    ...(driver.binding ? { binding: driver.binding } : {}),
+    ...(driver.streamUpload ? { streamUpload: driver.streamUpload } : {}),
+    flush: (ctx: CallContext) => driver.flush(ctx),
+    close: () => driver.close(),
+  };
+}
+
+type Wait = (ctx: CallContext, bytes: number) => Promise<void>;
+
+function limitedMultipart(multipart: MultipartFacet, wait: Wait): MultipartFacet {
+  return {
+    partBytesMin: multipart.partBytesMin,
+    partBytesMax: multipart.partBytesMax,
+    partsMax: multipart.partsMax,
+    partChecksum: multipart.partChecksum,
+    begin: (ctx, key) => wait(ctx, 0).then(() => multipart.begin(ctx, key)),
+    putPart: (ctx, upload, part) =>
+      wait(ctx, part.body.sizeBytes).then(() => multipart.putPart(ctx, upload, part)),
+    complete: (ctx, upload, parts, options) =>
+      wait(ctx, 0).then(() => multipart.complete(ctx, upload, parts, options)),
+    abort: (ctx, upload) => multipart.abort(ctx, upload),
+    listParts: (ctx, upload) => wait(ctx, 0).then(() => multipart.listParts(ctx, upload)),
+    listUploads: (ctx, prefix) => wait(ctx, 0).then(() => multipart.listUploads(ctx, prefix)),
+  };
+}
+
+async function* limitedList(
+  pages: AsyncIterable<ListPage>,
+  wait: () => Promise<void>,
+): AsyncGenerator<ListPage> {
+  const iterator = pages[Symbol.asyncIterator]();
+  for (;;) {
+    await wait();
+    const step = await iterator.next();
+    if (step.done) return;
+    yield step.value;
+  }
+}

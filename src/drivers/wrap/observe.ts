@@ -1,0 +1,103 @@
+/** Counts every request of a driver, with its outcome and how long it took. Innermost wrapper: one count per attempt. */
+import type { CounterWriter, Operation, Outcome, Side } from '../../core/counters.ts';
+import { StorageError } from '../../core/errors.ts';
+import type { CallContext, ListPage, ListQuery, MultipartFacet, StorageDriver } from '../driver.ts';
+
+function outcomeOf(error: unknown): Outcome {
+  if (!(error instanceof StorageError)) return 'network';
+  const { kind, status } = error.details;
+  if (kind === 'throttled') return 'throttled';
+  if (status === undefined)
+    return kind === 'unavailable' || kind === 'timeout' || kind === 'corrupt' ? 'network' : 'client_error';
+  return status >= 500 ? 'server_error' : 'client_error';
+}
+
+type Observe = <T>(operation: Operation, call: () => Promise<T>) => Promise<T>;
+
+export function withCounters(driver: StorageDriver, side: Side, counters: CounterWriter): StorageDriver {
+  const observe: Observe = async (operation, call) => {
+    const start = performance.now();
+    let outcome: Outcome = 'ok';
+    try {
+      return await call();
+    } catch (error) {
+      outcome = outcomeOf(error);
+      throw error;
+    } finally {
+      counters.request(side, operation, outcome, (performance.now() - start) / 1000);
+    }
+  };
+  const { multipart, streamUpload } = driver;
+  return {
+    kind: driver.kind,
+    name: driver.name,
+    facts: driver.facts,
+    ...(driver.binding ? { binding: driver.binding } : {}),
+    ...(multipart ? { multipart: observedMultipart(multipart, observe, side, counters) } : {}),
+    ...(streamUpload
+      ? {
+          streamUpload: {
+            upload: async (ctx, key, body, options) => {
+              const result = await observe('write', () => streamUpload.upload(ctx, key, body, options));
+              counters.wire(side, body.sizeBytes);
+              return result;
+            },
+          },
+        }
+      : {}),
+    list: (ctx, query) => observedList(driver, ctx, query, observe),
+    stat: (ctx, key) => observe('stat', () => driver.stat(ctx, key)),
+    read: async (ctx, key, into, options) => {
+      const result = await observe('read', () => driver.read(ctx, key, into, options));
+      counters.wire(side, result.bytesRead);
+      return result;
+    },
+    write: async (ctx, key, body, options) => {
+      const result = await observe('write', () => driver.write(ctx, key, body, options));
+      counters.wire(side, body.sizeBytes);
+      return result;
+    },
+    remove: (ctx, key) => observe('remove', () => driver.remove(ctx, key)),
+    flush: (ctx) => observe('flush', () => driver.flush(ctx)),
+    close: () => driver.close(),
+  };
+}
+
+function observedMultipart(
+  multipart: MultipartFacet,
+  observe: Observe,
+  side: Side,
+  counters: CounterWriter,
+): MultipartFacet {
+  return {
+    partBytesMin: multipart.partBytesMin,
+    partBytesMax: multipart.partBytesMax,
+    partsMax: multipart.partsMax,
+    partChecksum: multipart.partChecksum,
+    begin: (ctx, key) => observe('begin', () => multipart.begin(ctx, key)),
+    putPart: async (ctx, upload, part) => {
+      const receipt = await observe('part', () => multipart.putPart(ctx, upload, part));
+      counters.wire(side, part.body.sizeBytes);
+      return receipt;
+    },
+    complete: (ctx, upload, parts, options) =>
+      observe('complete', () => multipart.complete(ctx, upload, parts, options)),
+    abort: (ctx, upload) => observe('abort', () => multipart.abort(ctx, upload)),
+    listParts: (ctx, upload) => observe('list', () => multipart.listParts(ctx, upload)),
+    listUploads: (ctx, prefix) => observe('list', () => multipart.listUploads(ctx, prefix)),
+  };
+}
+
+async function* observedList(
+  driver: StorageDriver,
+  ctx: CallContext,
+  query: ListQuery,
+  observe: Observe,
+): AsyncGenerator<ListPage> {
+  const pages = driver.list(ctx, query)[Symbol.asyncIterator]();
+  for (;;) {
+    const step = await observe('list', () => pages.next());
+    if (step.done) return;
+    yield step.value;
+  }
+}

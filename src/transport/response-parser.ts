@@ -1,0 +1,306 @@
+/**
+ * Parses one HTTP/1.1 answer after another from the bytes of a connection (RFC 9112). It owns no socket: `target()`
+ * says where the next bytes should be read to, `consume()` takes them. A body of known length that has a destination
+ * is read straight into it, which spares the copy that a general parser makes.
+ */
+import { WireError } from './http-types.ts';
+
+const SCRATCH_BYTES = 32 * 1024;
+/** Larger heads than this are refused; AWS allows 8 KiB of headers in one request, answers stay well below. */
+const HEAD_BYTES_MAX = SCRATCH_BYTES;
+const CHUNK_LINE_BYTES_MAX = 1024;
+const HEAD_END = Buffer.from('\r\n\r\n');
+const EMPTY = Buffer.alloc(0);
+
+export interface ResponseExpectation {
+  readonly isHead: boolean;
+  readonly into: Uint8Array | undefined;
+  readonly collectBytesMax: number;
+}
+
+type State =
+  | 'head'
+  | 'length'
+  | 'until-close'
+  | 'chunk-size'
+  | 'chunk-data'
+  | 'chunk-end'
+  | 'trailer'
+  | 'done';
+
+export class ResponseParser {
+  status = 0;
+  headers: Map<string, string> = new Map();
+  /** May the connection be used again after this answer? */
+  keepsAlive = false;
+  intoBytes = 0;
+  isOverflow = false;
+  /** Any byte of the present answer seen? Tells a stale connection from a broken answer. */
+  hasStarted = false;
+
+  #state: State = 'done';
+  #expectation: ResponseExpectation = { isHead: false, into: undefined, collectBytesMax: 0 };
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  #scratchUsed = 0;
+  /** Where a collected or direct body goes; grows for bodies without a length. */
+  #body: Uint8Array = EMPTY;
+  #bodyUsed = 0;
+  /** Bytes still missing of the body or the chunk. */
+  #remaining = 0;
+  #isDirect = false;
+
+  get isDone(): boolean {
+    return this.#state === 'done';
+  }
+
+  get hasHead(): boolean {
+    return this.#state !== 'head';
+  }
+
+  begin(expectation: ResponseExpectation): void {
+    this.#expectation = expectation;
+    this.#state = 'head';
+    this.#scratchUsed = 0;
+    this.#body = EMPTY;
+    this.#bodyUsed = 0;
+    this.#isDirect = false;
+    this.hasStarted = false;
+    this.intoBytes = 0;
+    this.isOverflow = false;
+  }
+
+  /** The buffer to read the next bytes into. */
+  target(): Uint8Array {
+    if (this.#state === 'length')
+      return this.#body.subarray(this.#bodyUsed, this.#bodyUsed + this.#remaining);
+    if (this.#state === 'head') return this.#scratch.subarray(this.#scratchUsed);
+    return this.#scratch;
+  }
+
+  /** Takes `bytes`, which lie in the buffer that `target()` gave or in one of the caller's. Throws WireError. */
+  consume(bytes: Uint8Array): void {
+    if (this.#state === 'done')
+      throw new WireError('malformed', 'The server sent bytes that no request asked for');
+    this.hasStarted = true;
+    if (this.#state === 'head') this.#consumeHead(bytes);
+    else this.#consumeBody(bytes, bytes.buffer === this.#body.buffer && this.#state === 'length');
+  }
+
+  /** The peer ended the connection. Returns true where that ends the answer properly. */
+  end(): boolean {
+    if (this.#state !== 'until-close') return false;
+    this.#state = 'done';
+    return true;
+  }
+
+  takeBody(): Buffer {
+    if (this.#isDirect) return EMPTY;
+    return Buffer.from(this.#body.buffer, this.#body.byteOffset, this.#bodyUsed);
+  }
+
+  #consumeHead(bytes: Uint8Array): void {
+    if (bytes.buffer !== this.#scratch.buffer) {
+      if (this.#scratchUsed + bytes.length > SCRATCH_BYTES) {
+        this.#consumeForeignHead(bytes);
+        return;
+      }
+      this.#scratch.set(bytes, this.#scratchUsed);
+    }
+    const searchFrom = Math.max(0, this.#scratchUsed - 3);
+    this.#scratchUsed += bytes.length;
+    const end = this.#scratch.subarray(0, this.#scratchUsed).indexOf(HEAD_END, searchFrom);
+    if (end < 0) {
+      if (this.#scratchUsed >= HEAD_BYTES_MAX)
+        throw new WireError('malformed', 'The answer has too large a head');
+      return;
+    }
+    this.#parseHead(this.#scratch.toString('latin1', 0, end));
+    const rest = this.#scratch.subarray(end + HEAD_END.length, this.#scratchUsed);
+    if (this.status < 200) {
+      // An interim answer (100 Continue): the real one follows, perhaps in the same bytes.
+      const following = Buffer.from(rest);
+      this.#state = 'head';
+      this.#scratchUsed = 0;
+      if (following.length > 0) this.#consumeHead(following);
+      return;
+    }
+    this.#beginBody();
+    if (rest.length > 0) this.#consumeBody(rest, false);
+  }
+
+  /** A chunk from elsewhere that does not fit the scratch: its head part is taken first, the rest is body. */
+  #consumeForeignHead(bytes: Uint8Array): void {
+    const room = SCRATCH_BYTES - this.#scratchUsed;
+    this.#consumeHead(bytes.subarray(0, room));
+    if (this.#state !== 'done') this.consume(bytes.subarray(room));
+  }
+
+  #parseHead(head: string): void {
+    const lines = head.split('\r\n');
+    const match = /^HTTP\/1\.([01]) (\d{3})(?: |$)/.exec(lines[0] ?? '');
+    if (!match) throw new WireError('malformed', 'The answer is not HTTP/1.1');
+    this.status = Number(match[2]);
+    this.headers = new Map();
+    for (let index = 1; index < lines.length; index += 1) {
+      const line = lines[index] ?? '';
+      const colon = line.indexOf(':');
+      if (colon <= 0) throw new WireError('malformed', 'The answer has a header line without a name');
+      this.#addHeader(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+    }
+    const connection = this.headers.get('connection')?.toLowerCase();
+    this.keepsAlive = match[1] === '1' ? connection !== 'close' : connection === 'keep-alive';
+  }
+
+  #addHeader(name: string, value: string): void {
+    // Two different lengths are a smuggling attempt or a broken proxy: nothing behind them can be trusted.
+    const known = this.headers.get(name);
+    if (name === 'content-length' && known !== undefined && known !== value) {
+      throw new WireError('malformed', 'The answer states two different lengths');
+    }
+    this.headers.set(name, value);
+  }
+
+  #beginBody(): void {
+    const expectation = this.#expectation;
+    const length = this.headers.get('content-length');
+    const coding = this.headers.get('transfer-encoding')?.toLowerCase();
+    if (expectation.isHead || this.status === 204 || this.status === 304) {
+      this.#state = 'done';
+      return;
+    }
+    this.#isDirect = expectation.into !== undefined && this.status < 300;
+    this.#body = this.#isDirect ? (expectation.into ?? EMPTY) : EMPTY;
+    if (coding !== undefined) {
+      if (coding !== 'chunked')
+        throw new WireError('malformed', `The answer has transfer coding "${coding}"`);
+      this.#state = 'chunk-size';
+      this.#scratchUsed = 0;
+      this.#lineLength = 0;
+    } else if (length === undefined) {
+      this.#state = 'until-close';
+      this.keepsAlive = false;
+    } else {
+      this.#beginLength(length);
+    }
+  }
+
+  #beginLength(text: string): void {
+    const length = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(length)) {
+      throw new WireError('malformed', `The answer has the length "${text}"`);
+    }
+    if (this.#isDirect) {
+      if (length > this.#body.length) this.#overflow();
+      else this.#remaining = length;
+    } else {
+      if (length > this.#expectation.collectBytesMax) {
+        throw new WireError(
+          'too-large',
+          `The answer has ${length} bytes, more than ${this.#expectation.collectBytesMax}`,
+        );
+      }
+      this.#body = Buffer.allocUnsafeSlow(length);
+      this.#remaining = length;
+    }
+    if (this.isOverflow) return;
+    this.#state = length === 0 ? 'done' : 'length';
+  }
+
+  #overflow(): void {
+    this.isOverflow = true;
+    this.keepsAlive = false;
+    this.#state = 'done';
+  }
+
+  #consumeBody(bytes: Uint8Array, isInPlace: boolean): void {
+    let rest = bytes;
+    while (rest.length > 0) {
+      switch (this.#state) {
+        case 'length':
+        case 'chunk-data':
+          rest = this.#takeData(rest, isInPlace);
+          break;
+        case 'until-close':
+          this.#append(rest);
+          return;
+        case 'chunk-size':
+        case 'chunk-end':
+        case 'trailer':
+          rest = this.#takeLine(rest);
+          break;
+        default:
+          if (this.isOverflow) return;
+          throw new WireError('malformed', 'The answer goes on behind its end');
+      }
+    }
+  }
+
+  #takeData(bytes: Uint8Array, isInPlace: boolean): Uint8Array {
+    const count = Math.min(bytes.length, this.#remaining);
+    if (isInPlace) {
+      this.#bodyUsed += count;
+      if (this.#isDirect) this.intoBytes = this.#bodyUsed;
+    } else {
+      this.#append(bytes.subarray(0, count));
+    }
+    if (this.isOverflow) return EMPTY;
+    this.#remaining -= count;
+    if (this.#remaining === 0) this.#state = this.#state === 'length' ? 'done' : 'chunk-end';
+    return bytes.subarray(count);
+  }
+
+  #append(bytes: Uint8Array): void {
+    const needed = this.#bodyUsed + bytes.length;
+    if (needed > this.#body.length) {
+      if (this.#isDirect) {
+        this.#overflow();
+        return;
+      }
+      if (needed > this.#expectation.collectBytesMax) {
+        throw new WireError(
+          'too-large',
+          `The answer has more than ${this.#expectation.collectBytesMax} bytes`,
+        );
+      }
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#body.length, 4096));
+      grown.set(this.#body.subarray(0, this.#bodyUsed));
+      this.#body = grown;
+    }
+    this.#body.set(bytes, this.#bodyUsed);
+    this.#bodyUsed = needed;
+    if (this.#isDirect) this.intoBytes = needed;
+  }
+
+  readonly #line = Buffer.allocUnsafe(CHUNK_LINE_BYTES_MAX);
+  #lineLength = 0;
+
+  /** Chunk sizes, the empty line behind a chunk, and trailers, which may be cut anywhere between two reads. */
+  #takeLine(bytes: Uint8Array): Uint8Array {
+    const feed = bytes.indexOf(10);
+    const count = feed < 0 ? bytes.length : feed + 1;
+    if (this.#lineLength + count > CHUNK_LINE_BYTES_MAX)
+      throw new WireError('malformed', 'A chunk line is too long');
+    this.#line.set(bytes.subarray(0, count), this.#lineLength);
+    this.#lineLength += count;
+    if (feed >= 0) {
+      const text = this.#line.toString('latin1', 0, this.#lineLength).replace(/\r?\n$/, '');
+      this.#lineLength = 0;
+      this.#endLine(text);
+    }
+    return bytes.subarray(count);
+  }
+
+  #endLine(text: string): void {
+    if (this.#state === 'chunk-end') {
+      if (text !== '') throw new WireError('malformed', 'A chunk is longer than it says');
+      this.#state = 'chunk-size';
+    } else if (this.#state === 'trailer') {
+      if (text === '') this.#state = 'done';
+    } else {
+      const size = /^([0-9a-fA-F]{1,13})[ \t]*(?:;.*)?$/.exec(text);
+      if (!size) throw new WireError('malformed', 'A chunk has no size');
+      this.#remaining = Number.parseInt(size[1] ?? '', 16);
+      this.#state = this.#remaining === 0 ? 'trailer' : 'chunk-data';
+    }
+  }
+}
