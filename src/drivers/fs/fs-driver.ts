@@ -1,0 +1,126 @@
+/** Folders as a backend: local disks, and whatever the kernel mounts (NFS, CIFS, Ceph, FUSE). */
+import type {
+  Body,
+  CallContext,
+  DriverFacts,
+  ListPage,
+  ListQuery,
+  MultipartFacet,
+  ObjectInfo,
+  ReadOptions,
+  ReadResult,
+  StorageDriver,
+  WriteOptions,
+  WriteResult,
+} from '../driver.ts';
+import type { FileSystemSpec } from '../spec.ts';
+import type { FileCalls } from './fs-calls.ts';
+import { fromErrno, refusal } from './fs-errors.ts';
+import { Folders } from './fs-folders.ts';
+import { LIST_LIMITS, type ListLimits, listObjects } from './fs-listing.ts';
+import { FsMultipart } from './fs-multipart.ts';
+import { Ownership } from './fs-owner.ts';
+import { readObject, statObject } from './fs-reader.ts';
+import { type FsRoot, openRoot, type Role } from './fs-root.ts';
+import { TempFolder } from './fs-temp.ts';
+import { removeObject, type Target, writeObject } from './fs-writer.ts';
+
+export interface FsDriverOptions {
+  /** A source is never written to, not even if asked. A target's root is made if its parent folder exists. */
+  readonly role: Role;
+  /** Default: pages of 1,000, and up to 32 calls at once where the file system is slow. */
+  readonly listLimits?: ListLimits;
+  /** Default: as the kind of file system asks for. */
+  readonly calls?: FileCalls;
+}
+
+/** Rejects with a `StorageError` of scope `backend` when the root is missing, not a folder, or not accessible. */
+export async function openFsDriver(spec: FileSystemSpec, options: FsDriverOptions): Promise<StorageDriver> {
+  const { root, created } = openRoot(spec, options.role, options.calls);
+  const listLimits = options.listLimits ?? LIST_LIMITS;
+  if (options.role === 'source') return new FsDriver(root, undefined, listLimits);
+  const ownership = new Ownership(root.calls, spec, root);
+  const folders = new Folders(root, ownership);
+  const temps = new TempFolder(root);
+  try {
+    temps.check();
+    temps.removeStale(Date.now());
+  } catch (error) {
+    throw fromErrno(root.context('write'), error);
+  }
+  if (created) folders.noteChange(parentFolderOf(root.path));
+  return new FsDriver(root, { root, ownership, folders, temps }, listLimits);
+}
+
+function parentFolderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/';
+}
+
+class FsDriver implements StorageDriver {
+  readonly kind = 'fs';
+  readonly name: string;
+  readonly facts: DriverFacts = {
+    listOrder: 'bytes',
+    md5MayBeOpaque: false,
+    writeBytesMax: Number.MAX_SAFE_INTEGER,
+    keepsAttributes: true,
+    hasFolders: true,
+  };
+  readonly multipart?: MultipartFacet;
+  readonly #root: FsRoot;
+  readonly #target: Target | undefined;
+  readonly #listLimits: ListLimits;
+
+  constructor(root: FsRoot, target: Target | undefined, listLimits: ListLimits) {
+    this.name = root.name;
+    this.#root = root;
+    this.#target = target;
+    this.#listLimits = listLimits;
+    if (target !== undefined) this.multipart = new FsMultipart(target);
+  }
+
+  list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
+    return listObjects(this.#root, ctx, query, this.#listLimits);
+  }
+
+  stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
+    return statObject(this.#root, ctx, key);
+  }
+
+  read(ctx: CallContext, key: string, into: Uint8Array, options: ReadOptions): Promise<ReadResult> {
+    return readObject(this.#root, ctx, key, into, options);
+  }
+
+  async write(ctx: CallContext, key: string, body: Body, options: WriteOptions): Promise<WriteResult> {
+    return writeObject(this.#demandTarget('write', key), ctx, key, body, options);
+  }
+
+  async remove(ctx: CallContext, key: string): Promise<void> {
+    return removeObject(this.#demandTarget('remove', key), ctx, key);
+  }
+
+  async flush(ctx: CallContext): Promise<void> {
+    ctx.signal.throwIfAborted();
+    try {
+      await this.#target?.folders.flush();
+    } catch (error) {
+      throw fromErrno(this.#root.context('flush'), error);
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#target?.temps.close();
+    } catch (error) {
+      throw fromErrno(this.#root.context('remove'), error);
+    }
+  }
+
+  #demandTarget(operation: 'write' | 'remove', key: string): Target {
+    if (this.#target !== undefined) return this.#target;
+    throw refusal(this.#root.context(operation, key), {
+      kind: 'denied',
+      sentence: 'this storage was opened as a source, and a source is never written to',
+    });
+  }
+}
