@@ -1,0 +1,79 @@
+/**
+ * The test command: `node test/run.ts [group …]`, groups being the folders unit, conformance, fault and e2e (default:
+ * all). Its last line is `N passed, N failed`, with `, N skipped` where tests did not run; it exits with 0 only if at
+ * least one test ran and none failed. Servers that are not installed skip their tests, which is said at the end;
+ * `BLOBFERRY_TEST_REQUIRED=ceph,registry,…` or `=all` makes that a failure.
+ */
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Group, runGroups } from './support/runner/run-groups.ts';
+import type { Totals } from './support/runner/totals.ts';
+
+const MINUTE_MS = 60_000;
+
+const GROUPS: readonly Group[] = [
+  { name: 'unit', filesAtOnce: 2, limits: limits(1, 5) },
+  { name: 'conformance', filesAtOnce: 2, limits: limits(2, 10) },
+  { name: 'fault', filesAtOnce: 2, limits: limits(3, 10) },
+  // Real servers and whole copies: alone on the machine.
+  { name: 'e2e', filesAtOnce: 1, limits: limits(5, 15) },
+];
+
+function limits(testMinutes: number, fileMinutes: number): Group['limits'] {
+  return { testMs: testMinutes * MINUTE_MS, fileMs: fileMinutes * MINUTE_MS, exitMs: MINUTE_MS / 2 };
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    // For the tests of this command itself.
+    root: { type: 'string', default: fileURLToPath(new URL('.', import.meta.url)) },
+    'test-ms': { type: 'string' },
+    'file-ms': { type: 'string' },
+    'exit-ms': { type: 'string' },
+  },
+});
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => stop.abort(new Error(`Stopped by ${signal}`)));
+}
+
+const totals = await runGroups({
+  root: values.root,
+  groups: chosenGroups(positionals),
+  output: process.stdout,
+  signal: stop.signal,
+});
+process.stdout.write(`${[...skips(totals), ...noTests(totals), totals.line].join('\n')}\n`);
+process.exitCode = totals.isGood && !stop.signal.aborted ? 0 : 1;
+
+function chosenGroups(names: readonly string[]): readonly Group[] {
+  const unknown = names.filter((name) => GROUPS.every((group) => group.name !== name));
+  if (unknown.length > 0) {
+    const known = GROUPS.map((group) => group.name).join(', ');
+    process.stderr.write(`There is no group of tests "${unknown.join('", "')}"; there are ${known}\n`);
+    process.exit(2);
+  }
+  const chosen = names.length === 0 ? GROUPS : GROUPS.filter((group) => names.includes(group.name));
+  return chosen.map((group) => ({ ...group, limits: { ...group.limits, ...givenLimits() } }));
+}
+
+function givenLimits(): Partial<Group['limits']> {
+  const given = { testMs: values['test-ms'], fileMs: values['file-ms'], exitMs: values['exit-ms'] };
+  return Object.fromEntries(
+    Object.entries(given).flatMap(([name, text]) => (text === undefined ? [] : [[name, Number(text)]])),
+  );
+}
+
+function skips({ skipped, skipReasons }: Totals): readonly string[] {
+  if (skipped === 0) return [];
+  const rule = '!'.repeat(100);
+  const reasons = [...skipReasons].map(([reason, count]) => `!! ${count} x ${reason}`);
+  return ['', rule, `!! ${skipped} tests or suites of tests DID NOT RUN:`, ...reasons, rule, ''];
+}
+
+function noTests({ tests, passed }: Totals): readonly string[] {
+  if (tests === 0) return ['There was no test to run: that proves nothing, so it is a failure'];
+  return passed === 0 ? ['No test passed'] : [];
+}

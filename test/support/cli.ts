@@ -1,0 +1,116 @@
+/** Runs `blobferry` as a user does: a process of its own, from the sources, judged by its output and exit code. */
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { cleanEnvironment, type Environment, spawnOwned, tail } from './process.ts';
+import { processTempFolder } from './temp.ts';
+
+export interface CliOptions {
+  /** Added to an environment that has no credentials and a state folder which only this test process uses. */
+  readonly env?: Environment;
+  /** Called with each line as it comes, stdout and stderr alike. */
+  readonly onLine?: (line: string) => void;
+  /** When it aborts, the program gets what Ctrl-C sends: SIGINT. */
+  readonly signal?: AbortSignal;
+  /** Default 300,000; the program is ended hard after that and the call rejects. */
+  readonly timeoutMs?: number;
+  /** Default: the folder of the sources. */
+  readonly cwd?: string;
+}
+
+/** One line of `--json`. */
+export interface CliEvent {
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
+export interface CliResult {
+  /** Null when a signal ended it. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Lines of stdout that are JSON objects with an `event`. */
+  readonly events: readonly CliEvent[];
+  /** The last event, where that is the summary. */
+  readonly summary: CliEvent | undefined;
+  /** From start to end, as the user waited. */
+  readonly seconds: number;
+}
+
+const SOURCES = fileURLToPath(new URL('../..', import.meta.url));
+
+let stateFolder: string | undefined;
+
+export async function runBlobferry(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  stateFolder ??= processTempFolder('state');
+  const started = performance.now();
+  const child = spawnOwned(process.execPath, [join(SOURCES, 'src/cli/main.ts'), ...args], {
+    cwd: options.cwd ?? SOURCES,
+    env: cleanEnvironment({ XDG_STATE_HOME: stateFolder, ...withoutAmazon(), ...options.env }),
+  });
+  const timeoutMs = options.timeoutMs ?? 300_000;
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    child.kill('SIGKILL');
+  }, timeoutMs);
+  const interrupt = (): boolean => child.kill('SIGINT');
+  options.signal?.addEventListener('abort', interrupt, { once: true });
+  try {
+    const lines = (stream: NodeJS.ReadableStream | null): Promise<readonly string[]> =>
+      gatherLines(stream, options.onLine);
+    const closed = new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', resolve);
+    });
+    const [stdout, stderr, code] = await Promise.all([lines(child.stdout), lines(child.stderr), closed]);
+    if (isLate)
+      throw new Error(`blobferry did not end within ${timeoutMs} ms: ${tail(stderr.join('\n'), 10)}`);
+    const events = stdout.flatMap(parseEvent);
+    const last = events.at(-1);
+    return {
+      code,
+      stdout: stdout.join('\n'),
+      stderr: stderr.join('\n'),
+      events,
+      summary: last?.event === 'summary' ? last : undefined,
+      seconds: (performance.now() - started) / 1000,
+    };
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', interrupt);
+  }
+}
+
+/** No credentials from whoever runs the tests, and no waiting for a cloud's metadata service that is not there. */
+function withoutAmazon(): Environment {
+  return {
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_CONFIG_FILE: '/nonexistent/aws-config',
+    AWS_SHARED_CREDENTIALS_FILE: '/nonexistent/aws-credentials',
+  };
+}
+
+async function gatherLines(
+  stream: NodeJS.ReadableStream | null,
+  onLine: ((line: string) => void) | undefined,
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  if (stream === null) return lines;
+  for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
+    lines.push(line);
+    onLine?.(line);
+  }
+  return lines;
+}
+
+function parseEvent(line: string): readonly CliEvent[] {
+  if (!line.startsWith('{')) return [];
+  try {
+    const value: unknown = JSON.parse(line);
+    const isEvent = typeof value === 'object' && value !== null && 'event' in value;
+    return isEvent ? [value as CliEvent] : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,70 @@
+/** Fills a registry: images by skopeo, then the mess every registry collects. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pLimit from 'p-limit';
+import { type ImageSet, MANIFEST_TYPE, nameInLayout, type TestImage } from './images.ts';
+import { mustRun } from './process.ts';
+import { deleteManifest, putBlob, putManifest, startUpload } from './registry-api.ts';
+import { sha256Hex } from './seeded.ts';
+
+const PUSHES_AT_ONCE = 3;
+
+export async function pushImages(set: ImageSet, host: string): Promise<void> {
+  const limit = pLimit(PUSHES_AT_ONCE);
+  await Promise.all(
+    set.images.map((image) =>
+      limit(async () => {
+        const from = `oci:${set.directory}:${nameInLayout(image)}`;
+        const to = ['--dest-tls-verify=false', `docker://${host}/${image.repository}:${image.tag}`];
+        await mustRun('skopeo', [
+          '--insecure-policy',
+          'copy',
+          '-q',
+          '--all',
+          '--preserve-digests',
+          from,
+          ...to,
+        ]);
+      }),
+    ),
+  );
+}
+
+export interface Mess {
+  /** What the registry serves now, the moved tag included. */
+  readonly images: readonly TestImage[];
+  /** Its manifest was deleted; its blobs stay until garbage collection. */
+  readonly deleted: TestImage;
+  /** Blob of no bytes, which no manifest names: the only file of size zero that belongs to a registry. */
+  readonly emptyBlob: { readonly repository: string; readonly digest: string };
+  /** Bytes of each unfinished upload. */
+  readonly unfinishedUploads: readonly number[];
+}
+
+/** Three unfinished uploads (one of no bytes), a deleted manifest, a tag that moved, a blob of no bytes. */
+export async function makeMess(set: ImageSet, host: string): Promise<Mess> {
+  const deleted = set.images.findLast((image) => image.mediaType === MANIFEST_TYPE);
+  const [first] = set.images;
+  if (first === undefined || deleted === undefined) throw new Error('A mess needs images');
+  const next = set.images.find(
+    (image) => image.repository === first.repository && image.digest !== first.digest,
+  );
+  if (next === undefined || next === deleted)
+    throw new Error(`A mess needs two images in ${first.repository}`);
+
+  const unfinishedUploads = [0, 100_000, 200_000];
+  for (const sizeBytes of unfinishedUploads) await startUpload(host, first.repository, sizeBytes);
+
+  await deleteManifest(host, deleted.repository, deleted.digest);
+
+  for (const image of [first, next]) {
+    const manifest = await readFile(join(set.directory, 'blobs', image.digest.replace(':', '/')));
+    await putManifest(host, `${first.repository}/manifests/moved`, image.mediaType, manifest);
+  }
+
+  const emptyBlob = { repository: first.repository, digest: `sha256:${sha256Hex('')}` };
+  await putBlob(host, emptyBlob.repository, Buffer.alloc(0));
+
+  const served = set.images.filter((image) => image !== deleted);
+  return { images: [...served, { ...next, tag: 'moved' }], deleted, emptyBlob, unfinishedUploads };
+}

@@ -1,0 +1,114 @@
+/** Debian's docker-registry (CNCF distribution 2.8) on a folder or on S3: the program whose storage is being moved. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freePort } from './ports.ts';
+import { cleanEnvironment, type ServerProcess, startServer } from './process.ts';
+import { makeTempFolder } from './temp.ts';
+
+export interface S3RegistryStorage {
+  readonly endpoint: string;
+  /** The bucket must exist. */
+  readonly bucket: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Default `us-east-1`. */
+  readonly region?: string;
+  /** Default: the bucket's root. */
+  readonly rootDirectory?: string;
+}
+
+/** `filesystem`: absolute path of the folder that holds (or will hold) `docker/`. */
+export type RegistryStorage = { readonly filesystem: string } | { readonly s3: S3RegistryStorage };
+
+export interface RegistryOptions {
+  readonly storage: RegistryStorage;
+  /** Refuses pushes and deletes. */
+  readonly isReadOnly?: boolean;
+}
+
+export interface Registry {
+  /** `127.0.0.1:port`, plain HTTP, anybody may push. */
+  readonly host: string;
+  stop(): Promise<void>;
+}
+
+const ATTEMPTS = 3;
+
+export async function startRegistry(options: RegistryOptions): Promise<Registry> {
+  const folder = await makeTempFolder('registry');
+  for (let attempt = 1; ; attempt += 1) {
+    const host = `127.0.0.1:${await freePort()}`;
+    try {
+      const server = await serve(join(folder.path, 'config.yml'), host, options);
+      const stop = async (): Promise<void> => {
+        await server.stop();
+        await folder.remove();
+      };
+      return { host, stop };
+    } catch (error) {
+      if (attempt < ATTEMPTS && /address already in use/i.test(String(error))) continue;
+      await folder.remove();
+      throw error;
+    }
+  }
+}
+
+async function serve(configuration: string, host: string, options: RegistryOptions): Promise<ServerProcess> {
+  await writeFile(configuration, registryConfiguration(host, options));
+  return startServer({
+    command: 'docker-registry',
+    args: ['serve', configuration],
+    // Nothing but the file may configure it: REGISTRY_… variables would override the file, AWS_… ones its keys.
+    env: cleanEnvironment(),
+    isReady: async (signal) => (await fetch(`http://${host}/v2/`, { signal })).ok,
+  });
+}
+
+/** The part of its YAML that says where the objects are, which is also what `blobferry` reads. */
+export function storageYaml(storage: RegistryStorage): string {
+  const lines =
+    'filesystem' in storage
+      ? ['  filesystem:', `    rootdirectory: ${JSON.stringify(storage.filesystem)}`]
+      : s3Lines(storage.s3);
+  return `storage:\n${lines.join('\n')}\n`;
+}
+
+function s3Lines(s3: S3RegistryStorage): readonly string[] {
+  return [
+    '  s3:',
+    `    accesskey: ${JSON.stringify(s3.accessKeyId)}`,
+    `    secretkey: ${JSON.stringify(s3.secretAccessKey)}`,
+    `    region: ${JSON.stringify(s3.region ?? 'us-east-1')}`,
+    `    regionendpoint: ${JSON.stringify(s3.endpoint)}`,
+    `    bucket: ${JSON.stringify(s3.bucket)}`,
+    `    rootdirectory: ${JSON.stringify(s3.rootDirectory ?? '/')}`,
+    '    secure: false',
+    '    v4auth: true',
+    '    chunksize: 5242880',
+  ];
+}
+
+/** A whole configuration file of a registry: `blobferry` must find the storage section among the rest. */
+export function registryConfiguration(host: string, options: RegistryOptions): string {
+  return `version: 0.1
+log:
+  level: warn
+  accesslog:
+    disabled: true
+${storageYaml(options.storage)}  delete:
+    enabled: true
+  redirect:
+    disable: true
+  cache:
+    blobdescriptor: inmemory
+  maintenance:
+    uploadpurging:
+      enabled: false
+    readonly:
+      enabled: ${options.isReadOnly === true}
+http:
+  addr: ${host}
+  secret: only-for-tests
+  relativeurls: true
+`;
+}

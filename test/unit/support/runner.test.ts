@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type CommandResult, runCommand } from '../../support/process.ts';
+import { tempFolderFor } from '../../support/temp.ts';
+
+const COMMAND = fileURLToPath(new URL('../../run.ts', import.meta.url));
+const IT = "import { describe, it, before } from 'node:test';\n";
+const PASSES = `${IT}it('passes', () => undefined);\n`;
+
+/** Runs the test command over a tree of its own; limits are in milliseconds. */
+async function runTests(
+  t: TestContext,
+  files: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): Promise<CommandResult & { readonly lastLine: string }> {
+  const root = await tempFolderFor(t, 'runner');
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), text);
+  }
+  const result = await runCommand(process.execPath, [COMMAND, '--root', root, ...args]);
+  return { ...result, lastLine: result.stdout.trimEnd().split('\n').at(-1) ?? '' };
+}
+
+describe('the test command', () => {
+  it('runs every file of every group, in folders below too, and ends with the totals', async (t) => {
+    const { code, lastLine, stdout } = await runTests(t, {
+      'unit/a.test.ts': PASSES,
+      'unit/deep/er/b.test.ts': PASSES,
+      'conformance/c.test.ts': PASSES,
+      'e2e/d.test.ts': PASSES,
+      'unit/no-test.ts': 'throw new Error("never run");',
+    });
+    assert.equal(lastLine, '4 passed, 0 failed');
+    assert.match(stdout, /tests 4\n/);
+    assert.equal(code, 0);
+  });
+
+  it('runs only the groups it is told', async (t) => {
+    const files = { 'unit/a.test.ts': PASSES, 'e2e/b.test.ts': `${PASSES}${PASSES.slice(IT.length)}` };
+    const { code, lastLine } = await runTests(t, files, 'e2e');
+    assert.equal(lastLine, '2 passed, 0 failed');
+    assert.equal(code, 0);
+  });
+
+  it('fails when one test fails, and says which', async (t) => {
+    const fails = `${IT}describe('suite', () => { it('breaks', () => { throw new Error('oh'); }); });\n`;
+    const { code, lastLine, stdout } = await runTests(t, {
+      'unit/a.test.ts': PASSES,
+      'unit/b.test.ts': fails,
+    });
+    assert.equal(lastLine, '1 passed, 1 failed');
+    assert.match(stdout, /breaks/);
+    assert.equal(code, 1);
+  });
+
+  it('fails when no test ran', async (t) => {
+    const { code, lastLine } = await runTests(t, { 'unit/readme.md': 'nothing' });
+    assert.equal(lastLine, '0 passed, 0 failed');
+    assert.equal(code, 1);
+  });
+
+  it('fails when everything was skipped', async (t) => {
+    const { code, lastLine } = await runTests(t, {
+      'unit/a.test.ts': `${IT}it.skip('waits', () => undefined);`,
+    });
+    assert.equal(lastLine, '0 passed, 0 failed, 1 skipped');
+    assert.equal(code, 1);
+  });
+
+  it('says loudly what was skipped and why, and does not count it as passed', async (t) => {
+    const skips = `${IT}describe('s', { skip: 'missing here: ceph' }, () => { it('never runs', () => undefined); });`;
+    const { code, lastLine, stdout } = await runTests(t, {
+      'unit/a.test.ts': skips,
+      'unit/b.test.ts': PASSES,
+    });
+    assert.equal(lastLine, '1 passed, 0 failed, 1 skipped');
+    assert.match(stdout, /DID NOT RUN:\n!! 1 x missing here: ceph\n/);
+    assert.equal(code, 0);
+  });
+
+  it('counts a test that is only to be written as skipped', async (t) => {
+    const { lastLine } = await runTests(t, {
+      'unit/a.test.ts': `${PASSES}it.todo('some day', () => undefined);`,
+    });
+    assert.equal(lastLine, '1 passed, 0 failed, 1 skipped');
+  });
+
+  it('fails a file without a test', async (t) => {
+    const { code, lastLine, stdout } = await runTests(t, {
+      'unit/a.test.ts': PASSES,
+      'unit/b.test.ts': 'export {};\n',
+    });
+    assert.equal(lastLine, '1 passed, 1 failed');
+    assert.match(stdout, /There is no test in this file/);
+    assert.equal(code, 1);
+  });
+
+  it('fails a file that cannot be loaded', async (t) => {
+    const { code, lastLine } = await runTests(t, { 'unit/a.test.ts': "import './gone.ts';\n" });
+    assert.equal(lastLine, '0 passed, 1 failed');
+    assert.equal(code, 1);
+  });
+
+  it('fails when a hook fails after the last test', async (t) => {
+    const hook = `${IT.replace('before', 'after')}describe('s', () => {
+      after(() => { throw new Error('oh'); });
+      it('passes', () => undefined);
+    });`;
+    const { code, lastLine } = await runTests(t, { 'unit/a.test.ts': hook });
+    assert.equal(lastLine, '1 passed, 1 failed');
+    assert.equal(code, 1);
+  });
+
+  it('fails a test that hangs, and goes on with the next', async (t) => {
+    const hangs = `${IT}it('hangs', () => new Promise((done) => setTimeout(done, 3000)));
+      it('passes', () => undefined);`;
+    const { code, lastLine, stdout } = await runTests(t, { 'unit/a.test.ts': hangs }, '--test-ms', '200');
+    assert.equal(lastLine, '1 passed, 1 failed');
+    assert.match(stdout, /timed out after 200ms/);
+    assert.equal(code, 1);
+  });
+
+  it('fails a file whose process does not end after its tests', async (t) => {
+    const leaks = `${IT}it('leaks', () => { setInterval(() => undefined, 1000); });`;
+    const { code, lastLine, stdout } = await runTests(t, { 'unit/a.test.ts': leaks }, '--exit-ms', '1500');
+    assert.equal(lastLine, '1 passed, 1 failed');
+    assert.match(stdout, /did not end within 1.5 seconds after its last test/);
+    assert.equal(code, 1);
+  });
+
+  it('ends a file that blocks its own thread', async (t) => {
+    const spins = `${IT}it('spins', () => { for (;;); });`;
+    const { code, lastLine } = await runTests(t, { 'unit/a.test.ts': spins }, '--file-ms', '1500');
+    assert.equal(lastLine, '0 passed, 1 failed');
+    assert.equal(code, 1);
+  });
+
+  it('refuses a group that does not exist', async (t) => {
+    const { code, stderr } = await runTests(t, { 'unit/a.test.ts': PASSES }, 'units');
+    assert.match(stderr, /no group of tests "units"; there are unit, conformance, fault, e2e/);
+    assert.equal(code, 2);
+  });
+});
