@@ -3,15 +3,15 @@
  *
  *     docker/registry/v2/blobs/id/      there                          -> msr (which knows blobs/sha256/ as well)
  *     docker/registry/v2/blobs/…        anything else there            -> distribution
- *     docker/registry/v2/…              no blobs, but something        -> distribution
- *     nothing                           an error, with a hint where the registry may be instead
+ *     docker/registry/v2/…              no blobs, but some object      -> distribution
+ *     nothing, or empty folders         an error, with a hint where the registry may be instead
  */
 import { ConfigError } from '../core/errors.ts';
 import type { LayoutChoice } from '../core/job.ts';
 import type { CallContext, StorageDriver } from '../drivers/driver.ts';
 import { distributionLayout } from './distribution.ts';
 import type { Layout } from './layout.ts';
-import { TEMPORARY_FOLDER } from './left-out.ts';
+import { leftOutOfRegistry, TEMPORARY_FOLDER } from './left-out.ts';
 import { BLOBS_BY_ID, msrLayout } from './msr.ts';
 import { rawLayout } from './raw.ts';
 import { BLOBS, REGISTRY_ROOT } from './registry-paths.ts';
@@ -24,6 +24,7 @@ export interface DetectedLayout {
 
 /** Folders below the root that are looked into for a registry one level further down. */
 const FOLDERS_SEARCHED_MAX = 8;
+const NAMES_LISTED_MAX = 1000;
 
 /**
  * @param keyPrefix what the storage's root puts before every logical path (see key-rule.ts).
@@ -51,9 +52,9 @@ export async function detectLayout(
       reason: `${BLOBS}${first} is there: blobs are named by their digests`,
     };
   }
-  const [some] = await listNames(probe, REGISTRY_ROOT);
-  if (some !== undefined) {
-    return { layout: distributionLayout, reason: `${REGISTRY_ROOT}${some} is there, but no blobs` };
+  const path = await findObject(probe, REGISTRY_ROOT);
+  if (path !== undefined) {
+    return { layout: distributionLayout, reason: `${path} is there, but nothing in ${BLOBS}` };
   }
   throw await noRegistry(probe, choice);
 }
@@ -103,19 +104,33 @@ function isInsideV2(name: string): boolean {
 }
 
 /**
- * Names directly under a folder of the root; folders end in `/`. The first page is enough: it says whether there is
- * anything, and the folders asked for by name have few neighbours.
+ * Names directly under a folder of the root; folders end in `/`. The folders asked for by name have few entries; of
+ * any other the first ones are enough.
  */
 async function listNames(probe: Probe, folder: string): Promise<readonly string[]> {
   const prefix = probe.keyPrefix + folder;
+  const names: string[] = [];
   for await (const page of probe.driver.list(probe.ctx, { prefix, delimiter: '/' })) {
-    const names = [...page.prefixes, ...page.objects.map((object) => object.key)]
-      .map((key) => key.slice(prefix.length))
+    for (const key of [...page.prefixes, ...page.objects.map((object) => object.key)]) {
       // A zero-byte object named like the folder itself is no content.
-      .filter((name) => name !== '');
-    if (names.length > 0) return names;
+      if (key !== prefix) names.push(key.slice(prefix.length));
+    }
+    if (names.length >= NAMES_LISTED_MAX) break;
   }
-  return [];
+  return names;
+}
+
+/** The first object under a folder that a copy would copy: empty folders and unfinished uploads make no registry. */
+async function findObject(probe: Probe, folder: string): Promise<string | undefined> {
+  const { driver, ctx, keyPrefix } = probe;
+  const prune = (name: string) => leftOutOfRegistry(name.slice(keyPrefix.length), undefined);
+  for await (const page of driver.list(ctx, { prefix: keyPrefix + folder, prune })) {
+    for (const { key, sizeBytes } of page.objects) {
+      const path = key.slice(keyPrefix.length);
+      if (!leftOutOfRegistry(path, sizeBytes)) return path;
+    }
+  }
+  return undefined;
 }
 
 function quoteSome(names: readonly string[]): string {

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { S3Spec, StorageSpec } from '../../../src/drivers/spec.ts';
+import { isInside, keyPrefixOf, logicalPathOf, overlapOf } from '../../../src/layout/key-rule.ts';
+
+const PATH = 'docker/registry/v2/x';
+
+function s3(rootDirectory: string, rest: Partial<S3Spec> = {}): S3Spec {
+  return {
+    kind: 's3',
+    bucket: 'bucket',
+    rootDirectory,
+    region: 'us-east-1',
+    isPathStyle: true,
+    skipsTlsVerify: false,
+    encrypt: false,
+    ...rest,
+  };
+}
+
+describe('the key of a logical path', () => {
+  for (const [root, key] of [
+    ['', 'docker/registry/v2/x'],
+    ['/', 'docker/registry/v2/x'],
+    ['//', 'docker/registry/v2/x'],
+    ['a', 'a/docker/registry/v2/x'],
+    ['/a', 'a/docker/registry/v2/x'],
+    ['a/b//', 'a/b/docker/registry/v2/x'],
+    ['/a//b/', 'a//b/docker/registry/v2/x'],
+    [' a', ' a/docker/registry/v2/x'],
+    ['ü/日', 'ü/日/docker/registry/v2/x'],
+  ] as const) {
+    it(`in s3 with rootdirectory ${JSON.stringify(root)} is ${key}`, () => {
+      assert.equal(keyPrefixOf(s3(root)) + PATH, key);
+    });
+  }
+
+  it('in a file system and in memory is the path itself, as the driver knows the root', () => {
+    assert.equal(keyPrefixOf({ kind: 'fs', rootDirectory: '/srv/registry' }), '');
+    assert.equal(keyPrefixOf({ kind: 'memory', name: 'a' }), '');
+  });
+
+  it('is what the registry builds: both slashes trimmed as distribution trims them', () => {
+    const root = fc
+      .array(fc.constantFrom('/', 'a', 'b.c', ' ', '_'), { maxLength: 8 })
+      .map((it) => it.join(''));
+    fc.assert(
+      fc.property(root, (rootDirectory) => {
+        const registrys = trimLeft(`${trimRight(rootDirectory)}/${PATH}`);
+        assert.equal(keyPrefixOf(s3(rootDirectory)) + PATH, registrys);
+      }),
+    );
+  });
+
+  it('leads back to the path', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (root, path) => {
+        const prefix = keyPrefixOf(s3(root));
+        assert.equal(logicalPathOf(prefix, prefix + path), path);
+      }),
+    );
+  });
+
+  it('is not found for a key outside the root', () => {
+    assert.equal(logicalPathOf('a/', 'ab/docker'), undefined);
+    assert.equal(logicalPathOf('a/', 'b/a/docker'), undefined);
+  });
+});
+
+function trimRight(text: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === '/') end -= 1;
+  return text.slice(0, end);
+}
+
+function trimLeft(text: string): string {
+  let start = 0;
+  while (text[start] === '/') start += 1;
+  return text.slice(start);
+}
+
+describe('two S3 storages', () => {
+  const other = { endpoint: 'http://localhost:9000' };
+  for (const [name, source, target, expected] of [
+    ['with one root', s3('a'), s3('/a/'), 'same'],
+    ['whose target is below the source', s3('a'), s3('a/b'), 'target-in-source'],
+    ['whose source is below the target', s3('a/b'), s3('a'), 'source-in-target'],
+    ['whose target is below a source that is the whole bucket', s3(''), s3('new'), 'target-in-source'],
+    ['side by side', s3('a'), s3('b'), undefined],
+    ['whose roots only begin alike', s3('a'), s3('ab'), undefined],
+    ['in two buckets', s3('a'), s3('a', { bucket: 'two' }), undefined],
+    ['at two ports', s3('a', other), s3('a', { endpoint: 'http://localhost:9001' }), undefined],
+    ['at AWS and elsewhere', s3('a'), s3('a', other), undefined],
+    ['at this machine by two names', s3('a', other), s3('a', { endpoint: 'http://127.0.0.1:9000' }), 'same'],
+    [
+      'at one host over HTTP and HTTPS',
+      s3('a', { endpoint: 'http://s3.example.com' }),
+      s3('a', { endpoint: 'https://s3.example.com' }),
+      'same',
+    ],
+    [
+      'at AWS by two ways',
+      s3('a'),
+      s3('a/b', { endpoint: 'https://s3.dualstack.eu-west-1.amazonaws.com', region: 'eu-west-1' }),
+      'target-in-source',
+    ],
+  ] as const) {
+    it(`${name} overlap as ${expected ?? 'nothing'}`, async () => {
+      assert.equal(await overlapOf(source, target), expected);
+    });
+  }
+});
+
+describe('two folders', () => {
+  let root = '';
+  const fs = (...parts: readonly string[]): StorageSpec => ({
+    kind: 'fs',
+    rootDirectory: join(root, ...parts),
+  });
+
+  before(async () => {
+    root = await mkdtemp(join(tmpdir(), 'blobferry-key-rule-'));
+    await mkdir(join(root, 'registry', 'docker'), { recursive: true });
+    await symlink(join(root, 'registry'), join(root, 'by-link'));
+  });
+  after(() => rm(root, { recursive: true }));
+
+  it('that are one overlap as the same', async () => {
+    assert.equal(await overlapOf(fs('registry'), fs('registry')), 'same');
+  });
+
+  it('that are one by a symbolic link overlap as the same', async () => {
+    assert.equal(await overlapOf(fs('registry'), fs('by-link')), 'same');
+  });
+
+  it('one of which does not exist yet inside the other overlap', async () => {
+    assert.equal(await overlapOf(fs('registry'), fs('registry', 'new', 'deep')), 'target-in-source');
+    assert.equal(await overlapOf(fs('by-link', 'new'), fs('registry')), 'source-in-target');
+  });
+
+  it('side by side do not overlap, even if their names begin alike', async () => {
+    assert.equal(await overlapOf(fs('registry'), fs('registry-new')), undefined);
+    assert.equal(await overlapOf(fs('registry', 'docker'), fs('other')), undefined);
+  });
+
+  it('do not overlap with storages of another kind', async () => {
+    assert.equal(await isInside(fs(), s3('')), false);
+    assert.equal(await isInside({ kind: 'memory', name: 'a' }, fs()), false);
+    assert.equal(await isInside({ kind: 'memory', name: 'a' }, { kind: 'memory', name: 'a' }), true);
+    assert.equal(await isInside({ kind: 'memory', name: 'a' }, { kind: 'memory', name: 'b' }), false);
+  });
+});
