@@ -1,0 +1,131 @@
+/** A running server inside this thread, as the calls that may come from another thread or process. */
+import type { FaultRule } from './faults/fault.ts';
+import { fromBinary, toBinary } from './http/uri.ts';
+import { Listener } from './listener.ts';
+import { digestOf } from './s3/checksum.ts';
+import { S3Service } from './s3/service.ts';
+import type { S3ServerOptions } from './s3-server.ts';
+import type { S3ServerStats } from './stats.ts';
+import { contentOf } from './store/content.ts';
+
+export interface PlainObject {
+  readonly key: string;
+  readonly body: Uint8Array;
+}
+
+export interface KeyInfo {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** Without quotes. */
+  readonly etag: string;
+}
+
+/** Everything here is clonable in and out. */
+export interface Backend {
+  readonly port: number;
+  install(rules: readonly FaultRule[]): Promise<number>;
+  used(id: number): Promise<readonly number[]>;
+  remove(id: number): Promise<void>;
+  stats(): Promise<S3ServerStats>;
+  put(bucket: string, objects: readonly PlainObject[]): Promise<void>;
+  get(bucket: string, key: string): Promise<Uint8Array | undefined>;
+  keys(bucket: string): Promise<readonly KeyInfo[]>;
+  close(): Promise<void>;
+}
+
+export const BACKEND_CALLS = ['install', 'used', 'remove', 'stats', 'put', 'get', 'keys', 'close'] as const;
+export type BackendCall = (typeof BACKEND_CALLS)[number];
+
+/** @param scope whose CPU time counts as the server's. */
+export async function openBackend(options: S3ServerOptions, scope: 'thread' | 'process'): Promise<Backend> {
+  const service = new S3Service({
+    buckets: options.buckets ?? [],
+    credentials: [
+      {
+        accessKeyId: options.accessKeyId ?? 'testkey',
+        secretAccessKey: options.secretAccessKey ?? 'testsecret',
+      },
+      ...(options.credentials ?? []),
+    ],
+    region: options.region,
+    storage: options.storage ?? 'memory',
+    checksums: options.checksums ?? true,
+    checksNothing: options.checksNothing ?? false,
+    opaqueEtags: options.opaqueEtags ?? false,
+    clockOffsetMs: options.clockOffsetMs ?? 0,
+  });
+  const listener = await Listener.listen(service, { port: options.port ?? 0, tls: options.tls });
+  return new LocalBackend(service, listener, scope);
+}
+
+class LocalBackend implements Backend {
+  readonly port: number;
+  readonly #service: S3Service;
+  readonly #listener: Listener;
+  readonly #cpu: () => NodeJS.CpuUsage;
+  readonly #cpuBefore: NodeJS.CpuUsage;
+
+  constructor(service: S3Service, listener: Listener, scope: 'thread' | 'process') {
+    this.port = listener.port;
+    this.#service = service;
+    this.#listener = listener;
+    this.#cpu = scope === 'thread' ? () => process.threadCpuUsage() : () => process.cpuUsage();
+    this.#cpuBefore = this.#cpu();
+  }
+
+  async install(rules: readonly FaultRule[]): Promise<number> {
+    return this.#service.faults.install(rules);
+  }
+
+  async used(id: number): Promise<readonly number[]> {
+    return this.#service.faults.used(id);
+  }
+
+  async remove(id: number): Promise<void> {
+    this.#service.faults.remove(id);
+  }
+
+  async stats(): Promise<S3ServerStats> {
+    const { user, system } = this.#cpu();
+    const before = this.#cpuBefore;
+    return this.#listener.stats((user + system - before.user - before.system) / 1e6);
+  }
+
+  async put(bucketName: string, objects: readonly PlainObject[]): Promise<void> {
+    const bucket = this.#bucket(bucketName);
+    const modifiedMs = this.#service.now();
+    for (const { key, body } of objects) {
+      const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+      bucket.objects.set(toBinary(key), {
+        content: contentOf(bytes, this.#service.store.contents),
+        etag: digestOf('md5', bytes).toString('hex'),
+        modifiedMs,
+        attributes: [],
+      });
+    }
+  }
+
+  async get(bucketName: string, key: string): Promise<Uint8Array | undefined> {
+    const content = this.#bucket(bucketName).objects.get(toBinary(key))?.content;
+    return content && Buffer.concat(content.read(0, content.sizeBytes));
+  }
+
+  async keys(bucketName: string): Promise<readonly KeyInfo[]> {
+    const found: KeyInfo[] = [];
+    for (const [key, object] of this.#bucket(bucketName).objects.entriesFrom('')) {
+      found.push({ key: fromBinary(key), sizeBytes: object.content.sizeBytes, etag: object.etag });
+    }
+    return found;
+  }
+
+  async close(): Promise<void> {
+    await this.#listener.close();
+    this.#service.close();
+  }
+
+  #bucket(name: string): NonNullable<ReturnType<S3Service['store']['buckets']['get']>> {
+    const bucket = this.#service.store.buckets.get(name);
+    if (!bucket) throw new Error(`The embedded S3 server has no bucket "${name}"`);
+    return bucket;
+  }
+}

@@ -1,0 +1,16 @@
+/** The head of a response, as a binary string. */
+import { STATUS_CODES } from 'node:http';
+import type { Response } from '../s3/operation.ts';
+import { httpDate } from './http-date.ts';
+
+export function responseHead(response: Response, requestId: string, closes: boolean): string {
+  const { status, body } = response;
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nServer: embedded-s3\r\nDate: ${httpDate(Date.now())}\r\nx-amz-request-id: ${requestId}\r\n`;
+  for (const [name, value] of response.headers) head += `${name}: ${value}\r\n`;
+  const hasLength = status !== 204 && status !== 304;
+  if (hasLength) {
+    const bytes = typeof body === 'string' ? body.length : body ? body.end - body.start : 0;
+    head += `Content-Length: ${response.announcedBytes ?? bytes}\r\n`;
+  }
+  return closes ? `${head}Connection: close\r\n\r\n` : `${head}\r\n`;
+}

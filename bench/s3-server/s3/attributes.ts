@@ -1,0 +1,60 @@
+/** Which request fields are kept with an object and given back. */
+import type { RequestHead } from '../http/request-head.ts';
+import type { Attributes } from '../store/store.ts';
+import { S3Error } from './s3-error.ts';
+
+const KEPT: ReadonlySet<string> = new Set([
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-type',
+  'expires',
+  'x-amz-acl',
+  'x-amz-server-side-encryption',
+  'x-amz-server-side-encryption-aws-kms-key-id',
+  'x-amz-server-side-encryption-bucket-key-enabled',
+  'x-amz-storage-class',
+  'x-amz-website-redirect-location',
+]);
+
+const META = 'x-amz-meta-';
+/** AWS: names and values of user metadata together. */
+const META_BYTES_MAX = 2048;
+
+export function attributesOf(head: RequestHead): Attributes {
+  const kept: (readonly [string, string])[] = [];
+  let metaBytes = 0;
+  for (const [name, value] of head.headers) {
+    if (name.startsWith(META)) metaBytes += name.length - META.length + value.length;
+    else if (!KEPT.has(name)) continue;
+    if (name === 'content-encoding') {
+      const rest = withoutAwsChunked(value);
+      if (rest !== '') kept.push([name, rest]);
+    } else {
+      kept.push([name, value]);
+    }
+  }
+  if (metaBytes > META_BYTES_MAX) {
+    throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size', {
+      fields: { Size: metaBytes, MaxSizeAllowed: META_BYTES_MAX },
+    });
+  }
+  return kept;
+}
+
+/** The framing of the upload is no property of the object. */
+function withoutAwsChunked(value: string): string {
+  return value
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== 'aws-chunked' && one !== '')
+    .join(', ');
+}
+
+/** Does the object's encryption make its ETag something other than an MD5? */
+export function isKmsEncrypted(attributes: Attributes): boolean {
+  return attributes.some(
+    ([name, value]) => name === 'x-amz-server-side-encryption' && value.startsWith('aws:kms'),
+  );
+}

@@ -1,0 +1,60 @@
+/** What all connections share: store, settings, signatures, faults, counts. Knows nothing of sockets. */
+import { FaultEngine } from '../faults/fault-engine.ts';
+import type { BodyFraming, RequestHead } from '../http/request-head.ts';
+import { MemoryContentStore } from '../store/content.ts';
+import { FileContentStore } from '../store/file-content.ts';
+import { Store } from '../store/store.ts';
+import { Exchange } from './exchange.ts';
+import type { ServiceSettings } from './operation.ts';
+import { Authenticator, type Credential } from './sigv4.ts';
+
+export interface ServiceOptions extends ServiceSettings {
+  readonly buckets: readonly string[];
+  readonly credentials: readonly Credential[];
+  readonly storage: 'memory' | { readonly directory: string };
+  /** Added to the clock, so that clients meet a server whose time differs. */
+  readonly clockOffsetMs: number;
+}
+
+export class S3Service {
+  readonly store: Store;
+  readonly settings: ServiceSettings;
+  readonly authenticator: Authenticator;
+  readonly faults = new FaultEngine();
+  readonly #clockOffsetMs: number;
+  #requests = 0;
+
+  constructor(options: ServiceOptions) {
+    this.settings = {
+      region: options.region,
+      checksums: options.checksums,
+      checksNothing: options.checksNothing,
+      opaqueEtags: options.opaqueEtags,
+    };
+    this.#clockOffsetMs = options.clockOffsetMs;
+    const { storage, credentials, region } = options;
+    this.store = new Store(
+      storage === 'memory' ? new MemoryContentStore() : new FileContentStore(storage.directory),
+    );
+    this.authenticator = new Authenticator({ credentials, region, now: () => this.now() });
+    for (const name of options.buckets) this.store.createBucket(name, this.now());
+  }
+
+  now(): number {
+    return Date.now() + this.#clockOffsetMs;
+  }
+
+  nextRequestId(): string {
+    this.#requests += 1;
+    return this.#requests.toString(16).toUpperCase().padStart(16, '0');
+  }
+
+  /** @param refusal why the head could not even be read. */
+  open(head: RequestHead, framing: BodyFraming, refusal?: unknown): Exchange {
+    return new Exchange(this, head, framing, refusal);
+  }
+
+  close(): void {
+    this.store.contents.close();
+  }
+}
