@@ -17,6 +17,8 @@ export interface VerifyProgress {
   /** Source bytes of all objects compared so far. */
   readonly bytesCompared: number;
   readonly bytesRead: number;
+  /** How far both listings are compared: the last logical path taken from them. */
+  readonly path?: string;
 }
 
 export interface TallyHead {
@@ -33,6 +35,7 @@ export class Tally {
   bytesRead = 0;
   readAgain = 0;
   retries = 0;
+  path: string | undefined;
   readonly #head: TallyHead;
   readonly #onException: (exception: VerifyException) => void;
   readonly #matchedBy: Record<MatchGround, number> = { digest: 0, content: 0, md5: 0, size: 0 };
@@ -95,6 +98,7 @@ export class Tally {
       objectsWrong: problems - (this.#head.allowsExtra ? this.#problems.extra : 0),
       bytesCompared: this.#bytesCompared,
       bytesRead: this.bytesRead,
+      ...(this.path === undefined ? {} : { path: this.path }),
     };
   }
 

@@ -109,6 +109,7 @@ class VerifyRun {
   async #compareAll(): Promise<void> {
     this.#check.signal.throwIfAborted();
     for await (const pair of joinListings(this.#list('source'), this.#list('target'))) {
+      this.#tally.path = pair.path;
       await this.#compare(pair);
     }
     await this.#lookAhead.finish();

@@ -1,0 +1,118 @@
+/** `blobferry copy`. */
+import { resolve } from 'node:path';
+import { runCopy } from '../coordinator/coordinator.ts';
+import { defaultMemoryBytes } from '../coordinator/memory.ts';
+import { ConfigError } from '../core/errors.ts';
+import type { CopyEvent } from '../core/events.ts';
+import { type CopyOptions, type CopySummary, exitCodeOf } from '../core/job.ts';
+import { CopyMetrics } from '../metrics/copy-metrics.ts';
+import { type MetricsServer, startMetricsServer } from '../metrics/metrics-server.ts';
+import { openDriver } from './composition.ts';
+import { CopyProgress } from './copy-progress.ts';
+import { jsonLine } from './json.ts';
+import type { CopyArguments } from './program.ts';
+import { Progress } from './progress.ts';
+import type { CommandContext } from './run.ts';
+import { defaultJournalFolder, readStorages, type Storages, withOwnership } from './storages.ts';
+import { copySummaryText } from './summary.ts';
+import { printable } from './text.ts';
+
+const WORKER_URL = new URL('../../workers/copy.ts', import.meta.url);
+
+export async function runCopyCommand(given: CopyArguments, context: CommandContext): Promise<number> {
+  if (given.metricsHost !== undefined && given.metricsPort === undefined) {
+    throw new ConfigError('--metrics-host says where metrics are served, and needs --metrics-port');
+  }
+  const { source, target: plainTarget } = await readStorages(given, context);
+  const storages: Storages = { source, target: withOwnership(plainTarget, given) };
+  const metrics = new CopyMetrics({
+    backends: { source: source.kind, target: plainTarget.kind },
+    version: context.version,
+  });
+  const server = await serveMetrics(metrics, given, context);
+  try {
+    const summary = await copy(storages, given, context, metrics);
+    if (given.json) context.output.print(jsonLine(summary));
+    else context.output.print(copySummaryText(summary, given, context.output.paint));
+    return exitCodeOf(summary);
+  } finally {
+    await server?.close();
+  }
+}
+
+async function copy(
+  storages: Storages,
+  given: CopyArguments,
+  { output, env, signal }: CommandContext,
+  metrics: CopyMetrics,
+): Promise<CopySummary> {
+  const state = new CopyProgress();
+  const progress = new Progress({
+    output,
+    read: () => state.read(),
+    ...(given.json
+      ? { onReading: (reading) => output.print(jsonLine({ event: 'progress', ...reading })) }
+      : {}),
+  });
+  const hear = (event: CopyEvent): void => {
+    state.hear(event);
+    metrics.onEvent(event);
+    if (given.json) output.print(jsonLine(event));
+    if (!given.json || event.event === 'warning') tell(event, output.say.bind(output));
+  };
+  progress.start();
+  try {
+    return await runCopy(
+      { ...storages, options: copyOptions(given, defaultJournalFolder(storages, env)) },
+      {
+        openDriver,
+        workerUrl: WORKER_URL,
+        signal,
+        onEvent: hear,
+        onCounters: (counters) => {
+          state.useCounters(counters);
+          metrics.useCounters(counters);
+        },
+      },
+    );
+  } finally {
+    progress.stop();
+  }
+}
+
+function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
+  return {
+    layout: given.layout,
+    isFrozen: given.frozen === true,
+    threads: given.threads,
+    concurrency: given.concurrency,
+    partBytes: given.partSize,
+    memoryBytes: given.memory ?? defaultMemoryBytes(given.threads),
+    ...(given.bandwidth === undefined ? {} : { bandwidthBytesPerSecond: given.bandwidth }),
+    ...(given.requests === undefined ? {} : { requestsPerSecond: given.requests }),
+    engine: given.engine,
+    readsTwice: given.readTwice === true,
+    intoNonempty: given.intoNonempty === true,
+    keepGoing: given.keepGoing === true,
+    journalDirectory: resolve(given.journal ?? journalFolder),
+  };
+}
+
+/** Events worth a line for people; shards and sums are the progress display's. */
+function tell(event: CopyEvent, say: (line: string) => void): void {
+  if (event.event === 'started') say(`${event.source} → ${event.target}, layout ${event.layout}`);
+  if (event.event === 'bound') say(`target check: ${event.binding}`);
+  if (event.event === 'warning') say(`warning: ${printable(event.message)}`);
+}
+
+async function serveMetrics(
+  metrics: CopyMetrics,
+  { metricsPort: port, metricsHost: host = '127.0.0.1', json }: CopyArguments,
+  { output }: CommandContext,
+): Promise<MetricsServer | undefined> {
+  if (port === undefined) return undefined;
+  const server = await startMetricsServer({ registry: metrics.registry, host, port });
+  if (json) output.print(jsonLine({ event: 'metrics', url: server.url }));
+  else output.say(`metrics: ${server.url}`);
+  return server;
+}

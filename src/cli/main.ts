@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+/**
+ * Entry of the command line. Everything else is imported only after three things are settled that come too late later:
+ * the version of Node, the size of the thread pool, and the compile cache.
+ */
+import module from 'node:module';
+
+const OLDEST_NODE = 24;
+/** libuv's own default of 4 threads would let four slow file reads (NFS) or DNS look-ups hold up all others. */
+const POOL_THREADS = '16';
+
+const major = Number(process.versions.node.split('.')[0]);
+if (major < OLDEST_NODE) {
+  console.error(`blobferry: Node ${OLDEST_NODE} or newer is needed, this is ${process.versions.node}`);
+  console.error('  In a checkout "npm run -s blobferry -- …" uses the Node that npm ci installed');
+  process.exitCode = 2;
+} else {
+  process.env['UV_THREADPOOL_SIZE'] ??= POOL_THREADS;
+  module.enableCompileCache();
+  const { runCli } = await import('./run.ts');
+  const exitCode = await runCli(process.argv.slice(2), {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+  });
+  process.exitCode = exitCode;
+  // Everything is done and written. A connection somebody forgot must not keep the shell waiting.
+  setTimeout(() => process.exit(exitCode), 500).unref();
+}

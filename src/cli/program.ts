@@ -1,0 +1,179 @@
+/** The commands and their options, as commander is told them. What they do is in the `…-command.ts` files. */
+import { availableParallelism } from 'node:os';
+import { Command, Option } from 'commander';
+import { defaultMemoryBytes } from '../coordinator/memory.ts';
+import type { Engine, LayoutChoice } from '../core/job.ts';
+import {
+  orAuto,
+  readByteRate,
+  readInteger,
+  readMode,
+  readOwner,
+  readRequestRate,
+  readSize,
+} from './option-values.ts';
+
+export interface CopyArguments {
+  readonly from: string;
+  readonly to: string;
+  readonly layout: LayoutChoice;
+  readonly frozen?: boolean;
+  readonly threads: number;
+  readonly concurrency: number | 'auto';
+  readonly partSize: number | 'auto';
+  readonly memory?: number;
+  readonly bandwidth?: number;
+  readonly requests?: number;
+  readonly engine: Engine;
+  readonly readTwice?: boolean;
+  readonly intoNonempty?: boolean;
+  readonly keepGoing?: boolean;
+  readonly journal?: string;
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly mode?: number;
+  readonly metricsPort?: number;
+  readonly metricsHost?: string;
+  readonly json?: boolean;
+}
+
+export interface VerifyArguments {
+  readonly from: string;
+  readonly to: string;
+  readonly layout: LayoutChoice;
+  readonly deep?: boolean;
+  readonly allowExtra?: boolean;
+  readonly memory?: number;
+  readonly json?: boolean;
+}
+
+export interface ProbeArguments {
+  readonly layout: LayoutChoice;
+  readonly role: 'source' | 'target';
+  readonly write?: boolean;
+  readonly engine: Engine;
+  readonly json?: boolean;
+}
+
+export interface Actions {
+  copy(given: CopyArguments): Promise<void>;
+  verify(given: VerifyArguments): Promise<void>;
+  probe(storage: string, given: ProbeArguments): Promise<void>;
+}
+
+const KIB = 1024;
+const MIB = 1024 ** 2;
+/** S3 takes parts up to 5 GiB; a part must also fit into memory. */
+const PART_BYTES_MAX = 1024 * MIB;
+const MEMORY_MIN = 64 * MIB;
+const MEMORY_MAX = 1024 ** 2 * MIB;
+
+const STORAGE_HELP = `
+A storage is a YAML file with the registry's own "storage:" section (filesystem or s3), or a URL:
+  file:///srv/registry                                   the folder that holds "docker/"
+  s3://bucket/root?region=eu-central-1                   Amazon S3
+  s3://bucket/root?endpoint=http://ceph.example:7480     any other S3 service
+Credentials come from the YAML file, or from where AWS tools look: environment, profile, instance role.`;
+
+const EXIT_HELP = `
+Exit codes: 0 done, 1 something could not be copied or read, 2 wrong usage or settings, 3 integrity, 130 stopped`;
+
+export function buildProgram(version: string, actions: Actions): Command {
+  const program = new Command('blobferry')
+    .description("Moves a container registry's storage from one backend to another, exactly and with proof.")
+    .version(version)
+    .helpCommand('help [command]', 'show what a command does')
+    .addHelpText('after', `${STORAGE_HELP}\n${EXIT_HELP}`);
+  addProbe(program, actions);
+  addCopy(program, actions);
+  addVerify(program, actions);
+  return program;
+}
+
+function layoutOption(): Option {
+  return new Option(
+    '--layout <layout>',
+    'what is stored: a registry (auto finds out which kind) or just objects',
+  )
+    .choices(['auto', 'registry', 'raw'])
+    .default('auto');
+}
+
+function engineOption(): Option {
+  return new Option('--engine <engine>', 'how S3 is spoken to: our own client, or the AWS SDK')
+    .choices(['direct', 'sdk'])
+    .default('direct');
+}
+
+function storages(command: Command): Command {
+  return command
+    .requiredOption('--from <storage>', 'source: YAML file or URL')
+    .requiredOption('--to <storage>', 'target: YAML file or URL')
+    .addOption(layoutOption());
+}
+
+function addCopy(program: Command, actions: Actions): void {
+  const threads = Math.min(64, availableParallelism());
+  const memory = `${defaultMemoryBytes(2) / MIB}MiB at 2 threads, 64MiB more for each further one`;
+  storages(program.command('copy').description('copy what the target lacks, proving every object on its way'))
+    .option(
+      '--frozen',
+      'the source is read-only: what does not fit is damage, what is gone is a failure',
+      false,
+    )
+    .option('--threads <number>', 'worker threads', readInteger(1, 64), threads)
+    .option('--concurrency <number>', 'objects in flight per thread', orAuto(readInteger(1, 1024)), 'auto')
+    .option('--part-size <size>', 'bytes of one request', orAuto(readSize(64 * KIB, PART_BYTES_MAX)), 'auto')
+    .option('--memory <size>', `bound for the process's memory (${memory})`, readSize(MEMORY_MIN, MEMORY_MAX))
+    .option('--bandwidth <rate>', 'at most so many bytes per second in each direction', readByteRate)
+    .option('--requests <rate>', 'at most so many requests per second to each side', readRequestRate)
+    .addOption(engineOption())
+    .option('--read-twice', 'read objects twice that no digest or checksum proves')
+    .option('--into-nonempty', 'allow a target that already holds something else')
+    .option('--keep-going', 'copy names although some blobs failed')
+    .option(
+      '--journal <folder>',
+      'where progress and exceptions are kept (a folder of this job, below ~/.local/state)',
+    )
+    .option(
+      '--owner <uid:gid>',
+      "owner of written files that the source has none for (the target folder's)",
+      readOwner,
+    )
+    .option('--mode <octal>', "permissions of such files (the target folder's, without execution)", readMode)
+    .option(
+      '--metrics-port <port>',
+      'serve Prometheus metrics; 0 takes any free port',
+      readInteger(0, 65_535),
+    )
+    .option('--metrics-host <host>', 'address to serve them on (127.0.0.1)')
+    .option('--json', 'print one JSON object per line on stdout, the last one the summary')
+    .action((given: CopyArguments) => actions.copy(given));
+}
+
+function addVerify(program: Command, actions: Actions): void {
+  storages(program.command('verify').description('compare the target with the source'))
+    .option('--deep', 'read everything back from the target and hash it')
+    .option('--allow-extra', 'objects that only the target has are no failure')
+    .option('--memory <size>', "bound for the process's memory (192MiB)", readSize(MEMORY_MIN, MEMORY_MAX))
+    .option('--json', 'print one JSON object per line on stdout, the last one the summary')
+    .action((given: VerifyArguments) => actions.verify(given));
+}
+
+function addProbe(program: Command, actions: Actions): void {
+  program
+    .command('probe')
+    .description('find out whether a storage can be used, and what is in it')
+    .argument('<storage>', 'YAML file or URL')
+    .addOption(layoutOption())
+    .addOption(
+      new Option('--role <role>', 'what it is to be used as').choices(['source', 'target']).default('source'),
+    )
+    .option(
+      '--write',
+      'also write, read back and remove a small object, and see which checks are made',
+      false,
+    )
+    .addOption(engineOption())
+    .option('--json', 'print the findings as one JSON object')
+    .action((storage: string, given: ProbeArguments) => actions.probe(storage, given));
+}

@@ -1,0 +1,83 @@
+/** Runs one command line: arguments in, words to the host's streams, exit code out. */
+import { readFileSync } from 'node:fs';
+import { CommanderError } from 'commander';
+import { EXIT_STOPPED, EXIT_USAGE, exitCodeOfFailure, failureText, tellFailure } from './failure.ts';
+import { jsonLine } from './json.ts';
+import { type Host, Output } from './output.ts';
+import { buildProgram } from './program.ts';
+import { listenForStop } from './stop.ts';
+
+/** What every command gets. */
+export interface CommandContext {
+  readonly output: Output;
+  readonly env: Host['env'];
+  readonly signal: AbortSignal;
+  readonly version: string;
+}
+
+/** @returns the exit code; never rejects. */
+export async function runCli(argv: readonly string[], host: Host): Promise<number> {
+  const output = new Output(host);
+  const stopper = listenForStop({
+    onStop: () =>
+      output.say(
+        'Stopping: what is in flight is given up, nothing half-written stays (again to exit at once)',
+      ),
+  });
+  const context: CommandContext = { output, env: host.env, signal: stopper.signal, version: readVersion() };
+  let isJson = false;
+  let exitCode = 0;
+  // Commands are imported when they run: the help of one should not load the S3 client of another.
+  const program = buildProgram(context.version, {
+    copy: async (given) => {
+      isJson = given.json === true;
+      const { runCopyCommand } = await import('./copy-command.ts');
+      exitCode = await runCopyCommand(given, context);
+    },
+    verify: async (given) => {
+      isJson = given.json === true;
+      const { runVerifyCommand } = await import('./verify-command.ts');
+      exitCode = await runVerifyCommand(given, context);
+    },
+    probe: async (storage, given) => {
+      isJson = given.json === true;
+      const { runProbeCommand } = await import('./probe-command.ts');
+      exitCode = await runProbeCommand(storage, given, context);
+    },
+  });
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => output.print(text.trimEnd()),
+      writeErr: (text) => output.say(text.trimEnd()),
+      outputError: (text, write) => write(text.replace(/^error: /, 'blobferry: ')),
+    });
+  }
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    return fail(error, context, isJson);
+  } finally {
+    output.showLive('');
+    stopper.dispose();
+  }
+}
+
+function fail(error: unknown, { output, env, signal }: CommandContext, isJson: boolean): number {
+  const isStopped = signal.aborted;
+  const exitCode = isStopped ? EXIT_STOPPED : exitCodeOfFailure(error);
+  if (isJson) {
+    const told = isStopped ? { message: 'Stopped before anything was done' } : tellFailure(error);
+    output.print(jsonLine({ event: 'error', ...told, exitCode }));
+  }
+  if (isStopped) output.say('blobferry: stopped before anything was done');
+  else output.say(failureText(error, Boolean(env['BLOBFERRY_DEBUG'])));
+  return exitCode;
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const description: { readonly version?: unknown } = JSON.parse(text);
+  return String(description.version);
+}

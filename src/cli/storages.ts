@@ -1,0 +1,60 @@
+/** From what was typed after `--from` and `--to` to storages that are safe to use together. */
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError } from '../core/errors.ts';
+import type { StorageSpec } from '../drivers/spec.ts';
+import { storageName } from '../drivers/spec-name.ts';
+import type { CommandContext } from './run.ts';
+import { readStorage } from './storage/read-storage.ts';
+
+export interface Storages {
+  readonly source: StorageSpec;
+  readonly target: StorageSpec;
+}
+
+export async function readStorages(
+  given: { readonly from: string; readonly to: string },
+  context: CommandContext,
+): Promise<Storages> {
+  const source = await readOneStorage(given.from, 'source', context);
+  const target = await readOneStorage(given.to, 'target', context);
+  return { source, target };
+}
+
+export async function readOneStorage(
+  argument: string,
+  role: 'source' | 'target',
+  { output, env }: CommandContext,
+): Promise<StorageSpec> {
+  const { spec, notes } = await readStorage(argument, env, { role });
+  for (const note of notes) output.say(`note: ${note}`);
+  return spec;
+}
+
+export interface Ownership {
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly mode?: number;
+}
+
+/** `--owner` and `--mode` go into the target's settings; elsewhere than on a file system they mean nothing. */
+export function withOwnership(target: StorageSpec, { owner, mode }: Ownership): StorageSpec {
+  if (owner === undefined && mode === undefined) return target;
+  if (target.kind !== 'fs') {
+    const option = owner === undefined ? '--mode' : '--owner';
+    throw new ConfigError(`${option} is for a target on a file system; ${storageName(target)} is none`);
+  }
+  return { ...target, ...(owner === undefined ? {} : { owner }), ...(mode === undefined ? {} : { mode }) };
+}
+
+/**
+ * The journal of a job that was given none: the same folder for the same two storages, wherever blobferry is started,
+ * so that a second run finds what the first one wrote.
+ */
+export function defaultJournalFolder({ source, target }: Storages, env: CommandContext['env']): string {
+  const state = env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state');
+  const job = createHash('sha256')
+    .update(`${storageName(source)}\n${storageName(target)}`)
+    .digest('hex');
+  return join(state, 'blobferry', job.slice(0, 16));
+}

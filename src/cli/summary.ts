@@ -1,0 +1,188 @@
+/** What a copy did, for people: what was moved, how it is known to be right, what is left, and what to do next. */
+import { type CopyException, type CopySummary, exitCodeOf } from '../core/job.ts';
+import type { Paint } from './output.ts';
+import { columns, plural, printable, shellQuoted, someOf } from './text.ts';
+import { formatByteRate, formatBytes, formatCount, formatDuration, formatObjects } from './units.ts';
+
+/** The storages as they were given, for commands that can be typed again. */
+export interface Given {
+  readonly from: string;
+  readonly to: string;
+}
+
+export function copySummaryText(summary: CopySummary, given: Given, paint: Paint): string {
+  const sections = [
+    headline(summary, paint),
+    whatMoved(summary),
+    proof(summary, paint),
+    notInTarget(summary, paint),
+    remarks(summary, paint),
+    next(summary, given, paint),
+  ];
+  return sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
+}
+
+function headline(summary: CopySummary, paint: Paint): readonly string[] {
+  const way = `${summary.source} → ${summary.target}`;
+  const exitCode = exitCodeOf(summary);
+  if (exitCode === 0) {
+    const what =
+      summary.objectsCopied === 0
+        ? `Nothing to copy: the target already holds all ${formatObjects(summary.objectsSkipped)}`
+        : `Copied ${formatObjects(summary.objectsCopied)}, ${formatBytes(summary.bytesCopied)}, in ${formatDuration(summary.seconds)}`;
+    return [paint('good', `✓ ${what}`), `  ${way}`];
+  }
+  const words = exitCode === 3 ? 'Integrity problems' : exitCode === 130 ? 'Stopped' : 'Not complete';
+  return [
+    paint('bad', `✗ ${words}`) + paint('strong', ` after ${formatObjects(summary.objectsCopied)} copied`),
+    `  ${way}`,
+  ];
+}
+
+const CLASS_NAMES = [
+  ['blob', 'blobs'],
+  ['link', 'links'],
+  ['tag', 'tags'],
+  ['other', 'other'],
+] as const;
+
+function whatMoved(summary: CopySummary): readonly string[] {
+  const rows: (readonly [string, string])[] = [];
+  for (const [objectClass, name] of CLASS_NAMES) {
+    const { copied, skipped } = summary.objectsByClass[objectClass];
+    if (copied + skipped === 0) continue;
+    const there = skipped === 0 ? '' : `, ${formatCount(skipped)} already there`;
+    rows.push([name, `${formatCount(copied)} copied${there}`]);
+  }
+  const { seconds, bytesCopied, objectsCopied } = summary;
+  if (objectsCopied > 0 && seconds > 0) {
+    const rate = `${formatByteRate(bytesCopied / seconds)}, ${formatCount(objectsCopied / seconds)} objects/s`;
+    rows.push(['speed', `${rate}, ${summary.engine} engine`]);
+  }
+  rows.push(['layout', `${summary.layout}, ${summary.isFrozen ? 'frozen' : 'live'} pass`]);
+  return columns(rows, '  ');
+}
+
+/** Only what was copied in this pass was proved in it; what was skipped was taken for equal by the rules of a pass. */
+function proof(summary: CopySummary, paint: Paint): readonly string[] {
+  const proved = Math.max(0, summary.objectsCopied - summary.objectsUnproved);
+  const lines: string[] = [];
+  if (proved > 0) {
+    const share = summary.objectsUnproved === 0 ? 'all' : `${formatCount(proved)} of`;
+    const copied = `${share} ${formatObjects(summary.objectsCopied)} copied were proved right as they passed`;
+    lines.push(`  source  ${copied}`);
+  }
+  if (summary.objectsCopied > 0) lines.push(`  target  ${summary.binding}`);
+  if (summary.objectsUnproved > 0) {
+    const { objectsUnproved: count } = summary;
+    const verb = plural(count, 'is', 'are');
+    const line = `  ${formatObjects(count)} ${verb} copied but unproved: nothing says what the bytes must be`;
+    lines.push(
+      paint('warn', line),
+      '  (--read-twice reads such objects twice; verify --deep compares them with the source)',
+    );
+  }
+  return lines.length === 0 ? [] : [paint('strong', 'Proof'), ...lines];
+}
+
+interface Kind {
+  readonly state: CopyException['state'];
+  readonly count: number;
+  readonly says: string;
+}
+
+function kindsOf(summary: CopySummary): readonly Kind[] {
+  const vanished = summary.isFrozen
+    ? 'were listed and are gone, although the source should not change'
+    : 'were deleted from the source while the pass ran; the target does not need them';
+  const kinds: readonly Kind[] = [
+    {
+      state: 'damaged',
+      count: summary.objectsDamaged,
+      says: 'hold other bytes than their path says; they were not written',
+    },
+    {
+      state: 'conflict',
+      count: summary.objectsConflicting,
+      says: 'exist in the target with other content; the target was left as it is',
+    },
+    { state: 'failed', count: summary.objectsFailed, says: 'could not be copied' },
+    {
+      state: 'unsettled',
+      count: summary.objectsUnsettled,
+      says: 'changed or did not fit their digest while the source was live',
+    },
+    { state: 'vanished', count: summary.objectsVanished, says: vanished },
+  ];
+  return kinds.filter(({ count }) => count > 0);
+}
+
+function notInTarget(summary: CopySummary, paint: Paint): readonly string[] {
+  const lines: string[] = [];
+  for (const { state, count, says } of kindsOf(summary)) {
+    lines.push(
+      `${paint(state === 'vanished' && !summary.isFrozen ? 'strong' : 'bad', state)}: ${formatObjects(count)} ${says}`,
+    );
+    const named = summary.exceptions.filter((exception) => exception.state === state);
+    lines.push(
+      ...someOf(
+        named.map(({ path, error }) => `${path}: ${error.message}`),
+        count,
+        '  ',
+      ),
+    );
+  }
+  if (summary.stoppedBy) {
+    lines.push(`${paint('bad', 'ended early')}: ${summary.stoppedBy.message}`);
+    if (summary.stoppedBy.hint) lines.push(`  ${summary.stoppedBy.hint}`);
+  }
+  return lines;
+}
+
+function remarks(summary: CopySummary, paint: Paint): readonly string[] {
+  const lines = summary.warnings.map((warning) => `${paint('warn', 'warning')}: ${printable(warning)}`);
+  if (summary.objectsLeftOut > 0) {
+    const { objectsLeftOut: count } = summary;
+    lines.push(
+      `left out: ${formatObjects(count)} that ${plural(count, 'is', 'are')} no part of the registry (unfinished uploads and the like)`,
+    );
+    lines.push(...someOf(summary.leftOut, count, '  '));
+  }
+  return lines;
+}
+
+function next(summary: CopySummary, { from, to }: Given, paint: Paint): readonly string[] {
+  const storages = `--from ${shellQuoted(from)} --to ${shellQuoted(to)}`;
+  const lines = adviceFor(summary).map((line) => `  ${line}`);
+  if (lines.length === 0)
+    lines.push(`  blobferry verify --deep ${storages}   reads everything back and compares`);
+  if (kindsOf(summary).length > 0 || summary.stoppedBy)
+    lines.push(`  every exception is in ${summary.journal}`);
+  return [paint('strong', 'Next'), ...lines];
+}
+
+function adviceFor(summary: CopySummary): readonly string[] {
+  const advice: string[] = [];
+  if (summary.objectsDamaged > 0) {
+    advice.push(
+      'restore the damaged objects in the source from a backup, or push their images again; then copy again',
+    );
+  }
+  if (summary.objectsConflicting > 0) {
+    advice.push('find out which side is right, or copy into an empty root');
+  }
+  if (summary.isStopped) advice.push('run the same command again: it goes on where this one stopped');
+  else if (summary.objectsFailed > 0 || summary.stoppedBy) {
+    advice.push('run the same command again: it copies only what is missing');
+  }
+  if (summary.objectsUnsettled > 0) {
+    advice.push('run again, with --frozen once nothing writes to the source any more');
+  }
+  if (summary.isFrozen && summary.objectsVanished > 0) {
+    advice.push('find out what deletes from the source; then copy again');
+  }
+  return advice;
+}

@@ -1,0 +1,93 @@
+/** `blobferry verify`. */
+import { ConfigError } from '../core/errors.ts';
+import type { StorageDriver } from '../drivers/driver.ts';
+import { storageName } from '../drivers/spec-name.ts';
+import { detectLayout } from '../layout/detect.ts';
+import { keyPrefixOf, overlapOf } from '../layout/key-rule.ts';
+import type { Layout } from '../layout/layout.ts';
+import { type VerifySummary, verifyExitCodeOf } from '../verify/summary.ts';
+import type { VerifyProgress } from '../verify/tally.ts';
+import { runVerify } from '../verify/verify.ts';
+import { openDriver } from './composition.ts';
+import { jsonLine } from './json.ts';
+import type { VerifyArguments } from './program.ts';
+import { Progress, type ProgressReading } from './progress.ts';
+import type { CommandContext } from './run.ts';
+import { readStorages, type Storages } from './storages.ts';
+import { verifyReading } from './verify-progress.ts';
+import { verifySummaryText } from './verify-summary.ts';
+
+export async function runVerifyCommand(given: VerifyArguments, context: CommandContext): Promise<number> {
+  const storages = await readStorages(given, context);
+  const { source, target } = storages;
+  if ((await overlapOf(source, target)) === 'same') {
+    throw new ConfigError(`Source and target are the same storage, ${storageName(source)}`, {
+      hint: 'Everything equals itself: give the storage that was copied to with --to',
+    });
+  }
+  const from = await openDriver({ storage: source, engine: 'direct' }, 'source');
+  try {
+    // Only read, so that a target on a file system mounted read-only can be verified.
+    const to = await openDriver({ storage: target, engine: 'direct' }, 'source');
+    try {
+      return await verify({ storages, from, to }, given, context);
+    } finally {
+      await to.close();
+    }
+  } finally {
+    await from.close();
+  }
+}
+
+interface Opened {
+  readonly storages: Storages;
+  readonly from: StorageDriver;
+  readonly to: StorageDriver;
+}
+
+async function verify(opened: Opened, given: VerifyArguments, context: CommandContext): Promise<number> {
+  const { output, signal } = context;
+  const sourcePrefix = keyPrefixOf(opened.storages.source);
+  const { layout, reason } = await detectLayout(opened.from, { signal }, sourcePrefix, given.layout);
+  if (!given.json) output.say(`${opened.from.name} = ${opened.to.name} ?  layout ${layout.name} (${reason})`);
+  const summary = await compare(opened, layout, given, context);
+  if (given.json) output.print(jsonLine(summary));
+  else output.print(verifySummaryText(summary, given, output.paint));
+  return verifyExitCodeOf(summary);
+}
+
+async function compare(
+  { storages, from, to }: Opened,
+  layout: Layout,
+  given: VerifyArguments,
+  { output, signal }: CommandContext,
+): Promise<VerifySummary> {
+  let reading: ProgressReading = verifyReading(undefined);
+  const progress = new Progress({
+    output,
+    read: () => reading,
+    ...(given.json ? { onReading: (now) => output.print(jsonLine({ event: 'progress', ...now })) } : {}),
+  });
+  progress.start();
+  try {
+    return await runVerify({
+      source: from,
+      target: to,
+      sourcePrefix: keyPrefixOf(storages.source),
+      targetPrefix: keyPrefixOf(storages.target),
+      layout,
+      isDeep: given.deep === true,
+      allowExtra: given.allowExtra === true,
+      signal,
+      ...(given.memory === undefined ? {} : { memoryBytes: given.memory }),
+      onProgress: (now: VerifyProgress) => {
+        reading = verifyReading(now);
+      },
+      ...(given.json
+        ? { onException: (exception) => output.print(jsonLine({ event: 'exception', ...exception })) }
+        : {}),
+    });
+  } finally {
+    progress.stop();
+  }
+}

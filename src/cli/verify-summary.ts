@@ -1,0 +1,118 @@
+/** What a verification found, for people. */
+import { type Problem, type VerifySummary, verifyExitCodeOf } from '../verify/summary.ts';
+import type { Paint } from './output.ts';
+import type { Given } from './summary.ts';
+import { counted, plural, shellQuoted, someOf } from './text.ts';
+import { formatBytes, formatDuration, formatObjects } from './units.ts';
+
+export function verifySummaryText(summary: VerifySummary, given: Given, paint: Paint): string {
+  const sections = [
+    headline(summary, paint),
+    grounds(summary),
+    problems(summary, paint),
+    remarks(summary),
+    next(summary, given, paint),
+  ];
+  return sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
+}
+
+function headline(summary: VerifySummary, paint: Paint): readonly string[] {
+  const way = `  ${summary.source} = ${summary.target} ?  ${summary.layout} layout, ${summary.isDeep ? 'deep' : 'by listing'}`;
+  const all = `${formatObjects(summary.objectsMatched)}, ${formatBytes(summary.bytesMatched)}`;
+  const exitCode = verifyExitCodeOf(summary);
+  const after = `after ${formatDuration(summary.seconds)}`;
+  if (exitCode === 0) return [paint('good', `✓ Equal: ${all}, ${after}`), way];
+  if (exitCode === 3) return [paint('bad', `✗ Not equal, ${after}; ${all} match`), way];
+  const words = exitCode === 130 ? 'Stopped' : 'Cannot tell';
+  return [paint('bad', `✗ ${words}, ${after}; ${all} match so far`), way];
+}
+
+/** What the matches rest on; size alone is said to be what it is. */
+function grounds({ matchedBy, bytesRead, isDeep }: VerifySummary): readonly string[] {
+  const rows = [
+    [matchedBy.digest, 'read back from the target: the bytes are what their path says'],
+    [matchedBy.content, 'read on both sides: the same bytes'],
+    [matchedBy.md5, 'the same MD5 in both listings'],
+    [matchedBy.size, `the same path and size${isDeep ? '' : ', nothing read: --deep reads everything back'}`],
+  ] as const;
+  const lines = counted(rows, '  ');
+  return bytesRead > 0 ? [...lines, `  ${formatBytes(bytesRead)} were read`] : lines;
+}
+
+function problems(summary: VerifySummary, paint: Paint): readonly string[] {
+  const rows: readonly (readonly [Problem, number, string])[] = [
+    ['missing', summary.objectsMissing, 'in the source and not in the target'],
+    ['wrong-size', summary.objectsWrongSize, 'have another size'],
+    ['wrong-content', summary.objectsWrongContent, 'hold other bytes'],
+    ['damaged', summary.objectsDamaged, 'are not what their path says, and the target is not to blame'],
+    ['unreadable', summary.objectsUnreadable, 'could not be read, so nothing is known about them'],
+    ['extra', summary.objectsExtra, `only in the target${summary.allowsExtra ? ', which is allowed' : ''}`],
+  ];
+  const lines: string[] = [];
+  for (const [problem, count, says] of rows) {
+    if (count === 0) continue;
+    const isAllowed = problem === 'extra' && summary.allowsExtra;
+    lines.push(`${paint(isAllowed ? 'strong' : 'bad', problem)}: ${formatObjects(count)} ${says}`);
+    const named = summary.exceptions.filter((exception) => exception.problem === problem);
+    lines.push(
+      ...someOf(
+        named.map(({ path, detail }) => `${path}: ${detail}`),
+        count,
+        '  ',
+      ),
+    );
+  }
+  if (summary.stoppedBy) {
+    lines.push(`${paint('bad', 'ended early')}: ${summary.stoppedBy.message}`);
+    if (summary.stoppedBy.hint) lines.push(`  ${summary.stoppedBy.hint}`);
+  }
+  return lines;
+}
+
+function remarks(summary: VerifySummary): readonly string[] {
+  const lines: string[] = [];
+  const { objectsLeftOut: inSource, objectsLeftOutTarget: inTarget } = summary;
+  if (inSource + inTarget > 0) {
+    const where = inTarget === 0 ? 'of the source' : `(${inSource} in the source, ${inTarget} in the target)`;
+    lines.push(`left out: ${formatObjects(inSource + inTarget)} ${where}, no part of the registry`);
+    lines.push(...someOf(summary.leftOut, inSource + inTarget, '  '));
+  }
+  if (summary.objectsReadAgain > 0) {
+    const { objectsReadAgain: count } = summary;
+    lines.push(
+      `${formatObjects(count)} read wrong once and right when read again: a connection or a disk deserves a look`,
+    );
+  }
+  return lines;
+}
+
+function next(summary: VerifySummary, { from, to }: Given, paint: Paint): readonly string[] {
+  const lines = adviceFor(summary, `--from ${shellQuoted(from)} --to ${shellQuoted(to)}`);
+  return lines.length === 0 ? [] : [paint('strong', 'Next'), ...lines.map((line) => `  ${line}`)];
+}
+
+function adviceFor(summary: VerifySummary, storages: string): readonly string[] {
+  const advice: string[] = [];
+  if (summary.isStopped || summary.stoppedBy)
+    advice.push('verify again: a comparison that was not finished says nothing');
+  if (summary.objectsMissing > 0) advice.push(`blobferry copy ${storages}   copies what is missing`);
+  const wrong = summary.objectsWrongSize + summary.objectsWrongContent;
+  if (wrong > 0) {
+    const them = plural(wrong, 'the wrong object', 'the wrong objects');
+    advice.push(
+      `find out what wrote ${them} into the target, remove ${plural(wrong, 'it', 'them')} there and copy again`,
+    );
+  }
+  if (summary.objectsDamaged > 0) {
+    advice.push('restore damaged objects from a backup, or push their images again');
+  }
+  if (summary.objectsUnreadable > 0)
+    advice.push('mend what keeps the objects from being read; then verify again');
+  if (summary.objectsExtra > 0 && !summary.allowsExtra) {
+    advice.push('if the extra objects belong there, add --allow-extra');
+  }
+  return advice;
+}
