@@ -21,6 +21,7 @@ const REQUIREMENTS = {
   rclone: { commands: ['rclone'], packages: ['rclone'] },
   aws: { commands: ['aws'], packages: ['awscli'] },
   s3cmd: { commands: ['s3cmd'], packages: ['s3cmd'] },
+  promtool: { commands: ['promtool'], packages: ['prometheus'] },
 } as const satisfies Readonly<Record<string, Requirement>>;
 
 export type ToolName = keyof typeof REQUIREMENTS;
