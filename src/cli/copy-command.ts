@@ -63,7 +63,7 @@ async function copy(
   progress.start();
   try {
     return await runCopy(
-      { ...storages, options: copyOptions(given, defaultJournalFolder(storages, env)) },
+      { ...storages, options: copyOptions(given, defaultJournalFolder(storages, given.layout, env)) },
       {
         openDriver,
         workerUrl: WORKER_URL,

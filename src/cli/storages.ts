@@ -1,8 +1,9 @@
 /** From what was typed after `--from` and `--to` to storages that are safe to use together. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../core/errors.ts';
+import type { LayoutChoice } from '../core/job.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import type { CommandContext } from './run.ts';
@@ -49,12 +50,15 @@ export function withOwnership(target: StorageSpec, { owner, mode }: Ownership): 
 
 /**
  * The journal of a job that was given none: the same folder for the same two storages, wherever blobferry is started,
- * so that a second run finds what the first one wrote.
+ * so that a second run finds what the first one wrote. `auto` is a registry or an error, so it is one job with it.
  */
-export function defaultJournalFolder({ source, target }: Storages, env: CommandContext['env']): string {
+export function defaultJournalFolder(
+  { source, target }: Storages,
+  layout: LayoutChoice,
+  env: CommandContext['env'],
+): string {
   const state = env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state');
-  const job = createHash('sha256')
-    .update(`${storageName(source)}\n${storageName(target)}`)
-    .digest('hex');
-  return join(state, 'blobferry', job.slice(0, 16));
+  const kind = layout === 'raw' ? 'raw' : 'registry';
+  const job = [storageName(source), storageName(target), kind].join('\n');
+  return join(state, 'blobferry', hash('sha256', job).slice(0, 16));
 }

@@ -95,27 +95,44 @@ interface Kind {
 }
 
 function kindsOf(summary: CopySummary): readonly Kind[] {
-  const vanished = summary.isFrozen
-    ? 'were listed and are gone, although the source should not change'
-    : 'were deleted from the source while the pass ran; the target does not need them';
+  const kind = (state: Kind['state'], count: number, one: string, many = one): Kind => ({
+    state,
+    count,
+    says: plural(count, one, many),
+  });
   const kinds: readonly Kind[] = [
-    {
-      state: 'damaged',
-      count: summary.objectsDamaged,
-      says: 'hold other bytes than their path says; they were not written',
-    },
-    {
-      state: 'conflict',
-      count: summary.objectsConflicting,
-      says: 'exist in the target with other content; the target was left as it is',
-    },
-    { state: 'failed', count: summary.objectsFailed, says: 'could not be copied' },
-    {
-      state: 'unsettled',
-      count: summary.objectsUnsettled,
-      says: 'changed or did not fit their digest while the source was live',
-    },
-    { state: 'vanished', count: summary.objectsVanished, says: vanished },
+    kind(
+      'damaged',
+      summary.objectsDamaged,
+      'holds other bytes than its path says; it was not written',
+      'hold other bytes than their paths say; they were not written',
+    ),
+    kind(
+      'conflict',
+      summary.objectsConflicting,
+      'exists in the target with other content, and was left as it is',
+      'exist in the target with other content, and were left as they are',
+    ),
+    kind('failed', summary.objectsFailed, 'could not be copied'),
+    kind(
+      'unsettled',
+      summary.objectsUnsettled,
+      'changed, or did not fit its digest, while the source was live',
+      'changed, or did not fit their digests, while the source was live',
+    ),
+    summary.isFrozen
+      ? kind(
+          'vanished',
+          summary.objectsVanished,
+          'was listed and is gone, although the source should not change',
+          'were listed and are gone, although the source should not change',
+        )
+      : kind(
+          'vanished',
+          summary.objectsVanished,
+          'was deleted from the source while the pass ran, and is not needed',
+          'were deleted from the source while the pass ran, and are not needed',
+        ),
   ];
   return kinds.filter(({ count }) => count > 0);
 }
@@ -147,7 +164,7 @@ function remarks(summary: CopySummary, paint: Paint): readonly string[] {
   if (summary.objectsLeftOut > 0) {
     const { objectsLeftOut: count } = summary;
     lines.push(
-      `left out: ${formatObjects(count)} that ${plural(count, 'is', 'are')} no part of the registry (unfinished uploads and the like)`,
+      `left out, being no part of a registry (unfinished uploads and the like): ${formatCount(count)}`,
     );
     lines.push(...someOf(summary.leftOut, count, '  '));
   }

@@ -55,8 +55,9 @@ export function formatObjects(count: number): string {
   return `${formatCount(count)} ${count === 1 ? 'object' : 'objects'}`;
 }
 
-/** `0.4 s`, `12 s`, `3 min 04 s`, `2 h 05 min`, `3 d 04 h`. */
+/** `4 ms`, `1.4 s`, `12 s`, `3 min 04 s`, `2 h 05 min`, `3 d 04 h`. */
 export function formatDuration(seconds: number): string {
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;

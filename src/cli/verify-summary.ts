@@ -5,6 +5,9 @@ import type { Given } from './summary.ts';
 import { counted, plural, shellQuoted, someOf } from './text.ts';
 import { formatBytes, formatDuration, formatObjects } from './units.ts';
 
+/** As many left-out paths as a summary names. */
+const LEFT_OUT_NAMED = 10;
+
 export function verifySummaryText(summary: VerifySummary, given: Given, paint: Paint): string {
   const sections = [
     headline(summary, paint),
@@ -45,10 +48,26 @@ function grounds({ matchedBy, bytesRead, isDeep }: VerifySummary): readonly stri
 function problems(summary: VerifySummary, paint: Paint): readonly string[] {
   const rows: readonly (readonly [Problem, number, string])[] = [
     ['missing', summary.objectsMissing, 'in the source and not in the target'],
-    ['wrong-size', summary.objectsWrongSize, 'have another size'],
-    ['wrong-content', summary.objectsWrongContent, 'hold other bytes'],
-    ['damaged', summary.objectsDamaged, 'are not what their path says, and the target is not to blame'],
-    ['unreadable', summary.objectsUnreadable, 'could not be read, so nothing is known about them'],
+    [
+      'wrong-size',
+      summary.objectsWrongSize,
+      plural(summary.objectsWrongSize, 'has another size', 'have another size'),
+    ],
+    [
+      'wrong-content',
+      summary.objectsWrongContent,
+      plural(summary.objectsWrongContent, 'holds other bytes', 'hold other bytes'),
+    ],
+    [
+      'damaged',
+      summary.objectsDamaged,
+      plural(
+        summary.objectsDamaged,
+        'is not what its path says, and the target is not to blame',
+        'are not what their paths say, and the target is not to blame',
+      ),
+    ],
+    ['unreadable', summary.objectsUnreadable, 'could not be read, so nothing is known'],
     ['extra', summary.objectsExtra, `only in the target${summary.allowsExtra ? ', which is allowed' : ''}`],
   ];
   const lines: string[] = [];
@@ -76,9 +95,12 @@ function remarks(summary: VerifySummary): readonly string[] {
   const lines: string[] = [];
   const { objectsLeftOut: inSource, objectsLeftOutTarget: inTarget } = summary;
   if (inSource + inTarget > 0) {
-    const where = inTarget === 0 ? 'of the source' : `(${inSource} in the source, ${inTarget} in the target)`;
-    lines.push(`left out: ${formatObjects(inSource + inTarget)} ${where}, no part of the registry`);
-    lines.push(...someOf(summary.leftOut, inSource + inTarget, '  '));
+    const where =
+      inTarget === 0 ? `${inSource} in the source` : `${inSource} in the source, ${inTarget} in the target`;
+    lines.push(`left out, being no part of a registry (unfinished uploads and the like): ${where}`);
+    // The same path may be left out on both sides; the names stop at ten.
+    const isAll = summary.leftOut.length < LEFT_OUT_NAMED;
+    lines.push(...someOf(summary.leftOut, isAll ? summary.leftOut.length : inSource + inTarget, '  '));
   }
   if (summary.objectsReadAgain > 0) {
     const { objectsReadAgain: count } = summary;

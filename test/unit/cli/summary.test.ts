@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Paint } from '../../../src/cli/output.ts';
+import { copySummaryText } from '../../../src/cli/summary.ts';
+import { type CopySummary, exitCodeOf } from '../../../src/core/job.ts';
+
+const plain: Paint = (_, text) => text;
+const GIVEN = { from: 'file:///srv/registry', to: "s3://bucket/it's" };
+
+function summary(more: Partial<CopySummary> = {}): CopySummary {
+  return {
+    event: 'summary',
+    source: 'file:///srv/registry',
+    target: 's3://bucket',
+    layout: 'distribution',
+    engine: 'direct',
+    binding: 'the target was seen to refuse a wrong payload sha256',
+    isFrozen: false,
+    isComplete: true,
+    isStopped: false,
+    objectsCopied: 0,
+    objectsSkipped: 0,
+    objectsFailed: 0,
+    objectsDamaged: 0,
+    objectsUnproved: 0,
+    objectsVanished: 0,
+    objectsUnsettled: 0,
+    objectsConflicting: 0,
+    objectsLeftOut: 0,
+    leftOut: [],
+    bytesCopied: 0,
+    bytesSkipped: 0,
+    seconds: 10,
+    objectsByClass: {
+      blob: { copied: 0, skipped: 0 },
+      link: { copied: 0, skipped: 0 },
+      tag: { copied: 0, skipped: 0 },
+      other: { copied: 0, skipped: 0 },
+    },
+    exceptions: [],
+    warnings: [],
+    journal: '/var/lib/blobferry/journal.sqlite',
+    ...more,
+  };
+}
+
+const COPIED = {
+  objectsCopied: 1500,
+  bytesCopied: 200 * 1024 ** 2,
+  objectsByClass: {
+    blob: { copied: 400, skipped: 30 },
+    link: { copied: 1000, skipped: 0 },
+    tag: { copied: 100, skipped: 0 },
+    other: { copied: 0, skipped: 0 },
+  },
+};
+
+function text(more: Partial<CopySummary>): string {
+  return copySummaryText(summary(more), GIVEN, plain);
+}
+
+describe('copySummaryText()', () => {
+  it('tells what was copied, how fast, how it was proved, and how to check it', () => {
+    assert.equal(
+      text(COPIED),
+      `✓ Copied 1,500 objects, 200 MiB, in 10 s
+  file:///srv/registry → s3://bucket
+
+  blobs   400 copied, 30 already there
+  links   1,000 copied
+  tags    100 copied
+  speed   20 MiB/s, 150 objects/s, direct engine
+  layout  distribution, live pass
+
+Proof
+  source  all 1,500 objects copied were proved right as they passed
+  target  the target was seen to refuse a wrong payload sha256
+
+Next
+  blobferry verify --deep --from file:///srv/registry --to 's3://bucket/it'\\''s'   reads everything back and compares`,
+    );
+  });
+
+  it('claims no proof where nothing was copied', () => {
+    const said = text({ objectsSkipped: 1500 });
+    assert.match(said, /^✓ Nothing to copy: the target already holds all 1,500 objects/);
+    assert.doesNotMatch(said, /Proof/);
+  });
+
+  it('tells unproved from proved objects', () => {
+    const said = text({ ...COPIED, objectsUnproved: 2 });
+    assert.match(said, /1,498 of 1,500 objects copied were proved right/);
+    assert.match(said, /2 objects are copied but unproved: nothing says what the bytes must be/);
+    assert.doesNotMatch(text({ ...COPIED, objectsUnproved: 1500 }), /were proved right/);
+  });
+
+  const STATES = [
+    {
+      state: 'failed',
+      count: 'objectsFailed',
+      code: 1,
+      next: /run the same command again: it copies only what is missing/,
+    },
+    { state: 'unsettled', count: 'objectsUnsettled', code: 1, next: /with --frozen once nothing writes/ },
+    { state: 'damaged', count: 'objectsDamaged', code: 3, next: /restore the damaged objects in the source/ },
+    { state: 'conflict', count: 'objectsConflicting', code: 3, next: /find out which side is right/ },
+  ] as const;
+  for (const { state, count, code, next } of STATES) {
+    it(`names what is ${state}, what to do, and where the rest is, and never shows a tick`, () => {
+      const exceptions = [
+        { state, path: 'docker/x\u001b[2J', error: { name: 'Error', message: 'bad luck' } },
+      ] as const;
+      const told = summary({ ...COPIED, [count]: 5, exceptions });
+      assert.equal(exitCodeOf(told), code);
+      const said = copySummaryText(told, GIVEN, plain);
+      assert.match(said, /^✗ /);
+      assert.match(said, new RegExp(`^${state}: 5 objects `, 'm'));
+      assert.match(said, /^ {2}docker\/x%1B\[2J: bad luck\n {2}… and 4 more$/m);
+      assert.match(said, next);
+      assert.match(said, /every exception is in \/var\/lib\/blobferry\/journal\.sqlite/);
+      assert.doesNotMatch(said, /✓|verify --deep --from/);
+    });
+  }
+
+  it('does not alarm about objects that vanished from a live source, and does from a frozen one', () => {
+    const exceptions = [
+      { state: 'vanished', path: 'docker/y', error: { name: 'Error', message: 'gone' } },
+    ] as const;
+    const live = text({ ...COPIED, objectsVanished: 1, exceptions });
+    assert.match(live, /^✓ /);
+    assert.match(live, /vanished: 1 object was deleted/);
+    const frozen = text({ ...COPIED, objectsVanished: 1, exceptions, isFrozen: true });
+    assert.match(frozen, /^✗ /);
+    assert.match(frozen, /although the source should not change/);
+  });
+
+  it('says that a stopped pass goes on when it is run again', () => {
+    const said = text({ ...COPIED, isStopped: true, isComplete: false });
+    assert.match(said, /^✗ Stopped after 1,500 objects copied/);
+    assert.match(said, /goes on where this one stopped/);
+  });
+
+  it('says why a pass ended early', () => {
+    const stoppedBy = {
+      name: 'StorageError',
+      message: 'Cannot write: the disk is full',
+      hint: 'Free space',
+    } as const;
+    const said = text({ ...COPIED, isComplete: false, stoppedBy });
+    assert.match(said, /ended early: Cannot write: the disk is full\n {2}Free space/);
+    assert.match(said, /^✗ Not complete/);
+  });
+
+  it('names what was left out, ten names at most, and passes warnings on', () => {
+    const leftOut = Array.from({ length: 10 }, (_, index) => `docker/_uploads/${index}`);
+    const said = text({ ...COPIED, objectsLeftOut: 4000, leftOut, warnings: ['listing out of order'] });
+    assert.match(said, /left out, [^:]*: 4,000\n {2}docker\/_uploads\/0\n/);
+    assert.match(said, /… and 3,990 more/);
+    assert.match(said, /warning: listing out of order/);
+  });
+});
