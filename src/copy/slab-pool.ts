@@ -31,12 +31,18 @@ export class SlabPool {
   readonly #onUse: (deltaBytes: number) => void;
   #usedBytes = 0;
 
-  /** @param budgetBytes rounded down to a multiple of 4,096. */
+  /**
+   * @param budgetBytes rounded down to a multiple of 4,096.
+   * @throws RangeError for less than that: every request would wait for ever.
+   */
   constructor(budgetBytes: number, onUse: (deltaBytes: number) => void = () => undefined) {
+    if (!(budgetBytes >= BLOCK_BYTES_MIN)) {
+      throw new RangeError(`A budget of ${budgetBytes} bytes holds no slab of ${BLOCK_BYTES_MIN}`);
+    }
     this.budgetBytes = Math.floor(budgetBytes / BLOCK_BYTES_MIN) * BLOCK_BYTES_MIN;
     this.#onUse = onUse;
     this.#region = new ArrayBuffer(this.budgetBytes);
-    const orders = Math.max(1, Math.floor(Math.log2(Math.max(1, this.budgetBytes / BLOCK_BYTES_MIN))) + 1);
+    const orders = Math.floor(Math.log2(this.budgetBytes / BLOCK_BYTES_MIN)) + 1;
     this.#free = Array.from({ length: orders }, () => new Set<number>());
     this.#seed();
   }
