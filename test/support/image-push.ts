@@ -41,7 +41,10 @@ export interface Mess {
   readonly unfinishedUploads: readonly number[];
 }
 
-/** Three unfinished uploads (one of no bytes), a deleted manifest, a tag that moved, a blob of no bytes. */
+/** A legal name for a tag, though the same word names the folder of unfinished uploads. */
+const ODD_TAG = '_uploads';
+
+/** Three unfinished uploads (one of no bytes), a deleted manifest, a tag that moved, an odd tag, a blob of no bytes. */
 export async function makeMess(set: ImageSet, host: string): Promise<Mess> {
   const deleted = set.images.findLast((image) => image.mediaType === MANIFEST_TYPE);
   const [first] = set.images;
@@ -57,14 +60,19 @@ export async function makeMess(set: ImageSet, host: string): Promise<Mess> {
 
   await deleteManifest(host, deleted.repository, deleted.digest);
 
-  for (const image of [first, next]) {
-    const manifest = await readFile(join(set.directory, 'blobs', image.digest.replace(':', '/')));
-    await putManifest(host, `${first.repository}/manifests/moved`, image.mediaType, manifest);
-  }
+  for (const image of [first, next]) await setTag(set, host, { ...image, tag: 'moved' });
+  await setTag(set, host, { ...first, tag: ODD_TAG });
 
   const emptyBlob = { repository: first.repository, digest: `sha256:${sha256Hex('')}` };
   await putBlob(host, emptyBlob.repository, Buffer.alloc(0));
 
   const served = set.images.filter((image) => image !== deleted);
-  return { images: [...served, { ...next, tag: 'moved' }], deleted, emptyBlob, unfinishedUploads };
+  const images = [...served, { ...next, tag: 'moved' }, { ...first, tag: ODD_TAG }];
+  return { images, deleted, emptyBlob, unfinishedUploads };
+}
+
+/** Lets a tag point to an image that its repository holds. */
+export async function setTag(set: ImageSet, host: string, image: TestImage): Promise<void> {
+  const manifest = await readFile(join(set.directory, 'blobs', image.digest.replace(':', '/')));
+  await putManifest(host, `${image.repository}/manifests/${image.tag}`, image.mediaType, manifest);
 }

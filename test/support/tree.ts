@@ -42,13 +42,9 @@ export async function hashFile(path: string): Promise<TreeFile> {
   return { sizeBytes, sha256: hash.digest('hex') };
 }
 
-/** One sentence per difference, sorted by path; empty when the trees are the same, less the paths left out of both. */
-export function compareTrees(
-  expected: Tree,
-  actual: Tree,
-  leavesOut: (path: string) => boolean = () => false,
-): readonly string[] {
-  const paths = [...new Set([...expected.keys(), ...actual.keys()])].filter((path) => !leavesOut(path));
+/** One sentence per difference, sorted by path; empty when the trees are the same. */
+export function compareTrees(expected: Tree, actual: Tree): readonly string[] {
+  const paths = [...new Set([...expected.keys(), ...actual.keys()])];
   return paths.sort().flatMap((path) => differenceOf(path, expected.get(path), actual.get(path)));
 }
 
@@ -61,7 +57,19 @@ function differenceOf(path: string, expected?: TreeFile, actual?: TreeFile): rea
   return expected.sha256 === actual.sha256 ? [] : [`${path} has other content`];
 }
 
-/** Uploads that were never finished: what every copy of a registry leaves out. */
+/**
+ * Uploads that were never finished: what every copy of a registry leaves out. Parts of a repository's name never begin
+ * with an underscore; a tag may, so `…/_manifests/tags/_uploads/…` is none of these.
+ */
 export function isUnfinishedUpload(path: string): boolean {
-  return /(^|\/)repositories\/.+\/_uploads\//.test(path);
+  return /^docker\/registry\/v2\/repositories\/(?:[^_/][^/]*\/)+_uploads\//.test(path);
+}
+
+/** A tree without some of its paths. */
+export function without(tree: Tree, leavesOut: (path: string) => boolean): Tree {
+  return new Map([...tree].filter(([path]) => !leavesOut(path)));
+}
+
+export function totalBytes(tree: Tree): number {
+  return [...tree.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
