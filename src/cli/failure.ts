@@ -36,7 +36,12 @@ export function tellFailure(error: unknown): ToldFailure {
 export function failureText(error: unknown, isDebugging: boolean): string {
   const { message, hint } = tellFailure(error);
   const lines = [`blobferry: ${message}`];
-  if (hint !== undefined) lines.push(`  ${hint}`);
+  if (hint !== undefined) lines.push(`  ${capitalized(hint)}`);
   if (isDebugging) lines.push(inspect(error));
   return lines.join('\n');
+}
+
+/** Hints are clauses to whoever wrote them and a line of their own here. */
+export function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,6 +1,6 @@
 /** `blobferry probe`. */
 import { openDriver } from './composition.ts';
-import { EXIT_USAGE } from './failure.ts';
+import { capitalized, EXIT_USAGE } from './failure.ts';
 import { jsonLine } from './json.ts';
 import type { Paint, Style } from './output.ts';
 import { type ProbeFinding, type ProbeReport, probeStorage } from './probe.ts';
@@ -42,7 +42,7 @@ export function probeText(report: ProbeReport, paint: Paint): string {
   for (const { check, outcome, text, hint } of report.findings) {
     const [mark, style] = MARKS[outcome];
     lines.push(`  ${paint(style, mark)} ${check.padEnd(7)} ${printable(text)}`);
-    if (hint !== undefined) lines.push(`    ${' '.repeat(7)} ${printable(hint)}`);
+    if (hint !== undefined) lines.push(`    ${' '.repeat(7)} ${printable(capitalized(hint))}`);
   }
   if (report.firstObjects.length > 0) {
     lines.push('', `  keys are "${report.keyPrefix}" + the registry's own path; the first objects:`);

@@ -115,9 +115,10 @@ class Probe {
     const driver = await this.#open();
     if (driver === undefined) return;
     try {
-      const isListed = await this.#list(driver);
+      const answer = await this.#list(driver);
+      if (answer === 'none') return;
       await this.#clock();
-      if (isListed) {
+      if (answer === 'listed') {
         await this.#detect(driver);
         await this.#read(driver);
       }
@@ -160,7 +161,7 @@ class Probe {
   }
 
   /** One page: shows that the storage answers, that it may be listed, and what comes first. */
-  async #list(driver: StorageDriver): Promise<boolean> {
+  async #list(driver: StorageDriver): Promise<'listed' | 'refused' | 'none'> {
     const startedMs = performance.now();
     try {
       for await (const page of driver.list(this.#ctx, { prefix: this.#keyPrefix })) {
@@ -172,14 +173,19 @@ class Probe {
         if (this.#firstObjects.length >= FIRST_OBJECTS) break;
       }
     } catch (error) {
-      const isReached = isStorageError(error, 'denied', 'not-found', 'unsupported', 'invalid-name');
-      this.#failed(isReached ? 'list' : 'reach', error);
-      return false;
+      // An answer with a status is an answer, whatever it says; so is what a file system says of a folder.
+      const isAnswer = isStorageError(error) && (error.details.status !== undefined || driver.kind === 'fs');
+      if (isAnswer) this.#answered(startedMs);
+      this.#failed(isAnswer ? 'list' : 'reach', error);
+      return isAnswer ? 'refused' : 'none';
     }
-    this.#found('reach', 'ok', `answered in ${formatDuration((performance.now() - startedMs) / 1000)}`);
-    const first = this.#firstObjects[0];
-    this.#found('list', 'ok', first === undefined ? 'it is empty' : `the first object is "${first.path}"`);
-    return true;
+    this.#answered(startedMs);
+    this.#found('list', 'ok', this.#firstObjects.length === 0 ? 'it is empty' : 'it holds objects');
+    return 'listed';
+  }
+
+  #answered(startedMs: number): void {
+    this.#found('reach', 'ok', `it answered in ${formatDuration((performance.now() - startedMs) / 1000)}`);
   }
 
   async #clock(): Promise<void> {
@@ -227,7 +233,7 @@ class Probe {
       const isWhole = into.length >= first.sizeBytes;
       const result = await driver.read(this.#ctx, this.#keyPrefix + first.path, into, { isWhole });
       const all = result.bytesRead === result.totalBytes ? '' : ` of ${formatBytes(result.totalBytes)}`;
-      this.#found('read', 'ok', `${formatBytes(result.bytesRead)}${all} of "${first.path}"`);
+      this.#found('read', 'ok', `the first object, ${formatBytes(result.bytesRead)}${all}`);
     } catch (error) {
       this.#failed('read', error);
     }

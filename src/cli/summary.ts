@@ -1,5 +1,6 @@
 /** What a copy did, for people: what was moved, how it is known to be right, what is left, and what to do next. */
 import { type CopyException, type CopySummary, exitCodeOf } from '../core/job.ts';
+import { capitalized } from './failure.ts';
 import type { Paint } from './output.ts';
 import { columns, plural, printable, shellQuoted, someOf } from './text.ts';
 import { formatByteRate, formatBytes, formatCount, formatDuration, formatObjects } from './units.ts';
@@ -154,7 +155,7 @@ function notInTarget(summary: CopySummary, paint: Paint): readonly string[] {
   }
   if (summary.stoppedBy) {
     lines.push(`${paint('bad', 'ended early')}: ${summary.stoppedBy.message}`);
-    if (summary.stoppedBy.hint) lines.push(`  ${summary.stoppedBy.hint}`);
+    if (summary.stoppedBy.hint) lines.push(`  ${capitalized(summary.stoppedBy.hint)}`);
   }
   return lines;
 }

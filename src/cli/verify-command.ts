@@ -49,7 +49,8 @@ async function verify(opened: Opened, given: VerifyArguments, context: CommandCo
   const { output, signal } = context;
   const sourcePrefix = keyPrefixOf(opened.storages.source);
   const { layout, reason } = await detectLayout(opened.from, { signal }, sourcePrefix, given.layout);
-  if (!given.json) output.say(`${opened.from.name} = ${opened.to.name} ?  layout ${layout.name} (${reason})`);
+  if (!given.json)
+    output.say(`comparing ${opened.to.name} with ${opened.from.name}, layout ${layout.name} (${reason})`);
   const summary = await compare(opened, layout, given, context);
   if (given.json) output.print(jsonLine(summary));
   else output.print(verifySummaryText(summary, given, output.paint));

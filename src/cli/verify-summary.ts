@@ -1,5 +1,6 @@
 /** What a verification found, for people. */
 import { type Problem, type VerifySummary, verifyExitCodeOf } from '../verify/summary.ts';
+import { capitalized } from './failure.ts';
 import type { Paint } from './output.ts';
 import type { Given } from './summary.ts';
 import { counted, plural, shellQuoted, someOf } from './text.ts';
@@ -86,7 +87,7 @@ function problems(summary: VerifySummary, paint: Paint): readonly string[] {
   }
   if (summary.stoppedBy) {
     lines.push(`${paint('bad', 'ended early')}: ${summary.stoppedBy.message}`);
-    if (summary.stoppedBy.hint) lines.push(`  ${summary.stoppedBy.hint}`);
+    if (summary.stoppedBy.hint) lines.push(`  ${capitalized(summary.stoppedBy.hint)}`);
   }
   return lines;
 }

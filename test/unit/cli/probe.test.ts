@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { type S3Server, startS3Server } from '../../../bench/s3-server/s3-server.ts';
+import { openDriver } from '../../../src/cli/composition.ts';
+import { type ProbeOptions, type ProbeReport, probeStorage } from '../../../src/cli/probe.ts';
+import { probeText } from '../../../src/cli/probe-command.ts';
+import type { S3Spec } from '../../../src/drivers/spec.ts';
+import { tempFolderFor } from '../../support/temp.ts';
+import { sha256 } from '../verify/fake-store.ts';
+
+const HEX = sha256('content');
+const BLOB = `docker/registry/v2/blobs/sha256/${HEX.slice(0, 2)}/${HEX}/data`;
+
+function outcomes(report: ProbeReport): readonly string[] {
+  return report.findings.map(({ check, outcome }) => `${check} ${outcome}`);
+}
+
+describe('probeStorage()', () => {
+  let server: S3Server;
+  before(async () => {
+    server = await startS3Server({ buckets: ['full', 'empty'] });
+    await server.put('full', [{ key: `root/${BLOB}`, body: Buffer.from('content') }]);
+  });
+  after(() => server.close());
+
+  function s3(bucket: string, more: Partial<S3Spec> = {}): S3Spec {
+    return {
+      kind: 's3',
+      bucket,
+      rootDirectory: '/root',
+      region: 'us-east-1',
+      endpoint: server.endpoint,
+      isPathStyle: true,
+      skipsTlsVerify: false,
+      encrypt: false,
+      credentials: { accessKeyId: 'testkey', secretAccessKey: 'testsecret' },
+      ...more,
+    };
+  }
+
+  function probe(storage: ProbeOptions['storage'], more: Partial<ProbeOptions> = {}): Promise<ProbeReport> {
+    return probeStorage({
+      storage,
+      role: 'source',
+      layout: 'auto',
+      engine: 'direct',
+      isWriting: false,
+      openDriver,
+      signal: new AbortController().signal,
+      ...more,
+    });
+  }
+
+  it('finds a source usable, tells layout, key rule and first objects, and writes nothing', async () => {
+    const report = await probe(s3('full'));
+    assert.deepEqual(outcomes(report), ['reach ok', 'list ok', 'clock ok', 'layout ok', 'read ok']);
+    assert.equal(report.isUsable, true);
+    assert.equal(report.layout, 'distribution');
+    assert.equal(report.keyPrefix, 'root/');
+    assert.deepEqual(report.firstObjects, [{ path: BLOB, sizeBytes: 7, class: 'blob' }]);
+    assert.ok(Math.abs(report.clockSkewSeconds ?? Number.NaN) < 2);
+    assert.equal((await server.keys('full')).length, 1);
+  });
+
+  it('writes, reads back and removes, sees which checks are made, and leaves nothing behind', async () => {
+    const report = await probe(s3('empty'), { role: 'target', isWriting: true });
+    assert.deepEqual(outcomes(report), [
+      'reach ok',
+      'list ok',
+      'clock ok',
+      'layout ok',
+      'read open',
+      'write ok',
+      'remove ok',
+      'checks ok',
+    ]);
+    assert.match(report.findings.at(-1)?.text ?? '', /refuse a wrong payload sha256/);
+    assert.deepEqual(await server.keys('empty'), []);
+  });
+
+  it('notices a target that gives back other bytes than it took', async () => {
+    const fault = await server.misbehave({
+      fault: { kind: 'flip-response', offset: 3 },
+      operation: 'GetObject',
+      times: 1,
+    });
+    const report = await probe(s3('empty'), { role: 'target', isWriting: true });
+    await fault.assertUsedUp();
+    assert.ok(outcomes(report).includes('write failed'), outcomes(report).join());
+    assert.equal(report.isUsable, false);
+  });
+
+  it('does not call a registry missing in a target, and does in a source', async () => {
+    const source = await probe(s3('empty'));
+    assert.ok(outcomes(source).includes('layout failed'));
+    const target = await probe(s3('empty'), { role: 'target' });
+    assert.deepEqual(outcomes(target).slice(3), ['layout ok', 'read open', 'write open']);
+    assert.equal(target.isUsable, true);
+  });
+
+  it('blames a wrong secret, not a permission', async () => {
+    const credentials = { accessKeyId: 'testkey', secretAccessKey: 'wrong' };
+    const report = await probe(s3('full', { credentials }));
+    assert.deepEqual(outcomes(report), ['reach ok', 'list failed', 'clock ok']);
+    assert.deepEqual(report.missingPermissions, []);
+  });
+
+  const DENIALS = [
+    { operation: 'ListObjectsV2', permission: 's3:ListBucket', failed: 'list failed' },
+    { operation: 'GetObject', permission: 's3:GetObject', failed: 'read failed' },
+    { operation: 'PutObject', permission: 's3:PutObject', failed: 'write failed' },
+    { operation: 'DeleteObject', permission: 's3:DeleteObject', failed: 'remove failed' },
+  ] as const;
+  for (const { operation, permission, failed } of DENIALS) {
+    it(`names the missing permission ${permission}`, async () => {
+      const fault = await server.misbehave({
+        fault: { kind: 'status', status: 403, code: 'AccessDenied' },
+        operation,
+        times: 100,
+      });
+      try {
+        const report = await probe(s3('full'), { role: 'target', isWriting: true });
+        assert.ok(outcomes(report).includes(failed), outcomes(report).join());
+        assert.ok(report.missingPermissions.includes(permission), report.missingPermissions.join());
+        assert.equal(report.isUsable, false);
+        assert.match(
+          probeText(report, (_, text) => text),
+          new RegExp(`missing permissions\\n(?:.*\\n)*? +${permission}`),
+        );
+      } finally {
+        await fault.remove();
+      }
+      const left = (await server.keys('full')).map(({ key }) => key).filter((key) => !key.endsWith('/data'));
+      for (const key of left) assert.ok(key.startsWith('root/.blobferry-tmp/'), key);
+    });
+  }
+
+  it('says that a bucket is missing, and that nobody answers', async () => {
+    const missing = await probe(s3('nowhere'));
+    assert.deepEqual(outcomes(missing), ['reach ok', 'list failed', 'clock ok']);
+    assert.match(missing.findings[1]?.text ?? '', /NoSuchBucket/);
+    const silent = await probe(s3('full', { endpoint: 'http://127.0.0.1:1' }));
+    assert.deepEqual(outcomes(silent), ['reach failed']);
+  });
+
+  it('notices a clock that is too far off for signatures', async () => {
+    // Answers every request with an empty listing and a clock that is twenty minutes ahead.
+    const ahead = createServer((_, response) => {
+      response.sendDate = false;
+      response.setHeader('date', new Date(Date.now() + 20 * 60_000).toUTCString());
+      response.end('<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>');
+    });
+    await new Promise<void>((resolve) => ahead.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = ahead.address() as AddressInfo;
+      const report = await probe(s3('full', { endpoint: `http://127.0.0.1:${port}` }), { role: 'target' });
+      const clock = report.findings.find(({ check }) => check === 'clock');
+      assert.equal(clock?.outcome, 'failed');
+      assert.match(clock?.text ?? '', /(?:20 min 0\d|19 min 5\d) s ahead of ours/);
+      assert.ok(Math.abs((report.clockSkewSeconds ?? 0) - 1200) < 3);
+    } finally {
+      ahead.closeAllConnections();
+      ahead.close();
+    }
+  });
+
+  it('probes a folder, and one that a copy would make, without making it', async (t) => {
+    const root = await tempFolderFor(t);
+    const fs = { kind: 'fs', rootDirectory: `${root}/new` } as const;
+    const missing = await probe(fs);
+    assert.deepEqual(outcomes(missing), ['reach failed']);
+    const target = await probe(fs, { role: 'target' });
+    assert.deepEqual(outcomes(target), ['reach ok']);
+    assert.match(target.findings[0]?.text ?? '', /a copy makes it/);
+    const written = await probe(fs, { role: 'target', isWriting: true });
+    assert.deepEqual(outcomes(written).slice(-2), ['write ok', 'remove ok']);
+  });
+
+  it('rejects when it is stopped', async () => {
+    await assert.rejects(probe(s3('full'), { signal: AbortSignal.abort(new Error('stopped')) }), /stopped/);
+  });
+});
