@@ -15,6 +15,9 @@ interface Remark {
   readonly hint?: string | undefined;
 }
 
+/** Some other kind of file would give one for each of its lines. */
+const PROBLEMS_SHOWN_MAX = 10;
+
 export class Remarks {
   readonly #file: string;
   readonly #problems: Remark[] = [];
@@ -44,7 +47,9 @@ export class Remarks {
   throwIfAny(): void {
     if (this.#problems.length === 0) return;
     const hint = this.#problems.find((problem) => problem.hint !== undefined)?.hint;
-    throw new ConfigError(this.#inOrder(this.#problems).join('\n'), { hint });
+    const lines = this.#inOrder(this.#problems);
+    const more = lines.length > PROBLEMS_SHOWN_MAX ? [`and ${lines.length - PROBLEMS_SHOWN_MAX} more`] : [];
+    throw new ConfigError([...lines.slice(0, PROBLEMS_SHOWN_MAX), ...more].join('\n'), { hint });
   }
 
   #inOrder(remarks: readonly Remark[]): readonly string[] {
@@ -126,7 +131,7 @@ function givenText(section: Section, schema: z.ZodObject, entry: YamlEntry): Giv
     remarks.problem(line, `${what} must be a single value, not ${is}`, FLOW_HINT);
     return undefined;
   }
-  if (value.isAmbiguous && info.type === 'text') {
+  if (value.isAmbiguous && info.type === 'text' && !info.noEffect) {
     remarks.problem(
       line,
       `${what} is no text as it is written (YAML reads a number, date or truth value)`,

@@ -104,34 +104,43 @@ class Reader {
       const anchored = node.resolve(this.#document);
       return anchored ? this.value(anchored) : { kind: 'strange', what: 'an alias (*) of no anchor (&)' };
     }
-    if (isMap(node)) return { kind: 'map', entries: this.#entries(node, []) };
+    if (isMap(node)) return { kind: 'map', entries: this.#entries(node) };
     if (isScalar(node)) return scalarValue(node);
     if (isSeq(node)) return { kind: 'strange', what: 'a list' };
     return { kind: 'nothing' };
   }
 
-  /** Merged maps (`<<: *defaults`) give what the map itself does not name; `within` breaks their circles. */
-  #entries(map: YAMLMap, within: readonly YAMLMap[]): readonly YamlEntry[] {
-    const own = map.items.filter((pair) => !isMergeKey(pair)).map((pair) => this.#entry(pair));
-    const names = new Set(own.map((entry) => entry.name));
-    const merged: YamlEntry[] = [];
-    for (const pair of map.items.filter(isMergeKey)) {
-      for (const source of this.#mergedMaps(pair.value)) {
-        if (within.includes(source)) continue;
-        for (const entry of this.#entries(source, [...within, map])) {
-          if (names.has(entry.name)) continue;
-          names.add(entry.name);
-          merged.push(entry);
-        }
+  /**
+   * A map's own entries, then those of the maps it merges (`<<: *defaults`) in their order; the first of a name wins.
+   * Each map is visited once, which ends circles, and merges that would multiply.
+   */
+  #entries(map: YAMLMap): readonly YamlEntry[] {
+    const entries = new Map<string, YamlEntry>();
+    const visited = new Set<YAMLMap>();
+    const visit = (one: YAMLMap): void => {
+      if (visited.has(one)) return;
+      visited.add(one);
+      const merges = one.items.filter(isMergeKey);
+      for (const pair of one.items) {
+        if (isMergeKey(pair)) continue;
+        const entry = this.#entry(pair);
+        if (!entries.has(entry.name)) entries.set(entry.name, entry);
       }
-    }
-    return [...own, ...merged];
+      for (const pair of merges) for (const source of this.#mergedMaps(pair.value)) visit(source);
+    };
+    visit(map);
+    return [...entries.values()];
   }
 
+  /** A map, or a list of maps; nothing deeper, which could multiply without end. */
   #mergedMaps(node: unknown): readonly YAMLMap[] {
-    if (isAlias(node)) return this.#mergedMaps(node.resolve(this.#document));
-    if (isSeq(node)) return node.items.flatMap((item) => this.#mergedMaps(item));
-    return isMap(node) ? [node] : [];
+    const merged = this.#resolved(node);
+    const sources = isSeq(merged) ? merged.items.map((item) => this.#resolved(item)) : [merged];
+    return sources.filter((source) => isMap(source));
+  }
+
+  #resolved(node: unknown): unknown {
+    return isAlias(node) ? node.resolve(this.#document) : node;
   }
 
   #entry(pair: Pair): YamlEntry {
