@@ -10,6 +10,10 @@ const SCRATCH_BYTES = 32 * 1024;
 const HEAD_BYTES_MAX = SCRATCH_BYTES;
 const CHUNK_LINE_BYTES_MAX = 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
+/** RFC 9110 section 5.6.2. A name with white space in it is a folded line or an attempt to hide a length. */
+const HEADER_NAME =
+  /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; /** A CR or LF by itself could hide a header from us that another reader sees. */
+const BARE_CONTROL = /[\0\r\n]/;
 const EMPTY = Buffer.alloc(0);
 
 export interface ResponseExpectation {
@@ -48,6 +52,9 @@ export class ResponseParser {
   /** Bytes still missing of the body or the chunk. */
   #remaining = 0;
   #isDirect = false;
+  /** The length says that the body is larger than its destination. */
+  #willOverflow = false;
+  #trailerBytes = 0;
 
   get isDone(): boolean {
     return this.#state === 'done';
@@ -64,6 +71,7 @@ export class ResponseParser {
     this.#body = EMPTY;
     this.#bodyUsed = 0;
     this.#isDirect = false;
+    this.#willOverflow = false;
     this.hasStarted = false;
     this.intoBytes = 0;
     this.isOverflow = false;
@@ -73,7 +81,9 @@ export class ResponseParser {
   target(): Uint8Array {
     if (this.#state === 'length')
       return this.#body.subarray(this.#bodyUsed, this.#bodyUsed + this.#remaining);
-    if (this.#state === 'head') return this.#scratch.subarray(this.#scratchUsed);
+    // Never empty, not even behind a head that was refused: a socket that is given no room asks for ever.
+    if (this.#state === 'head' && this.#scratchUsed < SCRATCH_BYTES)
+      return this.#scratch.subarray(this.#scratchUsed);
     return this.#scratch;
   }
 
@@ -132,32 +142,45 @@ export class ResponseParser {
   #consumeForeignHead(bytes: Uint8Array): void {
     const room = SCRATCH_BYTES - this.#scratchUsed;
     this.#consumeHead(bytes.subarray(0, room));
-    if (this.#state !== 'done') this.consume(bytes.subarray(room));
+    if (this.#state === 'done') this.keepsAlive = false;
+    else this.consume(bytes.subarray(room));
   }
 
   #parseHead(head: string): void {
     const lines = head.split('\r\n');
-    const match = /^HTTP\/1\.([01]) (\d{3})(?: |$)/.exec(lines[0] ?? '');
+    const match = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/.exec(lines[0] ?? '');
     if (!match) throw new WireError('malformed', 'The answer is not HTTP/1.1');
     this.status = Number(match[2]);
+    if (this.status === 101)
+      throw new WireError('malformed', 'The answer changes to another protocol, which nobody asked for');
+    if (lines.some((line) => BARE_CONTROL.test(line)))
+      throw new WireError('malformed', 'The answer has control characters in its head');
     this.headers = new Map();
     for (let index = 1; index < lines.length; index += 1) {
       const line = lines[index] ?? '';
       const colon = line.indexOf(':');
-      if (colon <= 0) throw new WireError('malformed', 'The answer has a header line without a name');
-      this.#addHeader(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+      const name = line.slice(0, Math.max(0, colon));
+      if (!HEADER_NAME.test(name))
+        throw new WireError('malformed', 'The answer has a header line without a proper name');
+      this.#addHeader(name.toLowerCase(), line.slice(colon + 1).trim());
     }
-    const connection = this.headers.get('connection')?.toLowerCase();
-    this.keepsAlive = match[1] === '1' ? connection !== 'close' : connection === 'keep-alive';
+    const options = this.headers
+      .get('connection')
+      ?.toLowerCase()
+      .split(/[\t ]*,[\t ]*/);
+    this.keepsAlive =
+      match[1] === '1' ? !options?.includes('close') : options?.includes('keep-alive') === true;
   }
 
   #addHeader(name: string, value: string): void {
-    // Two different lengths are a smuggling attempt or a broken proxy: nothing behind them can be trusted.
     const known = this.headers.get(name);
+    // Two different lengths are a smuggling attempt or a broken proxy: nothing behind them can be trusted.
     if (name === 'content-length' && known !== undefined && known !== value) {
       throw new WireError('malformed', 'The answer states two different lengths');
     }
-    this.headers.set(name, value);
+    // Of these two every value counts, not only the last.
+    const isList = name === 'connection' || name === 'transfer-encoding';
+    this.headers.set(name, isList && known !== undefined ? `${known}, ${value}` : value);
   }
 
   #beginBody(): void {
@@ -173,9 +196,13 @@ export class ResponseParser {
     if (coding !== undefined) {
       if (coding !== 'chunked')
         throw new WireError('malformed', `The answer has transfer coding "${coding}"`);
+      // RFC 9112 section 6.3: likely an attempt at response splitting, to be handled as an error.
+      if (length !== undefined)
+        throw new WireError('malformed', 'The answer has both a length and a transfer coding');
       this.#state = 'chunk-size';
       this.#scratchUsed = 0;
       this.#lineLength = 0;
+      this.#trailerBytes = 0;
     } else if (length === undefined) {
       this.#state = 'until-close';
       this.keepsAlive = false;
@@ -190,8 +217,8 @@ export class ResponseParser {
       throw new WireError('malformed', `The answer has the length "${text}"`);
     }
     if (this.#isDirect) {
-      if (length > this.#body.length) this.#overflow();
-      else this.#remaining = length;
+      this.#willOverflow = length > this.#body.length;
+      this.#remaining = Math.min(length, this.#body.length);
     } else {
       if (length > this.#expectation.collectBytesMax) {
         throw new WireError(
@@ -202,8 +229,13 @@ export class ResponseParser {
       this.#body = Buffer.allocUnsafeSlow(length);
       this.#remaining = length;
     }
-    if (this.isOverflow) return;
-    this.#state = length === 0 ? 'done' : 'length';
+    if (this.#remaining > 0) this.#state = 'length';
+    else this.#endLength();
+  }
+
+  #endLength(): void {
+    this.#state = 'done';
+    if (this.#willOverflow) this.#overflow();
   }
 
   #overflow(): void {
@@ -229,8 +261,9 @@ export class ResponseParser {
           rest = this.#takeLine(rest);
           break;
         default:
-          if (this.isOverflow) return;
-          throw new WireError('malformed', 'The answer goes on behind its end');
+          // What comes behind the end belongs to no request, and neither would what comes next.
+          this.keepsAlive = false;
+          return;
       }
     }
   }
@@ -245,30 +278,38 @@ export class ResponseParser {
     }
     if (this.isOverflow) return EMPTY;
     this.#remaining -= count;
-    if (this.#remaining === 0) this.#state = this.#state === 'length' ? 'done' : 'chunk-end';
+    if (this.#remaining === 0) {
+      if (this.#state === 'length') this.#endLength();
+      else this.#state = 'chunk-end';
+    }
     return bytes.subarray(count);
   }
 
   #append(bytes: Uint8Array): void {
+    if (this.#isDirect) {
+      this.#appendDirect(bytes);
+      return;
+    }
     const needed = this.#bodyUsed + bytes.length;
+    if (needed > this.#expectation.collectBytesMax) {
+      throw new WireError('too-large', `The answer has more than ${this.#expectation.collectBytesMax} bytes`);
+    }
     if (needed > this.#body.length) {
-      if (this.#isDirect) {
-        this.#overflow();
-        return;
-      }
-      if (needed > this.#expectation.collectBytesMax) {
-        throw new WireError(
-          'too-large',
-          `The answer has more than ${this.#expectation.collectBytesMax} bytes`,
-        );
-      }
       const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#body.length, 4096));
       grown.set(this.#body.subarray(0, this.#bodyUsed));
       this.#body = grown;
     }
     this.#body.set(bytes, this.#bodyUsed);
     this.#bodyUsed = needed;
-    if (this.#isDirect) this.intoBytes = needed;
+  }
+
+  /** What does not fit is dropped, and said to be. */
+  #appendDirect(bytes: Uint8Array): void {
+    const count = Math.min(bytes.length, this.#body.length - this.#bodyUsed);
+    this.#body.set(bytes.subarray(0, count), this.#bodyUsed);
+    this.#bodyUsed += count;
+    this.intoBytes = this.#bodyUsed;
+    if (count < bytes.length) this.#overflow();
   }
 
   readonly #line = Buffer.allocUnsafe(CHUNK_LINE_BYTES_MAX);
@@ -283,9 +324,10 @@ export class ResponseParser {
     this.#line.set(bytes.subarray(0, count), this.#lineLength);
     this.#lineLength += count;
     if (feed >= 0) {
-      const text = this.#line.toString('latin1', 0, this.#lineLength).replace(/\r?\n$/, '');
+      const text = this.#line.toString('latin1', 0, this.#lineLength);
       this.#lineLength = 0;
-      this.#endLine(text);
+      if (!text.endsWith('\r\n')) throw new WireError('malformed', 'A chunk line ends without CR LF');
+      this.#endLine(text.slice(0, -2));
     }
     return bytes.subarray(count);
   }
@@ -295,7 +337,10 @@ export class ResponseParser {
       if (text !== '') throw new WireError('malformed', 'A chunk is longer than it says');
       this.#state = 'chunk-size';
     } else if (this.#state === 'trailer') {
+      this.#trailerBytes += text.length + 2;
       if (text === '') this.#state = 'done';
+      else if (this.#trailerBytes > HEAD_BYTES_MAX)
+        throw new WireError('malformed', 'The answer has too many trailers');
     } else {
       const size = /^([0-9a-fA-F]{1,13})[ \t]*(?:;.*)?$/.exec(text);
       if (!size) throw new WireError('malformed', 'A chunk has no size');
