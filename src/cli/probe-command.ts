@@ -1,11 +1,11 @@
 /** `blobferry probe`. */
 import { openDriver } from './composition.ts';
+import type { CommandContext } from './context.ts';
 import { capitalized, EXIT_USAGE } from './failure.ts';
 import { jsonLine } from './json.ts';
 import type { Paint, Style } from './output.ts';
 import { type ProbeFinding, type ProbeReport, probeStorage } from './probe.ts';
 import type { ProbeArguments } from './program.ts';
-import type { CommandContext } from './run.ts';
 import { readOneStorage } from './storages.ts';
 import { printable } from './text.ts';
 import { formatBytes } from './units.ts';

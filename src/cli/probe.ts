@@ -18,7 +18,7 @@ import { rawLayout } from '../layout/raw.ts';
 import { clockSkewOf } from './clock.ts';
 import { formatBytes, formatDuration } from './units.ts';
 
-export type ProbeCheck = 'reach' | 'list' | 'layout' | 'read' | 'clock' | 'write' | 'remove' | 'checks';
+type ProbeCheck = 'reach' | 'list' | 'layout' | 'read' | 'clock' | 'write' | 'remove' | 'checks';
 
 export interface ProbeFinding {
   readonly check: ProbeCheck;
@@ -45,7 +45,7 @@ export interface ProbeReport {
   readonly isUsable: boolean;
 }
 
-export interface FoundObject {
+interface FoundObject {
   readonly path: string;
   readonly sizeBytes: number;
   readonly class: ObjectClass;

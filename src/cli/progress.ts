@@ -112,7 +112,7 @@ export class Rates {
   }
 }
 
-export interface Eta {
+interface Eta {
   readonly byBytes: number;
   readonly byObjects: number;
 }

@@ -1,19 +1,12 @@
 /** Runs one command line: arguments in, words to the host's streams, exit code out. */
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
+import type { CommandContext } from './context.ts';
 import { EXIT_STOPPED, EXIT_USAGE, exitCodeOfFailure, failureText, tellFailure } from './failure.ts';
 import { jsonLine } from './json.ts';
 import { type Host, Output } from './output.ts';
 import { buildProgram } from './program.ts';
 import { listenForStop } from './stop.ts';
-
-/** What every command gets. */
-export interface CommandContext {
-  readonly output: Output;
-  readonly env: Host['env'];
-  readonly signal: AbortSignal;
-  readonly version: string;
-}
 
 /** @returns the exit code; never rejects. */
 export async function runCli(argv: readonly string[], host: Host): Promise<number> {

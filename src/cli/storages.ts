@@ -6,7 +6,7 @@ import { ConfigError } from '../core/errors.ts';
 import type { LayoutChoice } from '../core/job.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
-import type { CommandContext } from './run.ts';
+import type { CommandContext } from './context.ts';
 import { readStorage } from './storage/read-storage.ts';
 
 export interface Storages {

@@ -79,11 +79,12 @@ function proof(summary: CopySummary, paint: Paint): readonly string[] {
   if (summary.objectsCopied > 0) lines.push(`  target  ${summary.binding}`);
   if (summary.objectsUnproved > 0) {
     const { objectsUnproved: count } = summary;
-    const verb = plural(count, 'is', 'are');
-    const line = `  ${formatObjects(count)} ${verb} copied but unproved: nothing says what the bytes must be`;
     lines.push(
-      paint('warn', line),
-      '  (--read-twice reads such objects twice; verify --deep compares them with the source)',
+      paint(
+        'warn',
+        `  ${formatObjects(count)} ${plural(count, 'is', 'are')} copied but unproved: no digest or checksum says what the bytes must be`,
+      ),
+      '  (tags are such objects on file systems; verify --deep compares them with the source, --read-twice reads them twice)',
     );
   }
   return lines.length === 0 ? [] : [paint('strong', 'Proof'), ...lines];

@@ -9,7 +9,7 @@ import { hashObject, type ObjectHash, type ReaderOptions } from './read-object.t
 import type { MatchGround, Problem, ProblemSide, VerifyException } from './summary.ts';
 
 /** Mutable objects up to this size are read where no MD5 decides: a read costs no more than the request for it. */
-export const SMALL_MUTABLE_BYTES = 4096;
+const SMALL_MUTABLE_BYTES = 4096;
 
 export interface PairToCheck {
   readonly path: string;

@@ -9,8 +9,7 @@ import type { LayoutName, ObjectClass } from '../layout/layout.ts';
  * - `damaged`: the bytes are not what the object's own path says, and the target is not to blame; `side` says whose.
  * - `unreadable`: nothing can be said, because a read failed for good.
  */
-export const PROBLEMS = ['missing', 'extra', 'wrong-size', 'wrong-content', 'damaged', 'unreadable'] as const;
-export type Problem = (typeof PROBLEMS)[number];
+export type Problem = 'missing' | 'extra' | 'wrong-size' | 'wrong-content' | 'damaged' | 'unreadable';
 
 /** `both`: source and target hold the same wrong bytes. */
 export type ProblemSide = 'source' | 'target' | 'both';
@@ -32,8 +31,7 @@ export interface VerifyException {
  * - `md5`: both listings state the same MD5.
  * - `size`: same path and same size, nothing else.
  */
-export const MATCH_GROUNDS = ['digest', 'content', 'md5', 'size'] as const;
-export type MatchGround = (typeof MATCH_GROUNDS)[number];
+export type MatchGround = 'digest' | 'content' | 'md5' | 'size';
 
 export interface VerifySummary {
   readonly event: 'summary';

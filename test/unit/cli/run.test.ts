@@ -157,7 +157,7 @@ describe('blobferry with storages that cannot be used', () => {
       '--from',
       'file:///tmp',
       '--to',
-      's3://bucket?region=r',
+      's3://bucket?region=us-east-1',
       '--owner',
       '1:1',
     );

@@ -90,7 +90,7 @@ Next
   it('tells unproved from proved objects', () => {
     const said = text({ ...COPIED, objectsUnproved: 2 });
     assert.match(said, /1,498 of 1,500 objects copied were proved right/);
-    assert.match(said, /2 objects are copied but unproved: nothing says what the bytes must be/);
+    assert.match(said, /2 objects are copied but unproved: no digest or checksum says/);
     assert.doesNotMatch(text({ ...COPIED, objectsUnproved: 1500 }), /were proved right/);
   });
 

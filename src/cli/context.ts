@@ -1,0 +1,10 @@
+import type { Host, Output } from './output.ts';
+
+/** What every command gets. */
+export interface CommandContext {
+  readonly output: Output;
+  readonly env: Host['env'];
+  /** Aborts when the user stops the command. */
+  readonly signal: AbortSignal;
+  readonly version: string;
+}
