@@ -17,7 +17,7 @@ import type {
   Upload,
 } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, WrongBytes } from './context.ts';
-import { ObjectHasher } from './judge.ts';
+import { ObjectHasher, statedMd5 } from './judge.ts';
 import { streamedPart } from './large-part.ts';
 import { readRange } from './read-ranges.ts';
 import { settleVerdict, verifyReadBack } from './second-opinion.ts';
@@ -112,7 +112,6 @@ async function checkSize(ctx: CopyContext, item: CopyItem, sizeBytes: number): P
 }
 
 class PartTransfer {
-  attributes: FileAttributes | undefined;
   sha256 = '';
   readonly #ctx: CopyContext;
   readonly #item: CopyItem;
@@ -120,7 +119,7 @@ class PartTransfer {
   readonly #multipart: MultipartFacet;
   readonly #upload: Upload;
   readonly #hasher: ObjectHasher;
-  #version: string | undefined;
+  #firstRead: ReadResult | undefined;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(
@@ -135,7 +134,15 @@ class PartTransfer {
     this.#sizeBytes = sizeBytes;
     this.#multipart = multipart;
     this.#upload = upload;
-    this.#hasher = new ObjectHasher(item.classified, item.source.md5);
+    this.#hasher = new ObjectHasher(item.classified, item.source.md5 !== undefined);
+  }
+
+  get attributes(): FileAttributes | undefined {
+    return this.#firstRead?.attributes;
+  }
+
+  get #version(): string | undefined {
+    return this.#firstRead?.version;
   }
 
   /** After a failure nothing new begins, what runs is awaited, and the first error is thrown. */
@@ -160,7 +167,7 @@ class PartTransfer {
       const task = this.#send(part, slab, hashed, receipts).finally(() => running.delete(task));
       running.add(task);
       // The version of the first range binds all others, so they wait for it.
-      if (this.#version === undefined && part.number === 1) await read.catch(() => undefined);
+      if (part.number === 1) await read.catch(() => undefined);
     }
     await Promise.all(running);
     if (this.#failure) throw this.#failure.error;
@@ -168,7 +175,9 @@ class PartTransfer {
   }
 
   finish() {
-    const finished = this.#hasher.finish(this.#item.source.md5);
+    const { md5MayBeOpaque } = this.#ctx.source.facts;
+    const md5 = statedMd5(this.#item.source, this.#firstRead);
+    const finished = this.#hasher.finish({ md5, md5MayBeOpaque });
     this.sha256 = finished.sha256;
     return finished;
   }
@@ -179,8 +188,7 @@ class PartTransfer {
       version: this.#version,
       sizeBytes: this.#sizeBytes,
     });
-    this.#version ??= read.version;
-    this.attributes ??= read.attributes;
+    this.#firstRead ??= read;
     return read;
   }
 
@@ -221,8 +229,7 @@ class PartTransfer {
       version: this.#version,
     };
     const streamed = await streamedPart(this.#ctx, range, this.#hasher);
-    this.#version ??= streamed.version;
-    this.attributes ??= streamed.attributes;
+    this.#firstRead ??= streamed.firstRead;
     const { sha256, crc32: sum, body } = streamed;
     return this.#multipart.putPart(this.#ctx, this.#upload, {
       number: part.number,

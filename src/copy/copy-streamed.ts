@@ -1,7 +1,7 @@
 /** Copies a large object through one upload call that takes a stream: the compatibility engine's way. */
 import type { StreamUploadFacet } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, type Proof, WrongBytes } from './context.ts';
-import { ObjectHasher } from './judge.ts';
+import { ObjectHasher, statedMd5 } from './judge.ts';
 import { readRanges } from './read-ranges.ts';
 import { settleVerdict, verifyReadBack } from './second-opinion.ts';
 
@@ -19,13 +19,15 @@ export async function copyStreamed(
     sizeBytes,
     async *open() {
       try {
-        const hasher = new ObjectHasher(item.classified, item.source.md5);
+        const hasher = new ObjectHasher(item.classified, item.source.md5 !== undefined);
         const ranges = { driver: ctx.source, key: item.source.key, from: 0, to: sizeBytes, sizeBytes };
         for await (const piece of readRanges(ctx, ranges)) {
           hasher.update(piece.bytes);
           // The last piece goes out only once the digest of the whole is known to be right.
           if (piece.offset + piece.bytes.length === sizeBytes) {
-            const finished = hasher.finish(item.source.md5);
+            const { md5MayBeOpaque } = ctx.source.facts;
+            const md5 = statedMd5(item.source, piece.read);
+            const finished = hasher.finish({ md5, md5MayBeOpaque });
             sha256 = finished.sha256;
             if (finished.verdict.is === 'wrong') throw new WrongBytes(finished.verdict.reason, false);
             if (finished.verdict.is === 'right') proof = finished.verdict.by;

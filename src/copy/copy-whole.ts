@@ -47,7 +47,8 @@ async function readProved(ctx: CopyContext, item: CopyItem, bytes: Uint8Array): 
   for (let count = 1; count <= READS_MAX; count += 1) {
     const read = await readOnce(ctx, item, bytes, previous !== undefined);
     const sha256 = hash('sha256', bytes, 'hex');
-    const verdict = judgeWhole(item.classified, bytes, sha256, read);
+    const { md5MayBeOpaque } = ctx.source.facts;
+    const verdict = judgeWhole(item.classified, bytes, sha256, { ...read, md5MayBeOpaque });
     if (verdict.is === 'right') return { sha256, proof: verdict.by, read };
     if (verdict.is === 'unknown') {
       const wantsSecond = ctx.readsTwice || verdict.looksWrong;

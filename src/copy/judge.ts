@@ -2,7 +2,7 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { formatDigest } from '../core/digest.ts';
-import type { ReadResult } from '../drivers/driver.ts';
+import type { ObjectInfo, ReadResult } from '../drivers/driver.ts';
 import type { Classified } from '../layout/layout.ts';
 import { checkLink } from '../layout/link.ts';
 
@@ -12,12 +12,18 @@ export type Verdict =
   /** Nothing to compare with, or only something that may not be a checksum of the content. */
   | { readonly is: 'unknown'; readonly looksWrong: boolean };
 
+/** What a source states about an object's content, and whether its MD5s can be taken at their word. */
+export interface Stated extends Pick<ReadResult, 'checksums'> {
+  readonly md5?: string | undefined;
+  readonly md5MayBeOpaque: boolean;
+}
+
 /** Judges an object that lies in memory whole. `sha256` is that of the bytes. */
 export function judgeWhole(
   classified: Classified,
   bytes: Uint8Array,
   sha256: string,
-  read: ReadResult,
+  stated: Stated,
 ): Verdict {
   const { contentDigest } = classified;
   if (contentDigest) {
@@ -30,7 +36,7 @@ export function judgeWhole(
     // A tag's link names some digest; only one whose path says which can be proved by it.
     if (classified.linkDigest) return { is: 'right', by: 'digest' };
   }
-  return judgeStored(read, {
+  return judgeStored(stated, {
     sha256: () => sha256,
     crc32: () => (crc32(bytes) >>> 0).toString(16).padStart(8, '0'),
     md5: () => hash('md5', bytes, 'hex'),
@@ -55,8 +61,7 @@ interface Checksums {
 }
 
 /** Compares with what the source keeps: its own checksums, or an ETag that looks like an MD5. */
-function judgeStored(read: ReadResult, actual: Checksums): Verdict {
-  const { checksums, md5 } = read;
+function judgeStored({ checksums, md5, md5MayBeOpaque }: Stated, actual: Checksums): Verdict {
   if (checksums?.sha256 !== undefined) {
     return checksums.sha256 === actual.sha256()
       ? { is: 'right', by: 'stored' }
@@ -68,8 +73,20 @@ function judgeStored(read: ReadResult, actual: Checksums): Verdict {
       : { is: 'wrong', reason: 'its bytes do not have the CRC-32 that the source keeps for it' };
   }
   if (md5 === undefined) return { is: 'unknown', looksWrong: false };
-  // With SSE-KMS an ETag has the form of an MD5 without being one, so a difference proves nothing.
-  return md5 === actual.md5() ? { is: 'right', by: 'stored' } : { is: 'unknown', looksWrong: true };
+  return judgeMd5(md5, actual.md5(), md5MayBeOpaque);
+}
+
+/** With SSE-KMS an ETag has the form of an MD5 without being one, so there a difference proves nothing. */
+function judgeMd5(stated: string, actual: string, mayBeOpaque: boolean): Verdict {
+  if (stated === actual) return { is: 'right', by: 'stored' };
+  if (mayBeOpaque) return { is: 'unknown', looksWrong: true };
+  return { is: 'wrong', reason: 'its bytes do not have the MD5 that the source keeps for it' };
+}
+
+/** The MD5 of what was read; a listing's only where it speaks of the same version. */
+export function statedMd5(listed: ObjectInfo, read: ReadResult | undefined): string | undefined {
+  if (read?.md5 !== undefined) return read.md5;
+  return read?.version !== undefined && read.version === listed.version ? listed.md5 : undefined;
 }
 
 /** Hashes a large object as its parts pass by, in order. */
@@ -79,12 +96,12 @@ export class ObjectHasher {
   readonly #sha512: Hash | undefined;
   readonly #md5: Hash | undefined;
 
-  /** @param md5 what the source says the MD5 is; only looked at where no digest is known. */
-  constructor(classified: Classified, md5: string | undefined) {
+  /** @param hasMd5 does the source state an MD5? It is only looked at where no digest is known. */
+  constructor(classified: Classified, hasMd5: boolean) {
     this.#classified = classified;
     const algorithm = classified.contentDigest?.algorithm;
     this.#sha512 = algorithm === 'sha512' ? createHash('sha512') : undefined;
-    this.#md5 = algorithm === undefined && md5 !== undefined ? createHash('md5') : undefined;
+    this.#md5 = algorithm === undefined && hasMd5 ? createHash('md5') : undefined;
   }
 
   update(bytes: Uint8Array): void {
@@ -93,13 +110,21 @@ export class ObjectHasher {
     this.#md5?.update(bytes);
   }
 
-  finish(md5: string | undefined): { readonly sha256: string; readonly verdict: Verdict } {
+  /** @param stated of the version whose bytes went by. */
+  finish(stated: Omit<Stated, 'checksums'>): {
+    readonly sha256: string;
+    readonly verdict: Verdict;
+  } {
     const sha256 = this.#sha256.digest('hex');
+    return { sha256, verdict: this.#judge(sha256, stated) };
+  }
+
+  #judge(sha256: string, { md5, md5MayBeOpaque }: Omit<Stated, 'checksums'>): Verdict {
     if (this.#classified.contentDigest) {
-      return { sha256, verdict: judgeDigest(this.#classified, this.#sha512?.digest('hex') ?? sha256) };
+      return judgeDigest(this.#classified, this.#sha512?.digest('hex') ?? sha256);
     }
-    if (!this.#md5 || md5 === undefined) return { sha256, verdict: { is: 'unknown', looksWrong: false } };
-    const isRight = this.#md5.digest('hex') === md5;
-    return { sha256, verdict: isRight ? { is: 'right', by: 'stored' } : { is: 'unknown', looksWrong: true } };
+    if (this.#classified.isLink) return { is: 'wrong', reason: 'it is far too large for a link' };
+    if (!this.#md5 || md5 === undefined) return { is: 'unknown', looksWrong: false };
+    return judgeMd5(md5, this.#md5.digest('hex'), md5MayBeOpaque);
   }
 }

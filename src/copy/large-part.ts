@@ -1,7 +1,7 @@
 /** A part that no slab can hold: bounded memory is paid for with a second read. */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import type { Body, FileAttributes } from '../drivers/driver.ts';
+import type { Body, ReadResult } from '../drivers/driver.ts';
 import { type CopyContext, WrongBytes } from './context.ts';
 import type { ObjectHasher } from './judge.ts';
 import { type RangeReader, readRanges } from './read-ranges.ts';
@@ -10,8 +10,7 @@ export interface StreamedPart {
   readonly body: Body;
   readonly sha256: string;
   readonly crc32: number;
-  readonly version: string | undefined;
-  readonly attributes: FileAttributes | undefined;
+  readonly firstRead: ReadResult | undefined;
 }
 
 /** Feeds the object's hasher, and gives a body that must turn out the same each time it is read. */
@@ -22,15 +21,14 @@ export async function streamedPart(
 ): Promise<StreamedPart> {
   const first = createHash('sha256');
   let sum = 0;
-  let version = range.version;
-  let attributes: FileAttributes | undefined;
+  let firstRead: ReadResult | undefined;
   for await (const piece of readRanges(ctx, range)) {
     first.update(piece.bytes);
     hasher.update(piece.bytes);
     sum = crc32(piece.bytes, sum);
-    version ??= piece.read.version;
-    attributes ??= piece.read.attributes;
+    firstRead ??= piece.read;
   }
+  const version = range.version ?? firstRead?.version;
   const sha256 = first.digest('hex');
   const body: Body = {
     sizeBytes: range.to - range.from,
@@ -47,5 +45,5 @@ export async function streamedPart(
       }
     },
   };
-  return { body, sha256, crc32: sum >>> 0, version, attributes };
+  return { body, sha256, crc32: sum >>> 0, firstRead };
 }

@@ -1,0 +1,258 @@
+/** A source and a target in memory, everything around them that copying needs, and the checks that end every test. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { CopyContext, CopyItem, CopyOutcome } from '../../../src/copy/context.ts';
+import { copyObject } from '../../../src/copy/copy-object.ts';
+import { SlabPool } from '../../../src/copy/slab-pool.ts';
+import { allocateCounters, CounterReader, CounterWriter } from '../../../src/core/counters.ts';
+import { isStorageError } from '../../../src/core/errors.ts';
+import type {
+  FileAttributes,
+  ListPage,
+  MultipartFacet,
+  ObjectInfo,
+  ReadResult,
+  StorageDriver,
+} from '../../../src/drivers/driver.ts';
+import { openMemoryDriver } from '../../../src/drivers/memory/memory-driver.ts';
+import { forgetStore, type MemoryStore, storeNamed } from '../../../src/drivers/memory/memory-store.ts';
+import { distributionLayout } from '../../../src/layout/distribution.ts';
+import type { Layout } from '../../../src/layout/layout.ts';
+import { type Fault, FaultDriver } from '../../support/fault-driver.ts';
+
+/** How a backend in memory is bent to be like another. */
+export interface Shape {
+  readonly facts?: Partial<StorageDriver['facts']>;
+  /** `none`: has no multipart facet. */
+  readonly multipart?:
+    | 'none'
+    | Partial<Pick<MultipartFacet, 'partBytesMin' | 'partBytesMax' | 'partsMax' | 'partChecksum'>>;
+  readonly hasStreamUpload?: boolean;
+  /** What its answers and listings leave out. Memory has all of them. */
+  readonly hides?: readonly ('md5' | 'checksums' | 'version' | 'attributes')[];
+  /** Says another MD5 than the content's, as an ETag under SSE-KMS is. */
+  readonly md5Is?: string;
+  readonly pageObjectsMax?: number;
+}
+
+export interface WorldOptions {
+  readonly layout?: Layout;
+  readonly isFrozen?: boolean;
+  readonly readsTwice?: boolean;
+  readonly readsBack?: boolean;
+  readonly ownsTarget?: boolean;
+  readonly partBytes?: number;
+  readonly slabBudgetBytes?: number;
+  readonly source?: Shape;
+  readonly target?: Shape;
+  readonly sourceFaults?: readonly Fault[];
+  readonly targetFaults?: readonly Fault[];
+  readonly sourcePrefix?: string;
+  readonly targetPrefix?: string;
+  readonly signal?: AbortSignal;
+  /** Between the faults and the copy, as in a worker: retries for example. */
+  readonly wrap?: (driver: StorageDriver) => StorageDriver;
+}
+
+/** Small, so that a few kilobytes are many parts. */
+export const PART_BYTES = 4096;
+export const SLAB_BUDGET_BYTES = 4 * PART_BYTES;
+
+export class CopyWorld {
+  readonly source: MemoryStore;
+  readonly target: MemoryStore;
+  readonly sourceDriver: FaultDriver;
+  readonly targetDriver: FaultDriver;
+  readonly counters: CounterReader;
+  readonly ctx: CopyContext;
+  readonly sourcePrefix: string;
+  readonly targetPrefix: string;
+  readonly #names: readonly string[];
+
+  constructor(options: WorldOptions = {}) {
+    const names = { source: `source-${randomUUID()}`, target: `target-${randomUUID()}` };
+    this.#names = Object.values(names);
+    this.source = storeNamed(names.source);
+    this.target = storeNamed(names.target);
+    this.sourcePrefix = options.sourcePrefix ?? '';
+    this.targetPrefix = options.targetPrefix ?? '';
+    this.sourceDriver = new FaultDriver(shaped(names.source, options.source), options.sourceFaults);
+    this.targetDriver = new FaultDriver(shaped(names.target, options.target), options.targetFaults);
+    const memory = allocateCounters(1);
+    const counters = new CounterWriter(memory);
+    this.counters = new CounterReader(memory);
+    const wrap = options.wrap ?? ((driver) => driver);
+    this.ctx = {
+      source: wrap(this.sourceDriver),
+      target: wrap(this.targetDriver),
+      layout: options.layout ?? distributionLayout,
+      slabs: new SlabPool(options.slabBudgetBytes ?? SLAB_BUDGET_BYTES, (delta) =>
+        counters.gauge('slabBytesUsed', delta),
+      ),
+      counters,
+      signal: options.signal ?? new AbortController().signal,
+      isFrozen: options.isFrozen ?? false,
+      readsTwice: options.readsTwice ?? false,
+      ownsTarget: options.ownsTarget ?? true,
+      partBytes: options.partBytes ?? PART_BYTES,
+      readsBack: options.readsBack ?? false,
+    };
+  }
+
+  put(path: string, content: Uint8Array | string, attributes?: FileAttributes): string {
+    this.source.put(this.sourcePrefix + path, Buffer.from(content), attributes);
+    return path;
+  }
+
+  putTarget(path: string, content: Uint8Array | string): string {
+    this.target.put(this.targetPrefix + path, Buffer.from(content), undefined);
+    return path;
+  }
+
+  /** What the target holds, as text where it is text. */
+  inTarget(path: string): Buffer | undefined {
+    const stored = this.target.get(this.targetPrefix + path);
+    return stored && Buffer.from(stored.bytes);
+  }
+
+  /** As a shard would find it: both sides as their listings have them right now. */
+  async item(path: string): Promise<CopyItem> {
+    const sourceKey = this.sourcePrefix + path;
+    const targetKey = this.targetPrefix + path;
+    const source = await listed(this.sourceDriver, sourceKey);
+    assert.ok(source, `the source has no ${path}`);
+    const target = await listed(this.targetDriver, targetKey);
+    return { path, classified: this.ctx.layout.classify(path), source, target, targetKey };
+  }
+
+  async copy(path: string): Promise<CopyOutcome> {
+    return copyObject(this.ctx, await this.item(path));
+  }
+
+  /** What must be true whatever happened: nothing half-done is left anywhere. */
+  async end(): Promise<void> {
+    try {
+      this.sourceDriver.assertUsedUp();
+      this.targetDriver.assertUsedUp();
+      assert.equal(this.ctx.slabs.usedBytes, 0, 'slabs are still in use');
+      for (const gauge of ['slabBytesUsed', 'objectsInFlight', 'bytesInFlight'] as const) {
+        assert.equal(this.counters.gauge(gauge), 0, `${gauge} is not back to 0`);
+      }
+      const largest = await this.ctx.slabs.acquire(this.ctx.slabs.slabBytesMax, AbortSignal.timeout(1_000));
+      largest.release();
+      assert.deepEqual([...this.target.uploads.values()], [], 'an upload was left open');
+      assert.equal(this.source.uploads.size, 0);
+      const wrote = this.sourceDriver.calls.filter(
+        ({ operation }) => !['list', 'stat', 'read'].includes(operation),
+      );
+      assert.deepEqual(wrote, [], 'something was written to the source');
+    } finally {
+      for (const name of this.#names) forgetStore(name);
+    }
+  }
+}
+
+async function listed(driver: FaultDriver, key: string): Promise<ObjectInfo | undefined> {
+  const { signal } = new AbortController();
+  try {
+    // Not through the script: it counts what copying does.
+    return await driver.inner.stat({ signal }, key);
+  } catch (error) {
+    if (isStorageError(error, 'not-found')) return undefined;
+    throw error;
+  }
+}
+
+function shaped(name: string, shape: Shape = {}): StorageDriver {
+  const inner = openMemoryDriver(
+    { kind: 'memory', name },
+    shape.pageObjectsMax === undefined ? {} : { pageObjectsMax: shape.pageObjectsMax },
+  );
+  const { multipart } = inner;
+  assert.ok(multipart && inner.streamUpload);
+  return {
+    kind: inner.kind,
+    name: inner.name,
+    facts: { ...inner.facts, ...shape.facts },
+    ...(shape.multipart === 'none' ? {} : { multipart: reshaped(multipart, shape.multipart ?? {}) }),
+    ...(shape.hasStreamUpload ? { streamUpload: inner.streamUpload } : {}),
+    list: (ctx, query) => shownPages(inner.list(ctx, query), shape),
+    stat: async (ctx, key) => shown(await inner.stat(ctx, key), shape),
+    read: async (ctx, key, into, options) => shown(await inner.read(ctx, key, into, options), shape),
+    write: (ctx, key, body, options) => inner.write(ctx, key, body, options),
+    remove: (ctx, key) => inner.remove(ctx, key),
+    flush: (ctx) => inner.flush(ctx),
+    close: () => inner.close(),
+  };
+}
+
+function reshaped(
+  inner: MultipartFacet,
+  { partBytesMin, partBytesMax, partsMax, partChecksum }: Exclude<Shape['multipart'], 'none' | undefined>,
+): MultipartFacet {
+  const checksum = partChecksum ?? inner.partChecksum;
+  return {
+    partBytesMin: partBytesMin ?? inner.partBytesMin,
+    partBytesMax: partBytesMax ?? inner.partBytesMax,
+    partsMax: partsMax ?? inner.partsMax,
+    partChecksum: checksum,
+    begin: (ctx, key) => inner.begin(ctx, key),
+    putPart: (ctx, upload, part) => {
+      if (checksum === 'crc32') assert.notEqual(part.crc32, undefined, 'a part came without its CRC-32');
+      if (checksum === 'sha256') assert.notEqual(part.sha256, undefined, 'a part came without its sha256');
+      return inner.putPart(ctx, upload, part);
+    },
+    complete: (ctx, upload, parts, options) => {
+      assert.deepEqual(
+        parts.map((part) => part.number),
+        parts.map((_, index) => index + 1),
+        'the parts do not ascend',
+      );
+      if (checksum === 'crc32')
+        assert.notEqual(options.crc32, undefined, 'the whole came without its CRC-32');
+      return inner.complete(ctx, upload, parts, options);
+    },
+    abort: (ctx, upload) => inner.abort(ctx, upload),
+    listParts: (ctx, upload) => inner.listParts(ctx, upload),
+    listUploads: (ctx, prefix) => inner.listUploads(ctx, prefix),
+  };
+}
+
+function shown<T extends ObjectInfo | ReadResult>(answer: T, { hides = [], md5Is }: Shape): T {
+  const entries = Object.entries(answer).filter(([name]) => !hides.some((hidden) => hidden === name));
+  const kept = Object.fromEntries(entries) as unknown as T;
+  return md5Is === undefined ? kept : { ...kept, md5: md5Is };
+}
+
+async function* shownPages(pages: AsyncIterable<ListPage>, shape: Shape): AsyncGenerator<ListPage> {
+  for await (const page of pages) {
+    yield { ...page, objects: page.objects.map((object) => shown(object, shape)) };
+  }
+}
+
+/** Runs a test in a world of its own; ends with the checks of `end`, unless the test itself failed. */
+export async function inWorld(
+  options: WorldOptions,
+  test: (world: CopyWorld) => Promise<void>,
+): Promise<void> {
+  const world = new CopyWorld(options);
+  await test(world);
+  await world.end();
+}
+
+export function assertCopied(outcome: CopyOutcome, proof: 'digest' | 'stored' | 'twice' | 'none'): void {
+  if (outcome.state !== 'copied') {
+    assert.fail(`not copied but ${outcome.state}: ${'error' in outcome ? outcome.error.message : ''}`);
+  }
+  assert.equal(outcome.proof, proof);
+}
+
+export function assertNotCopied(
+  outcome: CopyOutcome,
+  state: 'failed' | 'damaged' | 'unsettled' | 'vanished' | 'conflict',
+  message: RegExp,
+): void {
+  assert.equal(outcome.state, state, 'error' in outcome ? outcome.error.message : '');
+  assert.ok('error' in outcome);
+  assert.match(outcome.error.message, message);
+}
