@@ -16,7 +16,7 @@ import type { Layout } from '../layout/layout.ts';
 import { Journal } from './journal.ts';
 import { planMemory } from './memory.ts';
 import { planShards } from './plan-shards.ts';
-import { ShardPool } from './pool.ts';
+import { ShardPool, warmThreadModules } from './pool.ts';
 import { bindTarget, claimTarget, describeBinding, refuseOverlap } from './preflight.ts';
 import { Gathered } from './summary.ts';
 
@@ -86,6 +86,7 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
       gathered: new Gathered(reader),
       settings: settingsOf(job, layout, binding, { ...memory, ...{ ownsTarget, prefixes } }),
     });
+    await warmThreadModules();
     const pool = new ShardPool({
       threads: options.threads,
       workerUrl: environment.workerUrl,

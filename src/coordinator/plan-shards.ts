@@ -9,7 +9,7 @@ import type { CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
 
 /** Shards per thread: few enough that their ends cost nothing, enough that no thread idles long at the end. */
-const SHARDS_PER_THREAD = 16;
+const SHARDS_PER_THREAD = 8;
 /** Bounds for planning itself: listings made, and names held in memory. */
 const LISTINGS_MAX = 64;
 const CUTS_MAX = 20_000;

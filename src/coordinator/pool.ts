@@ -1,4 +1,5 @@
 /** The thread pool: one shard at a time per thread. */
+import { flushCompileCache } from 'node:module';
 import { Piscina } from 'piscina';
 import type { ControlMessage, ShardReply, ShardTask, WorkerData } from '../copy/shard.ts';
 import type { CounterMemory } from '../core/counters.ts';
@@ -12,6 +13,15 @@ export interface PoolOptions {
   readonly counters: CounterMemory;
   /** Names the control channel of this process's job. */
   readonly jobId: string;
+}
+
+/**
+ * Loads what the threads will load and writes the compile cache, so that each of them finds it there instead of
+ * stripping types by itself: about 40 MB and 0.2 s of CPU per thread on a first run.
+ */
+export async function warmThreadModules(): Promise<void> {
+  await import('../copy/shard-worker.ts');
+  flushCompileCache();
 }
 
 export class ShardPool {
@@ -38,7 +48,7 @@ export class ShardPool {
       atomics: 'disabled',
       recordTiming: false,
       // The bytes in flight live outside the heap; small young generations keep the resident set flat.
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 64 },
     });
   }
 

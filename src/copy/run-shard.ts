@@ -95,13 +95,15 @@ class ShardRun {
     options: { isSorting: boolean },
   ): Listing {
     const { range } = this.#shard;
+    const mustSort = options.isSorting || driver.facts.listOrder === 'unsorted';
     const pages = driver.list(ctx, {
       prefix: keyPrefix + range.prefix,
       ...(range.after === undefined ? {} : { after: keyPrefix + range.after }),
+      // A listing that may be out of order must be seen whole.
+      ...(range.upTo === undefined || mustSort ? {} : { upTo: keyPrefix + range.upTo }),
       prune: (folder) =>
         this.#leavesOut(ctx, folder.slice(keyPrefix.length), undefined, driver === ctx.source),
     });
-    const mustSort = options.isSorting || driver.facts.listOrder === 'unsorted';
     const sorted: AsyncIterable<ListPage> = mustSort ? externallySorted(pages) : orderChecked(pages);
     return { pages: sorted, keyPrefix, upTo: range.upTo };
   }

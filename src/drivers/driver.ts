@@ -36,6 +36,8 @@ export interface ListQuery {
   readonly prefix: string;
   /** Only keys that sort behind this one. */
   readonly after?: string;
+  /** A hint that keys behind this one are not wanted: the listing may end once it has passed it, and asks for no more. */
+  readonly upTo?: string;
   /** Group keys at the next delimiter behind the prefix into `prefixes` instead of listing them. */
   readonly delimiter?: '/';
   /**

@@ -167,15 +167,15 @@ export class S3Driver implements StorageDriver {
     if (token !== undefined) parameters.push(['continuation-token', token]);
     else if (query.after !== undefined) parameters.push(['start-after', query.after]);
     const { body } = await this.#client.send(ctx, { method: 'GET', operation: 'list', query: parameters });
-    const page = this.#parse(body);
+    const page = this.#parse(body, query.upTo);
     if (!isWithin(page, query))
       throw malformed({ backend: this.name, operation: 'list' }, 'it names keys not asked for');
     return page.nextToken === undefined ? { page } : { page, next: page.nextToken };
   }
 
-  #parse(body: Buffer): S3ListPage {
+  #parse(body: Buffer, upTo: string | undefined): S3ListPage {
     try {
-      return parseListing(body.toString('utf8'));
+      return parseListing(body.toString('utf8'), upTo);
     } catch (error) {
       const call = { backend: this.name, operation: 'list' };
       if (error instanceof RangeError || error instanceof URIError) throw malformed(call, error.message);

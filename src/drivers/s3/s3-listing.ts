@@ -1,4 +1,5 @@
 /** ListObjectsV2 pages (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html). */
+import { compareUtf8 } from '../../core/byte-order.ts';
 import type { ListPage, ObjectInfo } from '../driver.ts';
 import { eachElement, textOf } from './s3-xml.ts';
 
@@ -7,43 +8,57 @@ export interface S3ListPage extends ListPage {
 }
 
 const MD5 = /^[0-9a-f]{32}$/;
+const ENCODED = /[%+]/;
 
 /** The MD5 that an ETag is, if it looks like one: multipart ETags end in `-<parts>`. */
 export function md5OfETag(etag: string | undefined): string | undefined {
-  const bare = etag?.replace(/^"|"$/g, '').toLowerCase();
+  const bare = etag?.replaceAll('"', '').toLowerCase();
   return bare !== undefined && MD5.test(bare) ? bare : undefined;
 }
 
-/** @throws RangeError where the text is not a listing, with what is wrong about it. */
-export function parseListing(xml: string): S3ListPage {
+/**
+ * @param upTo entries behind this key are left out and no next page is named (see ListQuery), unless the page is out of
+ *   order: then it is given whole, so that whoever checks the order sees it.
+ * @throws RangeError where the text is not a listing, with what is wrong about it.
+ */
+export function parseListing(xml: string, upTo?: string): S3ListPage {
   if (!xml.includes('<ListBucketResult')) throw new RangeError('the answer is not a listing');
   const isEncoded = textOf(xml, 'EncodingType') === 'url';
   const decode = (text: string | undefined): string => {
     if (text === undefined) throw new RangeError('the listing has an entry without a name');
     // MinIO writes a space as `+`; a plus sign itself always comes as %2B.
-    return isEncoded ? decodeURIComponent(text.replaceAll('+', ' ')) : text;
+    return isEncoded && ENCODED.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text;
   };
   const objects: ObjectInfo[] = [];
+  let isPast = false;
+  let isDisordered = false;
   eachElement(xml, 'Contents', (from, to) => {
-    const size = Number(textOf(xml, 'Size', from, to) ?? Number.NaN);
-    if (!Number.isSafeInteger(size) || size < 0)
-      throw new RangeError('the listing has an entry without a size');
-    const etag = textOf(xml, 'ETag', from, to);
-    const md5 = md5OfETag(etag);
-    objects.push({
-      key: decode(textOf(xml, 'Key', from, to)),
-      sizeBytes: size,
-      ...(md5 === undefined ? {} : { md5 }),
-      ...(etag === undefined ? {} : { version: etag }),
-    });
+    const key = decode(textOf(xml, 'Key', from, to));
+    const isBehind = upTo !== undefined && compareUtf8(key, upTo) > 0;
+    if (isBehind) isPast = true;
+    else if (isPast) isDisordered = true;
+    else objects.push(objectOf(xml, key, from, to));
+    return !isDisordered;
   });
+  if (isDisordered) return parseListing(xml);
   const prefixes: string[] = [];
   eachElement(xml, 'CommonPrefixes', (from, to) => {
     prefixes.push(decode(textOf(xml, 'Prefix', from, to)));
+    return true;
   });
-  if (textOf(xml, 'IsTruncated') !== 'true') return { objects, prefixes };
+  if (isPast || textOf(xml, 'IsTruncated') !== 'true') return { objects, prefixes };
   const nextToken = textOf(xml, 'NextContinuationToken');
   if (nextToken === undefined || nextToken === '')
     throw new RangeError('the listing goes on but does not say where');
   return { objects, prefixes, nextToken };
+}
+
+function objectOf(xml: string, key: string, from: number, to: number): ObjectInfo {
+  const sizeBytes = Number(textOf(xml, 'Size', from, to) ?? Number.NaN);
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0)
+    throw new RangeError('the listing has an entry without a size');
+  const version = textOf(xml, 'ETag', from, to);
+  if (version === undefined) return { key, sizeBytes };
+  const md5 = md5OfETag(version);
+  return md5 === undefined ? { key, sizeBytes, version } : { key, sizeBytes, md5, version };
 }

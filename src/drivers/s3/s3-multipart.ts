@@ -145,7 +145,7 @@ export class S3Multipart implements MultipartFacet {
         query,
       });
       const xml = body.toString('utf8');
-      eachElement(xml, 'Part', (from, to) => parts.push(partOf(xml, from, to)));
+      eachElement(xml, 'Part', (from, to) => parts.push(partOf(xml, from, to)) > 0);
       const next = textOf(xml, 'IsTruncated') === 'true' ? textOf(xml, 'NextPartNumberMarker') : undefined;
       if (next !== undefined && next === marker) break;
       marker = next;
@@ -166,6 +166,7 @@ export class S3Multipart implements MultipartFacet {
         const key = textOf(xml, 'Key', from, to);
         const id = textOf(xml, 'UploadId', from, to);
         if (key !== undefined && id !== undefined && key.startsWith(prefix)) uploads.push({ key, id });
+        return true;
       });
       const keyMarker = textOf(xml, 'NextKeyMarker');
       if (textOf(xml, 'IsTruncated') !== 'true' || !keyMarker) return uploads;

@@ -23,8 +23,12 @@ export function textOf(xml: string, name: string, from = 0, to = xml.length): st
   return end < 0 || end > to ? undefined : decodeEntities(xml.slice(start, end));
 }
 
-/** Calls back with the bounds of each element of this name, in order. */
-export function eachElement(xml: string, name: string, onElement: (from: number, to: number) => void): void {
+/** Calls back with the bounds of each element of this name, in order, until the answer is false. */
+export function eachElement(
+  xml: string,
+  name: string,
+  onElement: (from: number, to: number) => boolean,
+): void {
   const open = `<${name}>`;
   const close = `</${name}>`;
   let at = xml.indexOf(open);
@@ -32,7 +36,7 @@ export function eachElement(xml: string, name: string, onElement: (from: number,
     const start = at + open.length;
     const end = xml.indexOf(close, start);
     if (end < 0) throw new RangeError(`Element ${name} has no end`);
-    onElement(start, end);
+    if (!onElement(start, end)) return;
     at = xml.indexOf(open, end + close.length);
   }
 }

@@ -1,0 +1,25 @@
+/**
+ * Preloaded into a measured process (`node --import`): writes what the whole process used, all threads included, when
+ * it ends. So the figures come from the operating system's accounting and not from the program that is measured.
+ */
+import { writeFileSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+
+export interface Usage {
+  readonly userSeconds: number;
+  readonly systemSeconds: number;
+  readonly rssBytesMax: number;
+}
+
+const file = process.env['BLOBFERRY_BENCH_USAGE'];
+if (isMainThread && file !== undefined) {
+  process.on('exit', () => {
+    const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+    const usage: Usage = {
+      userSeconds: userCPUTime / 1e6,
+      systemSeconds: systemCPUTime / 1e6,
+      rssBytesMax: maxRSS * 1024,
+    };
+    writeFileSync(file, JSON.stringify(usage));
+  });
+}
