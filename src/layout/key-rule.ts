@@ -22,11 +22,6 @@ export function keyPrefixOf(spec: StorageSpec): string {
   return `${spec.rootDirectory.replace(/\/+$/, '')}/`.replace(/^\/+/, '');
 }
 
-/** @returns the logical path without its leading slash, or undefined for a key outside the storage's root. */
-export function logicalPathOf(keyPrefix: string, key: string): string | undefined {
-  return key.startsWith(keyPrefix) ? key.slice(keyPrefix.length) : undefined;
-}
-
 /**
  * Two storages that share objects: a target inside its source would be listed as source, and a source inside its
  * target would be written to.
@@ -45,7 +40,7 @@ export async function overlapOf(source: StorageSpec, target: StorageSpec): Promi
 }
 
 /** Is every object of `inner` also an object of `outer`? True for the same storage. Folders need not exist yet. */
-export async function isInside(outer: StorageSpec, inner: StorageSpec): Promise<boolean> {
+async function isInside(outer: StorageSpec, inner: StorageSpec): Promise<boolean> {
   if (outer.kind === 'fs' && inner.kind === 'fs') return isFolderInside(outer, inner);
   if (outer.kind === 's3' && inner.kind === 's3') {
     return isSameBucket(outer, inner) && keyPrefixOf(inner).startsWith(keyPrefixOf(outer));

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 export interface ParameterInfo {
-  /** As the reference names it: `text`, `boolean`, `integer`, `bytes`. */
+  /** As the reference names it: `text`, `boolean`, `integer`, `bytes`, `choice`. */
   readonly type: string;
   /** The value in force when none is given, or `required`. */
   readonly default: string;
@@ -67,8 +67,10 @@ export function bytesParameter(info: Described, range: { readonly min: number; r
   return parameter({ ...info, type: 'bytes' }, (text) => readInteger(text, { ...range, of: ' of bytes' }));
 }
 
+/** One of a few words; `fold` brings what is written into their spelling. */
 export function choiceParameter(info: Described, choices: readonly string[], fold: (text: string) => string) {
-  return textParameter(info, (text) => {
+  const description = `${info.description}. One of ${choices.map((choice) => `\`${choice}\``).join(', ')}`;
+  return parameter({ ...info, type: 'choice', description }, (text) => {
     if (text === '') return undefined;
     const folded = fold(text);
     return choices.includes(folded) ? folded : new Refused(`must be one of ${choices.join(', ')}`);

@@ -112,16 +112,16 @@ export const s3Parameters = z.object({
   }),
   storageclass: choiceParameter(
     {
-      default: "the bucket's",
+      default: 'none named, so STANDARD',
       isForWriting: true,
-      description: 'Storage class of written objects; `NONE` names none',
+      description: 'Storage class of written objects, in any case of letters; `NONE` names none',
     },
     STORAGE_CLASSES,
     (text) => text.toUpperCase(),
   ),
   objectacl: choiceParameter(
     {
-      default: "the bucket's",
+      default: 'none named, so private',
       isForWriting: true,
       description:
         'Canned ACL of written objects; `bucket-owner-full-control` for a bucket of another account',

@@ -1,5 +1,5 @@
 /** The known name that was most likely meant; undefined when none is near. */
-export function nearestName(wrong: string, known: readonly string[]): string | undefined {
+function nearestName(wrong: string, known: readonly string[]): string | undefined {
   const plain = simplify(wrong);
   let best: string | undefined;
   // One slip in a short name, up to three in a long one.

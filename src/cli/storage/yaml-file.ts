@@ -20,7 +20,7 @@ import {
 } from 'yaml';
 import { ConfigError } from '../../core/errors.ts';
 
-export interface YamlText {
+interface YamlText {
   readonly kind: 'text';
   /** The value as it is written, after unquoting. */
   readonly text: string;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { TEMP_FOLDER } from '../../../src/drivers/fs/fs-keys.ts';
 import { distributionLayout } from '../../../src/layout/distribution.ts';
+import { TEMPORARY_FOLDER } from '../../../src/layout/left-out.ts';
 import { msrLayout } from '../../../src/layout/msr.ts';
 import { rawLayout } from '../../../src/layout/raw.ts';
 
@@ -59,6 +61,12 @@ describe('what registry layouts leave out', () => {
       assert.equal(msrLayout.leavesOut(path, sizeBytes), false);
     });
   }
+});
+
+describe('our own temporary folder', () => {
+  it('is the one that the file-system driver writes into', () => {
+    assert.equal(TEMPORARY_FOLDER, `${TEMP_FOLDER}/`);
+  });
 });
 
 describe('what raw leaves out', () => {

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { filesystemParameters } from '../../../src/cli/storage/filesystem-section.ts';
+import { parameterInfo } from '../../../src/cli/storage/parameter.ts';
+import { s3Parameters } from '../../../src/cli/storage/s3-parameters.ts';
+import { readYaml } from './reading.ts';
+
+const reference = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
+
+/** Rows of the table under a heading, without its head. */
+function rowsUnder(heading: string): readonly string[] {
+  const [, section = ''] = reference.split(`\n### ${heading}\n`);
+  const [text = ''] = section.split('\n#');
+  return text.split('\n').filter((line) => line.startsWith('| `'));
+}
+
+describe('docs/configuration.md', () => {
+  for (const [backend, schema] of [
+    ['filesystem', filesystemParameters],
+    ['s3', s3Parameters],
+  ] as const) {
+    it(`says of every parameter of ${backend} what the schema says, and of no other`, () => {
+      const rows = Object.entries(schema.shape).map(([name, field]) => {
+        const info = parameterInfo.get(field);
+        assert.ok(info, `Nothing is known about "${name}"`);
+        const effect = info.noEffect ? `. No effect: ${info.noEffect}` : '';
+        return `| \`${name}\` | ${info.type} | ${info.default} | ${info.description}${effect} |`;
+      });
+      assert.deepEqual(rowsUnder(backend), rows);
+    });
+  }
+
+  it('has examples that are read', () => {
+    const env = { REGION: 'eu-central-1', OLD_ACCESS_KEY: 'a', OLD_SECRET_KEY: 'b', SITE: 'x' };
+    const ceph = { CEPH_ACCESS_KEY: 'a', CEPH_SECRET_KEY: 'b' };
+    const examples = [...reference.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
+    assert.equal(examples.length, 6);
+    for (const text of examples) assert.ok(readYaml(text, { ...env, ...ceph }).spec);
+  });
+});
