@@ -1,5 +1,6 @@
 /** Puts a body into an open file, and notices a body that is not as long as it says. */
 import type { Body } from '../driver.ts';
+import { orAborted } from '../or-aborted.ts';
 import type { FileCalls } from './fs-calls.ts';
 import { type FsContext, refusal } from './fs-errors.ts';
 
@@ -49,21 +50,6 @@ async function writeAll(bytes: Uint8Array, to: Destination, position: number): P
     const piece = bytes.subarray(done, done + PIECE_BYTES_MAX);
     // Never raced with the signal: the pool would go on reading memory that its owner has taken back.
     done += await to.calls.write(to.fd, piece, position + done);
-  }
-}
-
-/** Waits for the promise, but no longer than until the signal. */
-export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

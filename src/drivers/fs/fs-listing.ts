@@ -14,7 +14,7 @@ import { isUtf8 } from 'node:buffer';
 import type { BigIntStats, Dirent } from 'node:fs';
 import { compareUtf8 } from '../../core/byte-order.ts';
 import type { CallContext, ListPage, ListQuery, ObjectInfo } from '../driver.ts';
-import { orAborted } from './fs-body.ts';
+import { orAborted } from '../or-aborted.ts';
 import type { Maybe } from './fs-calls.ts';
 import { fromErrno, hasCode, refusal } from './fs-errors.ts';
 import { folderOfPrefix, TEMP_FOLDER, whyInvalidFolder } from './fs-keys.ts';

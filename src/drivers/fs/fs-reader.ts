@@ -46,16 +46,20 @@ async function readOpen(root: FsRoot, open: OpenRead, options: ReadOptions): Pro
   if (options.version !== undefined && options.version !== version) throw changed(context);
   const totalBytes = Number(before.size);
   const offset = options.offset ?? 0;
-  if (offset > 0 && offset >= totalBytes) throw behindEnd(context, offset, totalBytes);
 
-  const wantedBytes = Math.min(open.into.byteLength, totalBytes - offset);
+  const wantedBytes = Math.max(0, Math.min(open.into.byteLength, totalBytes - offset));
   const bytesRead = await fill(root, open, offset, wantedBytes);
 
   const after = await root.calls.fstat(fd);
-  if (root.versionOf(after) !== version) throw changed(context);
+  if (root.versionOf(after) !== version && !wasOnlyUnlinked(before, after)) throw changed(context);
   if (bytesRead < wantedBytes) throw endedEarly(context, bytesRead, wantedBytes);
   const attributes = { uid: Number(after.uid), gid: Number(after.gid), mode: Number(after.mode) & 0o777 };
   return { bytesRead, totalBytes, version, attributes };
+}
+
+/** A rename over the file, or its removal, changes ctime by taking a name away; the open file keeps its bytes. */
+function wasOnlyUnlinked(before: BigIntStats, after: BigIntStats): boolean {
+  return after.nlink < before.nlink && after.size === before.size && after.mtimeNs === before.mtimeNs;
 }
 
 async function fill(root: FsRoot, open: OpenRead, offset: number, wantedBytes: number): Promise<number> {
@@ -124,13 +128,6 @@ function changed(context: FsContext): Error {
     kind: 'precondition',
     sentence: 'the file changed since its version was taken',
     hint: 'Read the object again from its start',
-  });
-}
-
-function behindEnd(context: FsContext, offset: number, totalBytes: number): Error {
-  return refusal(context, {
-    kind: 'range',
-    sentence: `byte ${offset} lies behind the end of the object, which has ${totalBytes} bytes`,
   });
 }
 

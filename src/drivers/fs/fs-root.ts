@@ -16,6 +16,7 @@ import {
 import { dirname, resolve } from 'node:path';
 import type { Operation } from '../../core/counters.ts';
 import type { FileSystemSpec } from '../spec.ts';
+import { storageName } from '../spec-name.ts';
 import { FileCalls } from './fs-calls.ts';
 import { codeOf, type FsContext, fromErrno, hasCode, refusal } from './fs-errors.ts';
 import { whyInvalidKey } from './fs-keys.ts';
@@ -172,7 +173,7 @@ export function openRoot(
   calls?: FileCalls,
 ): { readonly root: FsRoot; readonly created: boolean } {
   const path = resolve(spec.rootDirectory);
-  const name = `file://${path}`;
+  const name = storageName({ kind: 'fs', rootDirectory: path });
   const context: FsContext = { backend: name, operation: role === 'target' ? 'write' : 'list' };
   try {
     const created = role === 'target' && makeIfMissing(spec, path);

@@ -1,0 +1,120 @@
+/**
+ * Runs every conformance case against one driver. A binding is ten lines: how to open the driver over empty storage,
+ * how to take the storage away, and what the driver lacks.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { CallContext, StorageDriver } from '../../src/drivers/driver.ts';
+import {
+  assertNothingLeft,
+  type CaseHelpers,
+  type DriverCase,
+  has,
+  listAll,
+  type Requirement,
+} from './case.ts';
+import { DRIVER_CASES } from './cases.ts';
+
+export interface DriverFixture {
+  /** Over storage that holds nothing. */
+  readonly driver: StorageDriver;
+  /** Another driver over the same storage, as another process would open it. */
+  reopen(): Promise<StorageDriver>;
+  /** Throws if anything is left that no listing shows. All objects and uploads are removed, all drivers closed. */
+  assertClean?(): Promise<void>;
+  /** Takes the storage away, after a failed case with everything in it. */
+  cleanup(): Promise<void>;
+}
+
+export interface SuiteOptions {
+  /** Cases that need one of these do not exist for this driver. What is not named here the driver must have. */
+  readonly lacks?: readonly Requirement[];
+  /** Default 2,100: a little more than two pages of 1,000. */
+  readonly manyObjects?: number;
+  /** Default true; see `CaseHelpers`. */
+  readonly isAbortExact?: boolean;
+  /** For one case, in milliseconds; default a minute. */
+  readonly timeoutMs?: number;
+}
+
+export function describeDriver(
+  name: string,
+  open: () => Promise<DriverFixture>,
+  options: SuiteOptions = {},
+): void {
+  const lacks = options.lacks ?? [];
+  const cases = DRIVER_CASES.filter(
+    (one) => !one.requires?.some((requirement) => lacks.includes(requirement)),
+  );
+  describe(`${name} driver`, () => {
+    it('lacks no more and no less than its binding says', async () => {
+      await withFixture(await open(), options, async (driver, ctx) => {
+        const binding = await driver.binding?.probe(ctx, 'suite-probe/');
+        const needed = new Set(DRIVER_CASES.flatMap((one) => one.requires ?? []));
+        const lacking = [...needed].filter((requirement) => !has(driver, binding, requirement));
+        assert.deepEqual(lacking.sort(), [...lacks].sort());
+      });
+    });
+    for (const testCase of cases) {
+      it(testCase.name, { timeout: options.timeoutMs ?? 60_000 }, async () => {
+        await runCase(testCase, await open(), options);
+      });
+    }
+  });
+}
+
+/** Rejects if the case fails or leaves something behind. */
+export async function runCase(
+  testCase: DriverCase,
+  fixture: DriverFixture,
+  options: SuiteOptions,
+): Promise<void> {
+  await withFixture(fixture, options, async (driver, ctx, helpers) => {
+    await assertNothingLeft(driver, ctx);
+    await testCase.run(driver, ctx, helpers);
+    await removeEverything(driver, ctx);
+    await assertNothingLeft(driver, ctx);
+  });
+}
+
+async function withFixture(
+  fixture: DriverFixture,
+  options: SuiteOptions,
+  work: DriverCase['run'],
+): Promise<void> {
+  const opened: StorageDriver[] = [fixture.driver];
+  const helpers: CaseHelpers = {
+    manyObjects: options.manyObjects ?? 2_100,
+    isAbortExact: options.isAbortExact ?? true,
+    reopen: async () => {
+      const other = await fixture.reopen();
+      opened.push(other);
+      return other;
+    },
+  };
+  const closeAll = async () => {
+    for (const one of opened.splice(0)) await one.close();
+  };
+  try {
+    await work(fixture.driver, { signal: new AbortController().signal }, helpers);
+    await closeAll();
+    await fixture.assertClean?.();
+  } finally {
+    await closeAll();
+    await fixture.cleanup();
+  }
+}
+
+async function removeEverything(driver: StorageDriver, ctx: CallContext): Promise<void> {
+  for (const upload of (await driver.multipart?.listUploads(ctx, '')) ?? []) {
+    await driver.multipart?.abort(ctx, upload);
+  }
+  const keys = (await listAll(driver, ctx)).keys;
+  assert.equal(new Set(keys).size, keys.length, 'no key is listed twice');
+  const queue = keys.values();
+  const removeQueue = async () => {
+    for (const key of queue) await driver.remove(ctx, key);
+  };
+  await Promise.all(Array.from({ length: 8 }, removeQueue));
+  await driver.flush(ctx);
+}
