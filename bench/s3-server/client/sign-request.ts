@@ -26,6 +26,8 @@ export interface RequestToSign {
   readonly payloadHash: string;
   /** Epoch milliseconds; default: now. */
   readonly atMs?: number;
+  /** Leaves x-amz-content-sha256 out, though the hash is part of the signature. */
+  readonly hidesPayloadHash?: boolean;
 }
 
 export interface SignedRequest {
@@ -85,7 +87,7 @@ export function signRequest(signer: Signer, request: RequestToSign): SignedReque
   const scope = `${amzDate.slice(0, 8)}/${signer.region}/s3/aws4_request`;
   const headers: Record<string, string> = {
     host: request.host,
-    'x-amz-content-sha256': request.payloadHash,
+    ...(request.hidesPayloadHash ? {} : { 'x-amz-content-sha256': request.payloadHash }),
     'x-amz-date': amzDate,
     ...(signer.sessionToken === undefined ? {} : { 'x-amz-security-token': signer.sessionToken }),
     ...request.headers,

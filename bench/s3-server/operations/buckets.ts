@@ -95,7 +95,6 @@ const MISSING_CODES: Readonly<Record<string, string>> = {
   policy: 'NoSuchBucketPolicy',
   publicAccessBlock: 'NoSuchPublicAccessBlockConfiguration',
   replication: 'ReplicationConfigurationNotFoundError',
-  website: 'NoSuchWebsiteConfiguration',
 };
 
 export function getMissingConfiguration(request: OperationRequest): Response {

@@ -141,6 +141,8 @@ function matchParts(
       throw invalidPart(upload, one);
     return part;
   });
+  // AWS drops parts that are not named; Ceph refuses, which a client that sends no stray parts never meets.
+  if (upload.parts.size !== parts.length) throw invalidPart(upload, undefined);
   for (const part of parts.slice(0, -1)) {
     if (part.content.sizeBytes < PART_BYTES_MIN) {
       throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size', {
@@ -164,11 +166,11 @@ function hasWrongChecksum(request: OperationRequest, named: NamedPart, part: Sto
   return false;
 }
 
-function invalidPart(upload: OpenUpload, named: NamedPart): S3Error {
+function invalidPart(upload: OpenUpload, named: NamedPart | undefined): S3Error {
   return new S3Error(
     'InvalidPart',
     "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag or checksum may not match the part's.",
-    { fields: { UploadId: upload.id, PartNumber: named.number, ETag: named.etag } },
+    { fields: { UploadId: upload.id, ...(named ? { PartNumber: named.number, ETag: named.etag } : {}) } },
   );
 }
 

@@ -111,6 +111,7 @@ function partExtent(partNumber: string, object: StoredObject): Extent {
   const bytes = parts[index];
   if (bytes === undefined) {
     throw new S3Error('InvalidRange', 'The requested partnumber is not satisfiable', {
+      code: 'InvalidPartNumber',
       fields: { ActualPartCount: parts.length },
     });
   }

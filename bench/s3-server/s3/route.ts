@@ -93,8 +93,7 @@ export function checkKey(key: string): void {
       fields: { MaxSizeAllowed: KEY_BYTES_MAX, Size: key.length },
     });
   }
-  if (!isUtf8(key))
-    throw new S3Error('InvalidURI', 'Could not parse the specified URI: the key is not UTF-8');
+  if (!isUtf8(key)) throw new S3Error('InvalidObjectName', 'The key is not valid UTF-8');
 }
 
 /** Sub-resources that are read as if nothing had ever been configured. Writing them is not implemented. */
@@ -105,7 +104,6 @@ const UNSET_CONFIGURATIONS = [
   'object-lock',
   'policy',
   'replication',
-  'website',
   'publicAccessBlock',
   'ownershipControls',
 ];
@@ -134,6 +132,7 @@ const UNKNOWN_SUBRESOURCES = [
   'versioning',
   'versions',
   'versionId',
+  'website',
 ];
 
 function has(query: Query, name: string): boolean {

@@ -9,9 +9,9 @@ export const S3_NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';
 export const XML_BYTES_MAX = 4 * 1024 * 1024;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must be escaped.
-const SPECIAL = /[&<>"\x00-\x1f\x7f]/;
+const SPECIAL = /[&<>"'\x00-\x1f\x7f]/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: see above.
-const SPECIALS = /[&<>"\x00-\x1f\x7f]/g;
+const SPECIALS = /[&<>"'\x00-\x1f\x7f]/g;
 
 /** XML 1.0 cannot hold most control characters at all; S3 writes references to them nevertheless. */
 export function escapeXml(binary: string): string {
@@ -21,6 +21,7 @@ export function escapeXml(binary: string): string {
     if (character === '<') return '&lt;';
     if (character === '>') return '&gt;';
     if (character === '"') return '&quot;';
+    if (character === "'") return '&apos;';
     return `&#x${character.charCodeAt(0).toString(16)};`;
   });
 }
