@@ -5,8 +5,8 @@ import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { CopyEvent } from '../core/events.ts';
 import { type CopyOptions, type CopySummary, exitCodeOf } from '../core/job.ts';
-import { CopyMetrics } from '../metrics/copy-metrics.ts';
-import { type MetricsServer, startMetricsServer } from '../metrics/metrics-server.ts';
+import type { CopyMetrics } from '../metrics/copy-metrics.ts';
+import type { MetricsServer } from '../metrics/metrics-server.ts';
 import { openDriver } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { CopyProgress } from './copy-progress.ts';
@@ -25,18 +25,14 @@ export async function runCopyCommand(given: CopyArguments, context: CommandConte
   }
   const { source, target: plainTarget } = await readStorages(given, context);
   const storages: Storages = { source, target: withOwnership(plainTarget, given) };
-  const metrics = new CopyMetrics({
-    backends: { source: source.kind, target: plainTarget.kind },
-    version: context.version,
-  });
-  const server = await serveMetrics(metrics, given, context);
+  const served = await serveMetrics({ source: source.kind, target: plainTarget.kind }, given, context);
   try {
-    const summary = await copy(storages, given, context, metrics);
+    const summary = await copy(storages, given, context, served?.metrics);
     if (given.json) context.output.print(jsonLine(summary));
     else context.output.print(copySummaryText(summary, given, context.output.paint));
     return exitCodeOf(summary);
   } finally {
-    await server?.close();
+    await served?.server.close();
   }
 }
 
@@ -44,7 +40,7 @@ async function copy(
   storages: Storages,
   given: CopyArguments,
   { output, env, signal }: CommandContext,
-  metrics: CopyMetrics,
+  metrics: CopyMetrics | undefined,
 ): Promise<CopySummary> {
   const state = new CopyProgress();
   const progress = new Progress({
@@ -56,7 +52,7 @@ async function copy(
   });
   const hear = (event: CopyEvent): void => {
     state.hear(event);
-    metrics.onEvent(event);
+    metrics?.onEvent(event);
     if (given.json) output.print(jsonLine(event));
     if (!given.json || event.event === 'warning') tell(event, output.say.bind(output));
   };
@@ -71,7 +67,7 @@ async function copy(
         onEvent: hear,
         onCounters: (counters) => {
           state.useCounters(counters);
-          metrics.useCounters(counters);
+          metrics?.useCounters(counters);
         },
       },
     );
@@ -105,14 +101,23 @@ function tell(event: CopyEvent, say: (line: string) => void): void {
   if (event.event === 'warning') say(`warning: ${printable(event.message)}`);
 }
 
+interface ServedMetrics {
+  readonly metrics: CopyMetrics;
+  readonly server: MetricsServer;
+}
+
+/** prom-client is 12 MB of memory, which a run that nobody scrapes does not load. */
 async function serveMetrics(
-  metrics: CopyMetrics,
+  backends: { readonly source: string; readonly target: string },
   { metricsPort: port, metricsHost: host = '127.0.0.1', json }: CopyArguments,
-  { output }: CommandContext,
-): Promise<MetricsServer | undefined> {
+  { output, version }: CommandContext,
+): Promise<ServedMetrics | undefined> {
   if (port === undefined) return undefined;
+  const { CopyMetrics: Metrics } = await import('../metrics/copy-metrics.ts');
+  const { startMetricsServer } = await import('../metrics/metrics-server.ts');
+  const metrics = new Metrics({ backends, version });
   const server = await startMetricsServer({ registry: metrics.registry, host, port });
   if (json) output.print(jsonLine({ event: 'metrics', url: server.url }));
   else output.say(`metrics: ${server.url}`);
-  return server;
+  return { metrics, server };
 }

@@ -30,7 +30,10 @@ export async function readOneStorage(
 ): Promise<StorageSpec> {
   const { spec, notes } = await readStorage(argument, env, { role });
   for (const note of notes) output.say(`note: ${note}`);
-  return spec;
+  if (spec.kind !== 's3' || spec.credentials) return spec;
+  // Found once here, so that not every thread searches for itself.
+  const { withCredentials } = await import('../drivers/s3/s3-credentials.ts');
+  return withCredentials(spec);
 }
 
 export interface Ownership {
