@@ -7,10 +7,8 @@ import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { overlapOf } from '../layout/key-rule.ts';
+import { TEMPORARY_FOLDER } from '../layout/left-out.ts';
 import type { Journal } from './journal.ts';
-
-/** Probe objects lie here for a moment; a registry never looks at names under its root that are not `docker/`. */
-const PROBE_FOLDER = '.blobferry-probe/';
 
 export async function refuseOverlap(source: StorageSpec, target: StorageSpec): Promise<void> {
   const overlap = await overlapOf(source, target);
@@ -49,17 +47,20 @@ async function firstKey(
   target: StorageDriver,
   keyPrefix: string,
 ): Promise<string | undefined> {
-  const prune = (folder: string) => folder.startsWith('.blobferry-');
+  const prune = (folder: string) => folder.slice(keyPrefix.length) === TEMPORARY_FOLDER;
   for await (const page of target.list(ctx, { prefix: keyPrefix, prune })) {
     const other = page.objects.find(
-      (object) => !object.key.slice(keyPrefix.length).startsWith('.blobferry-'),
+      (object) => !object.key.startsWith(keyPrefix + TEMPORARY_FOLDER),
     );
     if (other) return other.key;
   }
   return undefined;
 }
 
-/** Writes to the target, wrongly where it can be asked to check: shows the permission to write and what it refuses. */
+/**
+ * Writes to the target, wrongly where it can be asked to check: shows the permission to write and what it refuses. The
+ * probes lie where everything that reads a storage looks away, should one stay behind.
+ */
 export async function bindTarget(
   ctx: CallContext,
   target: StorageDriver,
@@ -67,7 +68,7 @@ export async function bindTarget(
   keyPrefix: string,
   openDriver: OpenDriver,
 ): Promise<Binding | undefined> {
-  const folder = keyPrefix + PROBE_FOLDER;
+  const folder = keyPrefix + TEMPORARY_FOLDER;
   if (target.binding) return target.binding.probe(ctx, folder);
   if (storage.kind === 's3') {
     // The compatibility engine cannot send wrong checksums; what the server refuses does not depend on the engine.

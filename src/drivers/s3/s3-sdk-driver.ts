@@ -192,7 +192,8 @@ export async function openS3SdkDriver(spec: DriverSpec & { readonly storage: S3S
       httpsAgent: { maxSockets: 256, rejectUnauthorized: !storage.skipsTlsVerify },
       httpAgent: { maxSockets: 256 },
     },
-    ...(storage.endpoint === undefined ? {} : { endpoint: storage.endpoint }),
+    // Named even for AWS itself: left open, the SDK would follow AWS_ENDPOINT_URL to another server than `direct`.
+    endpoint: storage.endpoint ?? `https://s3.${storage.region}.amazonaws.com`,
     ...(storage.credentials === undefined ? {} : { credentials: storage.credentials }),
     ...(storage.profile === undefined ? {} : { profile: storage.profile }),
   });
