@@ -139,7 +139,7 @@ function addCopy(program: Command, actions: Actions): void {
       "owner of written files that the source has none for (the target folder's)",
       readOwner,
     )
-    .option('--mode <octal>', "permissions of such files (the target folder's, without execution)", readMode)
+    .option('--mode <octal>', 'permissions of such files (what the umask leaves)', readMode)
     .option(
       '--metrics-port <port>',
       'serve Prometheus metrics; 0 takes any free port',

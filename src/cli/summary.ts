@@ -148,7 +148,7 @@ function notInTarget(summary: CopySummary, paint: Paint): readonly string[] {
     const named = summary.exceptions.filter((exception) => exception.state === state);
     lines.push(
       ...someOf(
-        named.map(({ path, error }) => `${path}: ${error.message}`),
+        named.map(({ path, error }) => ({ name: path, detail: error.message })),
         count,
         '  ',
       ),
@@ -168,7 +168,13 @@ function remarks(summary: CopySummary, paint: Paint): readonly string[] {
     lines.push(
       `left out, being no part of a registry (unfinished uploads and the like): ${formatCount(count)}`,
     );
-    lines.push(...someOf(summary.leftOut, count, '  '));
+    lines.push(
+      ...someOf(
+        summary.leftOut.map((name) => ({ name })),
+        count,
+        '  ',
+      ),
+    );
   }
   return lines;
 }

@@ -1,7 +1,7 @@
 /** Small helpers for text that people read. */
 import { formatCount } from './units.ts';
 
-const LINES_OF_NAMES = 20;
+const NAMES_SHOWN = 20;
 
 /** Two columns, the first as wide as its longest cell; further columns follow as they are. */
 export function columns(rows: readonly (readonly [string, string])[], indent: string): readonly string[] {
@@ -18,11 +18,20 @@ export function counted(rows: readonly (readonly [number, string])[], indent: st
   return shown.map(([count, text]) => `${indent}${count.padStart(width)}  ${text}`);
 }
 
-/** The first names of a list, and how many are not shown. */
-export function someOf(lines: readonly string[], total: number, indent: string): readonly string[] {
-  const shown = lines.slice(0, LINES_OF_NAMES).map((line) => indent + printable(line));
+export interface Named {
+  readonly name: string;
+  readonly detail?: string;
+}
+
+/** The first names of a list, each with its detail on a line of its own, and how many are not shown. */
+export function someOf(named: readonly Named[], total: number, indent: string): readonly string[] {
+  const shown = named.slice(0, NAMES_SHOWN);
+  const lines = shown.flatMap(({ name, detail }) => [
+    indent + printable(name),
+    ...(detail === undefined ? [] : [`${indent}  ${printable(detail)}`]),
+  ]);
   const rest = total - shown.length;
-  return rest > 0 ? [...shown, `${indent}… and ${formatCount(rest)} more`] : shown;
+  return rest > 0 ? [...lines, `${indent}… and ${formatCount(rest)} more`] : lines;
 }
 
 /** Keys are other people's text: control characters must not reach a terminal. */

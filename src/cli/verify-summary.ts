@@ -1,9 +1,14 @@
 /** What a verification found, for people. */
-import { type Problem, type VerifySummary, verifyExitCodeOf } from '../verify/summary.ts';
+import {
+  type Problem,
+  type VerifyException,
+  type VerifySummary,
+  verifyExitCodeOf,
+} from '../verify/summary.ts';
 import { capitalized } from './failure.ts';
 import type { Paint } from './output.ts';
 import type { Given } from './summary.ts';
-import { counted, plural, shellQuoted, someOf } from './text.ts';
+import { counted, type Named, plural, shellQuoted, someOf } from './text.ts';
 import { formatBytes, formatDuration, formatObjects } from './units.ts';
 
 /** As many left-out paths as a summary names. */
@@ -77,19 +82,18 @@ function problems(summary: VerifySummary, paint: Paint): readonly string[] {
     const isAllowed = problem === 'extra' && summary.allowsExtra;
     lines.push(`${paint(isAllowed ? 'strong' : 'bad', problem)}: ${formatObjects(count)} ${says}`);
     const named = summary.exceptions.filter((exception) => exception.problem === problem);
-    lines.push(
-      ...someOf(
-        named.map(({ path, detail }) => `${path}: ${detail}`),
-        count,
-        '  ',
-      ),
-    );
+    lines.push(...someOf(named.map(nameOf), count, '  '));
   }
   if (summary.stoppedBy) {
     lines.push(`${paint('bad', 'ended early')}: ${summary.stoppedBy.message}`);
     if (summary.stoppedBy.hint) lines.push(`  ${capitalized(summary.stoppedBy.hint)}`);
   }
   return lines;
+}
+
+/** That an object is missing or extra is said above it. */
+function nameOf({ problem, path, detail }: VerifyException): Named {
+  return problem === 'missing' || problem === 'extra' ? { name: path } : { name: path, detail };
 }
 
 function remarks(summary: VerifySummary): readonly string[] {
@@ -101,7 +105,13 @@ function remarks(summary: VerifySummary): readonly string[] {
     lines.push(`left out, being no part of a registry (unfinished uploads and the like): ${where}`);
     // The same path may be left out on both sides; the names stop at ten.
     const isAll = summary.leftOut.length < LEFT_OUT_NAMED;
-    lines.push(...someOf(summary.leftOut, isAll ? summary.leftOut.length : inSource + inTarget, '  '));
+    lines.push(
+      ...someOf(
+        summary.leftOut.map((name) => ({ name })),
+        isAll ? summary.leftOut.length : inSource + inTarget,
+        '  ',
+      ),
+    );
   }
   if (summary.objectsReadAgain > 0) {
     const { objectsReadAgain: count } = summary;

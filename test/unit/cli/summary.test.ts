@@ -115,7 +115,7 @@ Next
       const said = copySummaryText(told, GIVEN, plain);
       assert.match(said, /^✗ /);
       assert.match(said, new RegExp(`^${state}: 5 objects `, 'm'));
-      assert.match(said, /^ {2}docker\/x%1B\[2J: bad luck\n {2}… and 4 more$/m);
+      assert.match(said, /^ {2}docker\/x%1B\[2J\n {4}bad luck\n {2}… and 4 more$/m);
       assert.match(said, next);
       assert.match(said, /every exception is in \/var\/lib\/blobferry\/journal\.sqlite/);
       assert.doesNotMatch(said, /✓|verify --deep --from/);

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { describe, it } from 'node:test';
+import type { Command } from 'commander';
+import { buildProgram } from '../../../src/cli/program.ts';
+
+const nothing = async (): Promise<void> => undefined;
+const program = buildProgram('0', { copy: nothing, verify: nothing, probe: nothing });
+
+async function read(path: string): Promise<string> {
+  return await readFile(new URL(`../../../${path}`, import.meta.url), 'utf8');
+}
+
+/** Options of a command's section: the first cell of each table row. */
+function documentedFlags(text: string, command: string): readonly string[] {
+  const [, section = ''] = text.split(new RegExp(`^## blobferry ${command}.*$`, 'm'));
+  const own = section.split(/^## /m)[0] ?? '';
+  return [...own.matchAll(/^\| `(--[^`]+)` \|/gm)].map(([, flags = '']) => flags).sort();
+}
+
+function flagsOf(command: Command): readonly string[] {
+  return command.options.map(({ flags }) => flags).sort();
+}
+
+describe('docs/cli.md', () => {
+  for (const command of program.commands) {
+    it(`lists every option of ${command.name()} as it is written, and none besides`, async () => {
+      const documented = documentedFlags(await read('docs/cli.md'), command.name());
+      assert.ok(documented.length > 0);
+      assert.deepEqual(documented, flagsOf(command));
+    });
+  }
+
+  it('has no section for a command that is not there', async () => {
+    const sections = [...(await read('docs/cli.md')).matchAll(/^## blobferry (\w+)/gm)].map(
+      ([, name]) => name,
+    );
+    assert.deepEqual(sections.sort(), program.commands.map((command) => command.name()).sort());
+  });
+
+  it('tells the choices that an option has', async () => {
+    const text = await read('docs/cli.md');
+    for (const command of program.commands) {
+      for (const option of command.options) {
+        for (const choice of option.argChoices ?? [])
+          assert.ok(text.includes(`\`${choice}\``), `${option.flags} ${choice}`);
+      }
+    }
+  });
+});
+
+describe('README.md and the documents', () => {
+  it('use only commands and options that exist', async () => {
+    const known = new Set(program.commands.flatMap(({ options }) => options.map(({ long }) => long)));
+    for (const file of ['README.md', 'docs/cli.md', 'docs/exit-codes.md', 'docs/metrics.md']) {
+      for (const [, line = ''] of (await read(file)).matchAll(
+        /blobferry(?: --)? ((?:copy|verify|probe)\b[^\n`]*)/g,
+      )) {
+        for (const [flag] of line.matchAll(/(?<!\S)--[a-z-]+/g))
+          assert.ok(known.has(flag), `${file}: ${flag}`);
+      }
+    }
+  });
+
+  it('tell the same exit codes', async () => {
+    const codes = (text: string) => [...text.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => code);
+    const full = codes(await read('docs/exit-codes.md'));
+    assert.deepEqual(full, ['0', '1', '2', '3', '130']);
+    assert.deepEqual(codes(await read('README.md')), full);
+  });
+});
