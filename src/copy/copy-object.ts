@@ -6,12 +6,12 @@ import { copyStreamed } from './copy-streamed.ts';
 import { copyWhole } from './copy-whole.ts';
 import { differenceByContent, differenceByListing } from './equal.ts';
 
-/** An object that changes while it is read is begun again this often. */
+/** An object that changes while it is read, or is corrupted on its way, is begun again this often. */
 const STARTS_MAX = 4;
 
 /** Rejects only for what ends the whole run: an abort, or an error of scope `backend`. */
 export async function copyObject(ctx: CopyContext, item: CopyItem): Promise<CopyOutcome> {
-  let sizeBytes = item.source.sizeBytes;
+  let sizeBytes: number | undefined = item.source.sizeBytes;
   try {
     const byListing = differenceByListing(item, ctx.ownsTarget);
     const difference = byListing === 'compare' ? await differenceByContent(ctx, item) : byListing;
@@ -19,37 +19,31 @@ export async function copyObject(ctx: CopyContext, item: CopyItem): Promise<Copy
     if (difference === 'conflict') return conflict(ctx, item);
   } catch (error) {
     if (!(error instanceof ObjectChanged)) return outcomeOfError(ctx, item, error);
-    sizeBytes = error.totalBytes ?? sizeBytes;
+    sizeBytes = error.totalBytes;
   }
   for (let start = 1; ; start += 1) {
     try {
+      sizeBytes ??= (await ctx.source.stat(ctx, item.source.key)).sizeBytes;
       return await transfer(ctx, item, sizeBytes);
     } catch (error) {
-      if (!(error instanceof ObjectChanged) || start >= STARTS_MAX) return outcomeOfError(ctx, item, error);
+      if (start >= STARTS_MAX || !mayGoBetter(error)) return outcomeOfError(ctx, item, error);
       ctx.counters.count('restartedObjects');
-      const now = error.totalBytes ?? (await sizeNow(ctx, item));
-      if (now === undefined) return outcomeOfError(ctx, item, error);
-      sizeBytes = now;
+      if (error instanceof ObjectChanged) sizeBytes = error.totalBytes;
     }
   }
 }
 
+function mayGoBetter(error: unknown): boolean {
+  return error instanceof ObjectChanged || (error instanceof WrongBytes && !error.isStable);
+}
+
 function transfer(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<CopyOutcome> {
   const { multipart, streamUpload } = ctx.target;
-  const whole = Math.min(ctx.partBytes, ctx.slabs.slabBytesMax);
+  const whole = Math.min(ctx.partBytes, ctx.slabs.slabBytesMax, ctx.target.facts.writeBytesMax);
   if (sizeBytes <= whole) return copyWhole(ctx, item, sizeBytes);
   if (streamUpload) return copyStreamed(ctx, item, sizeBytes, streamUpload);
   if (multipart) return copyParts(ctx, item, sizeBytes, multipart);
   throw new Error(`The driver of ${ctx.target.name} can write no large objects`);
-}
-
-async function sizeNow(ctx: CopyContext, item: CopyItem): Promise<number | undefined> {
-  try {
-    return (await ctx.source.stat(ctx, item.source.key)).sizeBytes;
-  } catch (error) {
-    if (isStorageError(error, 'not-found')) return undefined;
-    throw error;
-  }
 }
 
 function conflict(ctx: CopyContext, item: CopyItem): CopyOutcome {

@@ -20,7 +20,7 @@ import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, Wrong
 import { ObjectHasher, statedMd5 } from './judge.ts';
 import { streamedPart } from './large-part.ts';
 import { readRange } from './read-ranges.ts';
-import { settleVerdict, verifyReadBack } from './second-opinion.ts';
+import { cleanUpMs, settleVerdict, verifyReadBack } from './second-opinion.ts';
 import type { Slab } from './slab-pool.ts';
 
 export interface PartPlan {
@@ -96,9 +96,8 @@ async function complete(
 
 /** The upload must go even when the run is being cancelled, so the abort has a clock of its own. */
 async function abortQuietly(ctx: CopyContext, multipart: MultipartFacet, upload: Upload): Promise<void> {
-  const patience = ctx.signal.aborted ? 1_500 : 30_000;
   try {
-    await multipart.abort({ signal: AbortSignal.timeout(patience) }, upload);
+    await multipart.abort({ signal: AbortSignal.timeout(cleanUpMs(ctx)) }, upload);
   } catch {
     // The error that led here is the one to report; what stays open is found by listing uploads.
   }

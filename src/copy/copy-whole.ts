@@ -10,10 +10,8 @@ import {
   type Proof,
   WrongBytes,
 } from './context.ts';
-import { judgeWhole } from './judge.ts';
-
-/** Reads of one object whose bytes look wrong, before it is given up. */
-const READS_MAX = 4;
+import { judgeWhole, type Verdict } from './judge.ts';
+import { keepIfRight, READS_DIFFER } from './second-opinion.ts';
 
 interface ProvedBytes {
   readonly sha256: string;
@@ -30,7 +28,7 @@ export async function copyWhole(ctx: CopyContext, item: CopyItem, sizeBytes: num
       sha256: proved.sha256,
       ...(proved.read.attributes ? { attributes: proved.read.attributes } : {}),
     });
-    if (ctx.readsBack) await readBack(ctx, item, slab.bytes, proved.sha256);
+    if (ctx.readsBack) await readBackWhole(ctx, item, slab.bytes, proved.sha256);
     return { state: 'copied', bytes: sizeBytes, proof: proved.proof };
   } finally {
     slab.release();
@@ -42,46 +40,44 @@ export async function copyWhole(ctx: CopyContext, item: CopyItem, sizeBytes: num
  * connection: two different reads are the transport's fault, two equal ones the source's.
  */
 async function readProved(ctx: CopyContext, item: CopyItem, bytes: Uint8Array): Promise<ProvedBytes> {
-  let previous: string | undefined;
-  let reason = '';
-  for (let count = 1; count <= READS_MAX; count += 1) {
-    const read = await readOnce(ctx, item, bytes, previous !== undefined);
-    const sha256 = hash('sha256', bytes, 'hex');
-    const { md5MayBeOpaque } = ctx.source.facts;
-    const verdict = judgeWhole(item.classified, bytes, sha256, { ...read, md5MayBeOpaque });
-    if (verdict.is === 'right') return { sha256, proof: verdict.by, read };
-    if (verdict.is === 'unknown') {
-      const wantsSecond = ctx.readsTwice || verdict.looksWrong;
-      if (!wantsSecond) return { sha256, proof: 'none', read };
-      if (previous === sha256) return { sha256, proof: ctx.readsTwice ? 'twice' : 'none', read };
-      reason = 'two reads of it gave different bytes';
-    } else {
-      reason = verdict.reason;
-      if (previous === sha256) throw new WrongBytes(reason, true);
-    }
-    previous = sha256;
-  }
-  throw new WrongBytes(`${reason}, and every read gave other bytes: the connection corrupts them`, false);
+  const first = await readJudged(ctx, item, bytes, false);
+  if (first.verdict.is === 'right') return { ...first, proof: first.verdict.by };
+  const isTakenAsItIs = first.verdict.is === 'unknown' && !ctx.readsTwice && !first.verdict.looksWrong;
+  if (isTakenAsItIs) return { ...first, proof: 'none' };
+  const second = await readJudged(ctx, item, bytes, true);
+  if (second.verdict.is === 'right') return { ...second, proof: second.verdict.by };
+  if (second.sha256 !== first.sha256) throw new WrongBytes(READS_DIFFER, false);
+  if (second.verdict.is === 'wrong') throw new WrongBytes(second.verdict.reason, true);
+  return { ...second, proof: ctx.readsTwice ? 'twice' : 'none' };
 }
 
-async function readOnce(
+interface JudgedRead {
+  readonly sha256: string;
+  readonly verdict: Verdict;
+  readonly read: ReadResult;
+}
+
+async function readJudged(
   ctx: CopyContext,
   item: CopyItem,
   bytes: Uint8Array,
   isFresh: boolean,
-): Promise<ReadResult> {
+): Promise<JudgedRead> {
   const read = await ctx.source.read(ctx, item.source.key, bytes, {
     isWhole: true,
     ...(isFresh ? { isFresh } : {}),
   });
   if (read.totalBytes !== bytes.length) throw new ObjectChanged(read.totalBytes);
-  return read;
+  if (read.bytesRead !== bytes.length) throw new ObjectChanged(undefined);
+  const sha256 = hash('sha256', bytes, 'hex');
+  const { md5MayBeOpaque } = ctx.source.facts;
+  return { sha256, read, verdict: judgeWhole(item.classified, bytes, sha256, { ...read, md5MayBeOpaque }) };
 }
 
-/** For a target that checks nothing. The slab is reused: its bytes are already hashed. */
-async function readBack(ctx: CopyContext, item: CopyItem, bytes: Uint8Array, sha256: string): Promise<void> {
-  const back = await ctx.target.read(ctx, item.targetKey, bytes, { isWhole: true, isFresh: true });
-  if (back.totalBytes === bytes.length && hash('sha256', bytes, 'hex') === sha256) return;
-  await ctx.target.remove(ctx, item.targetKey);
-  throw new WrongBytes('the target gave back other bytes than were written to it', false);
+/** The slab is reused: its bytes are already hashed. */
+function readBackWhole(ctx: CopyContext, item: CopyItem, bytes: Uint8Array, sha256: string): Promise<void> {
+  return keepIfRight(ctx, item, async () => {
+    const back = await ctx.target.read(ctx, item.targetKey, bytes, { isWhole: true, isFresh: true });
+    return back.totalBytes === bytes.length && hash('sha256', bytes, 'hex') === sha256;
+  });
 }

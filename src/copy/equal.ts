@@ -1,7 +1,8 @@
 /** Need this object be copied? Design rule "equal". */
 import { createHash } from 'node:crypto';
+import { isStorageError } from '../core/errors.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
-import type { CopyContext, CopyItem } from './context.ts';
+import { type CopyContext, type CopyItem, ObjectChanged } from './context.ts';
 import { readRanges } from './read-ranges.ts';
 
 export type Difference = 'equal' | 'differs' | 'conflict';
@@ -30,8 +31,12 @@ export async function differenceByContent(ctx: CopyContext, item: CopyItem): Pro
     if (target.md5 === ours.md5) return 'equal';
     if (!ctx.target.facts.md5MayBeOpaque) return 'differs';
   }
-  const theirs = await contentHashes(ctx, ctx.target, target);
-  return ours.sha256 === theirs.sha256 ? 'equal' : 'differs';
+  const theirs = await contentHashes(ctx, ctx.target, target).catch((error: unknown) => {
+    // Whoever removed or replaced it since it was listed: what is there now is not known to be equal.
+    if (isStorageError(error, 'not-found') || error instanceof ObjectChanged) return undefined;
+    throw error;
+  });
+  return ours.sha256 === theirs?.sha256 ? 'equal' : 'differs';
 }
 
 async function contentHashes(

@@ -63,6 +63,7 @@ export async function readRange(
       ...(options.isFresh ? { isFresh: true } : {}),
     });
     if (read.totalBytes !== options.sizeBytes) throw new ObjectChanged(read.totalBytes);
+    if (read.bytesRead !== into.length) throw new ObjectChanged(undefined);
     return read;
   } catch (error) {
     if (isStorageError(error, 'precondition')) throw new ObjectChanged(undefined);

@@ -5,6 +5,8 @@ import { type CopyContext, type CopyItem, type Proof, WrongBytes } from './conte
 import type { Verdict } from './judge.ts';
 import { readRanges } from './read-ranges.ts';
 
+export const READS_DIFFER = 'two reads of it gave different bytes';
+
 export interface Finished {
   readonly sha256: string;
   readonly verdict: Verdict;
@@ -26,22 +28,53 @@ export async function settleVerdict(
   if (verdict.is === 'unknown' && !ctx.readsTwice && !verdict.looksWrong) return 'none';
   const second = await hashRanges(ctx, ctx.source, item.source.key, sizeBytes);
   const isSame = second === first.sha256;
-  if (verdict.is === 'wrong') throw new WrongBytes(verdict.reason, isSame);
-  if (!isSame) throw new WrongBytes('two reads of it gave different bytes', false);
+  if (!isSame) throw new WrongBytes(READS_DIFFER, false);
+  if (verdict.is === 'wrong') throw new WrongBytes(verdict.reason, true);
   return ctx.readsTwice ? 'twice' : 'none';
 }
 
-/** For a target that checks nothing. What is not right is removed again. @throws WrongBytes */
-export async function verifyReadBack(
+/** For a target that checks nothing. @throws WrongBytes */
+export function verifyReadBack(
   ctx: CopyContext,
   item: CopyItem,
   sizeBytes: number,
   sha256: string,
 ): Promise<void> {
-  const back = await hashRanges(ctx, ctx.target, item.targetKey, sizeBytes);
-  if (back === sha256) return;
-  await ctx.target.remove(ctx, item.targetKey);
+  return keepIfRight(
+    ctx,
+    item,
+    async () => (await hashRanges(ctx, ctx.target, item.targetKey, sizeBytes)) === sha256,
+  );
+}
+
+/**
+ * Removes what was written unless it is seen to be right, be it wrong, unreadable or cut short by an abort: the next
+ * run would take it for equal by its size.
+ * @throws WrongBytes
+ */
+export async function keepIfRight(
+  ctx: CopyContext,
+  item: CopyItem,
+  isRight: () => Promise<boolean>,
+): Promise<void> {
+  try {
+    if (await isRight()) return;
+  } catch (error) {
+    await removeFromTarget(ctx, item).catch(() => undefined);
+    throw error;
+  }
+  await removeFromTarget(ctx, item);
   throw new WrongBytes('the target gave back other bytes than were written to it', false);
+}
+
+/** Goes through even when the run is being cancelled, so it has a clock of its own. */
+async function removeFromTarget(ctx: CopyContext, item: CopyItem): Promise<void> {
+  await ctx.target.remove({ signal: AbortSignal.timeout(cleanUpMs(ctx)) }, item.targetKey);
+}
+
+/** A cancelled run answers within 3 s, so its tidying up must be quicker. */
+export function cleanUpMs(ctx: CopyContext): number {
+  return ctx.signal.aborted ? 1_500 : 30_000;
 }
 
 async function hashRanges(

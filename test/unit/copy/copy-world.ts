@@ -33,6 +33,8 @@ export interface Shape {
   /** Says another MD5 than the content's, as an ETag under SSE-KMS is. */
   readonly md5Is?: string;
   readonly pageObjectsMax?: number;
+  /** Takes whatever arrives, as a server that knows no checksums does. */
+  readonly checksNothing?: boolean;
 }
 
 export interface WorldOptions {
@@ -126,7 +128,11 @@ export class CopyWorld {
   }
 
   async copy(path: string): Promise<CopyOutcome> {
-    return copyObject(this.ctx, await this.item(path));
+    return this.copyItem(await this.item(path));
+  }
+
+  copyItem(item: CopyItem): Promise<CopyOutcome> {
+    return copyObject(this.ctx, item);
   }
 
   /** What must be true whatever happened: nothing half-done is left anywhere. */
@@ -174,22 +180,21 @@ function shaped(name: string, shape: Shape = {}): StorageDriver {
     kind: inner.kind,
     name: inner.name,
     facts: { ...inner.facts, ...shape.facts },
-    ...(shape.multipart === 'none' ? {} : { multipart: reshaped(multipart, shape.multipart ?? {}) }),
+    ...(shape.multipart === 'none' ? {} : { multipart: reshaped(multipart, shape) }),
     ...(shape.hasStreamUpload ? { streamUpload: inner.streamUpload } : {}),
     list: (ctx, query) => shownPages(inner.list(ctx, query), shape),
     stat: async (ctx, key) => shown(await inner.stat(ctx, key), shape),
     read: async (ctx, key, into, options) => shown(await inner.read(ctx, key, into, options), shape),
-    write: (ctx, key, body, options) => inner.write(ctx, key, body, options),
+    write: (ctx, key, body, options) => inner.write(ctx, key, body, shape.checksNothing ? {} : options),
     remove: (ctx, key) => inner.remove(ctx, key),
     flush: (ctx) => inner.flush(ctx),
     close: () => inner.close(),
   };
 }
 
-function reshaped(
-  inner: MultipartFacet,
-  { partBytesMin, partBytesMax, partsMax, partChecksum }: Exclude<Shape['multipart'], 'none' | undefined>,
-): MultipartFacet {
+function reshaped(inner: MultipartFacet, shape: Shape): MultipartFacet {
+  const { partBytesMin, partBytesMax, partsMax, partChecksum } =
+    shape.multipart === 'none' ? {} : (shape.multipart ?? {});
   const checksum = partChecksum ?? inner.partChecksum;
   return {
     partBytesMin: partBytesMin ?? inner.partBytesMin,
@@ -200,7 +205,8 @@ function reshaped(
     putPart: (ctx, upload, part) => {
       if (checksum === 'crc32') assert.notEqual(part.crc32, undefined, 'a part came without its CRC-32');
       if (checksum === 'sha256') assert.notEqual(part.sha256, undefined, 'a part came without its sha256');
-      return inner.putPart(ctx, upload, part);
+      const { number, offset, body } = part;
+      return inner.putPart(ctx, upload, shape.checksNothing ? { number, offset, body } : part);
     },
     complete: (ctx, upload, parts, options) => {
       assert.deepEqual(
