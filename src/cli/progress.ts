@@ -137,8 +137,13 @@ export function estimate(reading: ProgressReading, rates: Rates): Eta | undefine
 export function etaText(eta: Eta): string {
   const { byBytes, byObjects } = eta;
   const isAlike = Math.abs(byBytes - byObjects) <= Math.max(5, 0.2 * Math.max(byBytes, byObjects));
-  if (isAlike) return `about ${formatDuration(Math.max(byBytes, byObjects))} left`;
-  return `left: ${formatDuration(byBytes)} by bytes, ${formatDuration(byObjects)} by objects`;
+  if (isAlike) return `about ${inSeconds(Math.max(byBytes, byObjects))} left`;
+  return `left: ${inSeconds(byBytes)} by bytes, ${inSeconds(byObjects)} by objects`;
+}
+
+/** An estimate is never better than a second. */
+function inSeconds(seconds: number): string {
+  return formatDuration(Math.max(1, Math.ceil(seconds))).replace('.0', '');
 }
 
 const BAR_CELLS = 20;
