@@ -63,10 +63,6 @@ function signingKey(signer: Signer, day: string): Buffer {
   return key;
 }
 
-function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
-  return a < b ? -1 : 1;
-}
-
 export function encode(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
@@ -74,10 +70,15 @@ export function encode(text: string): string {
   );
 }
 
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
 function canonicalQuery(rawQuery: string): string {
   return [...new URLSearchParams(rawQuery)]
     .map(([name, value]) => [encode(name), encode(value)] as const)
-    .sort((a, b) => byName(a, b) || byName([a[1], ''], [b[1], '']))
+    .sort(([a, one], [b, other]) => compare(a, b) || compare(one, other))
     .map(([name, value]) => `${name}=${value}`)
     .join('&');
 }

@@ -1,7 +1,7 @@
 /** PutObject, CopyObject and deletion. */
 import { hash } from 'node:crypto';
 import { percentDecode } from '../http/uri.ts';
-import { attributesOf, isKmsEncrypted } from '../s3/attributes.ts';
+import { attributesOf, copiedAttributes, isKmsEncrypted } from '../s3/attributes.ts';
 import {
   BodyDigests,
   type ChecksumAlgorithm,
@@ -110,11 +110,14 @@ export function copyObject(request: OperationRequest): Response {
     );
   }
   checkWriteConditions(request.head, bucket.objects.get(request.route.key));
-  const attributes = directive === 'COPY' ? source.object.attributes : attributesOf(request.head);
+  const attributes =
+    directive === 'COPY'
+      ? copiedAttributes(source.object.attributes, request.head)
+      : attributesOf(request.head);
   const checksum = copiedChecksum(request, source.object);
   const copied: StoredObject = {
     content: source.object.content,
-    etag: source.object.etag,
+    etag: isKmsEncrypted(attributes) ? opaqueEtag(source.object.etag) : source.object.etag,
     modifiedMs: request.nowMs,
     attributes,
     ...(checksum ? { checksum } : {}),

@@ -22,10 +22,24 @@ const META = 'x-amz-meta-';
 /** AWS: names and values of user metadata together. */
 const META_BYTES_MAX = 2048;
 
+/** Fields that ask for what this server does not do; to ignore them would be to lie. */
+const REFUSED = [
+  'x-amz-grant-',
+  'x-amz-object-lock-',
+  'x-amz-server-side-encryption-customer-',
+  'x-amz-tagging',
+];
+
 export function attributesOf(head: RequestHead): Attributes {
   const kept: (readonly [string, string])[] = [];
   let metaBytes = 0;
   for (const [name, value] of head.headers) {
+    if (name.startsWith('x-amz-') && REFUSED.some((prefix) => name.startsWith(prefix))) {
+      throw new S3Error(
+        'NotImplemented',
+        `A header you provided implies functionality that is not implemented: ${name}`,
+      );
+    }
     if (name.startsWith(META)) metaBytes += name.length - META.length + value.length;
     else if (!KEPT.has(name)) continue;
     if (name === 'content-encoding') {
@@ -50,6 +64,13 @@ function withoutAwsChunked(value: string): string {
     .map((one) => one.trim())
     .filter((one) => one !== 'aws-chunked' && one !== '')
     .join(', ');
+}
+
+/** What a copy keeps of its source: not how and where the source is stored, which each request says for itself. */
+export function copiedAttributes(source: Attributes, head: RequestHead): Attributes {
+  const described = source.filter(([name]) => !name.startsWith('x-amz-') || name.startsWith(META));
+  const stored = attributesOf(head).filter(([name]) => name.startsWith('x-amz-') && !name.startsWith(META));
+  return [...described, ...stored];
 }
 
 /** Does the object's encryption make its ETag something other than an MD5? */
