@@ -13,7 +13,7 @@ import { withRetries } from '../drivers/wrap/retry.ts';
 import { detectLayout } from '../layout/detect.ts';
 import { keyPrefixOf } from '../layout/key-rule.ts';
 import type { Layout, LayoutName, ObjectClass } from '../layout/layout.ts';
-import { TEMPORARY_FOLDER } from '../layout/left-out.ts';
+import { PROBE_FOLDER } from '../layout/left-out.ts';
 import { rawLayout } from '../layout/raw.ts';
 import { clockSkewOf } from './clock.ts';
 import { formatBytes, formatDuration } from './units.ts';
@@ -86,8 +86,6 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
   },
 };
 
-/** Beside the registry's own names, and left out of every pass. File systems keep that folder to themselves. */
-const PROBE_FOLDERS: Readonly<Record<string, string>> = { fs: '.blobferry-probe/' };
 const FIRST_OBJECTS = 3;
 const READ_BYTES_MAX = 64 * 1024;
 /** A person waits for the answer: three attempts, not a minute of them. */
@@ -244,7 +242,7 @@ class Probe {
       if (this.#options.role === 'target') this.#found('write', 'open', 'not tried; --write tries it');
       return;
     }
-    const folder = this.#keyPrefix + (PROBE_FOLDERS[driver.kind] ?? TEMPORARY_FOLDER);
+    const folder = this.#keyPrefix + PROBE_FOLDER;
     const key = `${folder}${randomUUID()}`;
     const bytes = Buffer.from(`blobferry probe ${randomUUID()}\n`);
     try {

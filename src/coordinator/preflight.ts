@@ -7,7 +7,7 @@ import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { overlapOf } from '../layout/key-rule.ts';
-import { TEMPORARY_FOLDER } from '../layout/left-out.ts';
+import { leftOutOfRaw, PROBE_FOLDER } from '../layout/left-out.ts';
 import type { Journal } from './journal.ts';
 
 export async function refuseOverlap(source: StorageSpec, target: StorageSpec): Promise<void> {
@@ -47,11 +47,9 @@ async function firstKey(
   target: StorageDriver,
   keyPrefix: string,
 ): Promise<string | undefined> {
-  const prune = (folder: string) => folder.slice(keyPrefix.length) === TEMPORARY_FOLDER;
+  const prune = (folder: string) => leftOutOfRaw(folder.slice(keyPrefix.length));
   for await (const page of target.list(ctx, { prefix: keyPrefix, prune })) {
-    const other = page.objects.find(
-      (object) => !object.key.startsWith(keyPrefix + TEMPORARY_FOLDER),
-    );
+    const other = page.objects.find((object) => !leftOutOfRaw(object.key.slice(keyPrefix.length)));
     if (other) return other.key;
   }
   return undefined;
@@ -68,7 +66,7 @@ export async function bindTarget(
   keyPrefix: string,
   openDriver: OpenDriver,
 ): Promise<Binding | undefined> {
-  const folder = keyPrefix + TEMPORARY_FOLDER;
+  const folder = keyPrefix + PROBE_FOLDER;
   if (target.binding) return target.binding.probe(ctx, folder);
   if (storage.kind === 's3') {
     // The compatibility engine cannot send wrong checksums; what the server refuses does not depend on the engine.

@@ -1,4 +1,5 @@
 /** One shard: list both sides, join, copy what differs. The same code under the thread pool and under any other scheduler. */
+import { compareUtf8 } from '../core/byte-order.ts';
 import { BlobferryError, toErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
 import type { ListPage, StorageDriver } from '../drivers/driver.ts';
@@ -161,6 +162,12 @@ class ShardRun {
     }
   }
 
+  #isInRange(path: string): boolean {
+    const { after, upTo } = this.#shard.range;
+    if (after !== undefined && compareUtf8(path, after) <= 0) return false;
+    return upTo === undefined || compareUtf8(path, upTo) <= 0;
+  }
+
   /** Phase "names" lists the whole root and so meets blobs, which phase one has done. */
   #belongsElsewhere(path: string): boolean {
     if (this.#shard.phase === 'blobs') return false;
@@ -170,7 +177,8 @@ class ShardRun {
   #leavesOut(ctx: CopyContext, path: string, sizeBytes: number | undefined, isSource: boolean): boolean {
     if (sizeBytes === undefined && this.#shard.phase === 'names' && this.#belongsElsewhere(path)) return true;
     if (!ctx.layout.leavesOut(path, sizeBytes)) return false;
-    if (isSource) {
+    // A walk passes through folders of its neighbours' ranges; each is counted in its own.
+    if (isSource && this.#isInRange(path)) {
       this.#tally.leftOut();
       if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
     }

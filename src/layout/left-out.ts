@@ -3,6 +3,7 @@
  *
  *     <root>/
  *       .blobferry-tmp/…                            ours: files being written          (every layout)
+ *       .blobferry-probe/…                          ours: what a target is asked with  (every layout)
  *       docker/registry/v2/repositories/<name>/
  *         _uploads/…                                unfinished pushes                  (registry layouts)
  *         _manifests/tags/_uploads/current/link     a tag may be called `_uploads`: copied
@@ -18,6 +19,9 @@ import { REPOSITORIES } from './registry-paths.ts';
 /** Temporary files of our own writes lie here, directly under a storage's root. */
 export const TEMPORARY_FOLDER = '.blobferry-tmp/';
 
+/** Probe objects lie here for a moment; one that a crash left behind belongs to nobody. */
+export const PROBE_FOLDER = '.blobferry-probe/';
+
 const REPOSITORY_FOLDER = /\/(_layers|_manifests|_uploads)\//;
 const FILE_SYSTEM_NAME = /(?:^|\/)(?:\.snapshot\/|lost\+found\/|\.nfs)/;
 
@@ -32,9 +36,9 @@ export function leftOutOfRegistry(path: string, sizeBytes: number | undefined): 
   return isUpload(path) || FILE_SYSTEM_NAME.test(path);
 }
 
-/** The rule of the layout `raw`: nothing but our own temporary files. */
+/** The rule of the layout `raw`: nothing but our own files. */
 export function leftOutOfRaw(path: string): boolean {
-  return path.startsWith(TEMPORARY_FOLDER);
+  return path.startsWith(TEMPORARY_FOLDER) || path.startsWith(PROBE_FOLDER);
 }
 
 function isUpload(path: string): boolean {

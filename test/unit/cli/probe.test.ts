@@ -133,7 +133,7 @@ describe('probeStorage()', () => {
         await fault.remove();
       }
       const left = (await server.keys('full')).map(({ key }) => key).filter((key) => !key.endsWith('/data'));
-      for (const key of left) assert.ok(key.startsWith('root/.blobferry-tmp/'), key);
+      for (const key of left) assert.ok(key.startsWith('root/.blobferry-probe/'), key);
     });
   }
 
