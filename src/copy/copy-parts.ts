@@ -110,6 +110,14 @@ async function checkSize(ctx: CopyContext, item: CopyItem, sizeBytes: number): P
   throw new WrongBytes(`the target put ${actual} bytes together from parts of ${sizeBytes}`, false);
 }
 
+interface PartInFlight {
+  readonly part: PartPlan;
+  readonly slab: Slab;
+  readonly read: Promise<ReadResult>;
+  /** Settles when this part and all before it went into the digest. */
+  readonly hashed: Promise<void>;
+}
+
 class PartTransfer {
   sha256 = '';
   readonly #ctx: CopyContext;
@@ -163,7 +171,7 @@ class PartTransfer {
       if (!slab) break;
       const read = this.#read(part, slab);
       hashed = this.#hashInTurn(hashed, read, slab);
-      const task = this.#send(part, slab, hashed, receipts).finally(() => running.delete(task));
+      const task = this.#send({ part, slab, read, hashed }, receipts).finally(() => running.delete(task));
       running.add(task);
       // The version of the first range binds all others, so they wait for it.
       if (part.number === 1) await read.catch(() => undefined);
@@ -197,7 +205,7 @@ class PartTransfer {
   }
 
   /** Never rejects: a failure is kept for `run`. The slab is free again when nothing reads it any more. */
-  async #send(part: PartPlan, slab: Slab, hashed: Promise<void>, receipts: PartReceipt[]): Promise<void> {
+  async #send({ part, slab, read, hashed }: PartInFlight, receipts: PartReceipt[]): Promise<void> {
     try {
       await hashed;
       if (this.#failure) return;
@@ -205,6 +213,8 @@ class PartTransfer {
     } catch (error) {
       this.#failure ??= { error };
     } finally {
+      // An earlier part may have failed while bytes still flow into this slab: it must not go to others before they end.
+      await read.catch(() => undefined);
       slab.release();
     }
   }

@@ -57,8 +57,8 @@ export interface Fault {
   readonly key?: string;
   /** The first call that is meant, among those of this operation on a fitting key; from 1, which is the default. */
   readonly nth?: number;
-  /** For how many calls in a row; default 1. */
-  readonly times?: number;
+  /** For how many calls in a row; default 1. `always`: for all that come, and at least one must come. */
+  readonly times?: number | 'always';
   readonly does: Effect;
 }
 
@@ -103,7 +103,9 @@ export class FaultDriver implements StorageDriver {
 
   /** Fails with the lines of the script that never came to pass. */
   assertUsedUp(): void {
-    const left = this.#lines.filter(({ fault, used }) => used < (fault.times ?? 1));
+    const left = this.#lines.filter(
+      ({ fault, used }) => used < (fault.times === 'always' ? 1 : (fault.times ?? 1)),
+    );
     if (left.length === 0) return;
     const lines = left.map(({ fault, used, seen }) => {
       const what = `${fault.on} ${fault.key ?? '(any key)'}, call ${fault.nth ?? 1}, ${fault.times ?? 1} times`;
@@ -215,7 +217,8 @@ export class FaultDriver implements StorageDriver {
       if (fault.on !== operation || (fault.key !== undefined && fault.key !== key)) continue;
       line.seen += 1;
       const first = fault.nth ?? 1;
-      if (line.seen < first || line.seen >= first + (fault.times ?? 1)) continue;
+      const times = fault.times === 'always' ? Number.POSITIVE_INFINITY : (fault.times ?? 1);
+      if (line.seen < first || line.seen >= first + times) continue;
       line.used += 1;
       effects.push(fault.does);
     }
