@@ -77,7 +77,7 @@ export function cleanUpMs(ctx: CopyContext): number {
   return ctx.signal.aborted ? 1_500 : 30_000;
 }
 
-async function hashRanges(
+export async function hashRanges(
   ctx: CopyContext,
   driver: StorageDriver,
   key: string,

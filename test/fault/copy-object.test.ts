@@ -74,7 +74,7 @@ describe('copyObject() when the connection corrupts what is read', () => {
         assertNotCopied(outcome, 'failed', /different bytes/);
         assert.ok('error' in outcome && outcome.error instanceof IntegrityError);
         assert.match(outcome.error.hint ?? '', /check the network/);
-        assert.equal(world.inTarget(BLOB), undefined);
+        world.assertAbsent(BLOB);
       });
     }
   });
@@ -87,7 +87,7 @@ describe('copyObject() when the connection corrupts what is read', () => {
     });
     await inWorld({ source: SILENT, readsTwice: true, sourceFaults: everyReadDiffers() }, async (world) => {
       assertNotCopied(await world.copy(world.put(NOTES, BYTES)), 'failed', /different bytes/);
-      assert.equal(world.inTarget(NOTES), undefined);
+      world.assertAbsent(NOTES);
     });
   });
 
@@ -106,7 +106,7 @@ describe('copyObject() when the connection corrupts what is read', () => {
       const sourceFaults: readonly Fault[] = [{ on: 'read', times: 4, does: readsShortBy(4) }];
       await inWorld({ isFrozen, source: SILENT, sourceFaults }, async (world) => {
         assertNotCopied(await world.copy(world.put(NOTES, BYTES)), state, /was not copied/);
-        assert.equal(world.inTarget(NOTES), undefined);
+        world.assertAbsent(NOTES);
       });
     }
   });
@@ -206,7 +206,7 @@ describe('copyObject() when the object changes', () => {
       await inWorld({ isFrozen, sourceFaults: [{ on: 'read', times: 4, does: grows }] }, async (world) => {
         grown = world;
         assertNotCopied(await world.copy(world.put(NOTES, BYTES)), state, /changed each time it was read/);
-        assert.equal(world.inTarget(NOTES), undefined);
+        world.assertAbsent(NOTES);
       });
     }
   });
@@ -222,7 +222,7 @@ describe('copyObject() when the object changes', () => {
       await inWorld({ isFrozen, sourceFaults }, async (world) => {
         gone = world;
         assertNotCopied(await world.copy(world.put(NOTES, content)), 'vanished', /is gone/);
-        assert.equal(world.inTarget(NOTES), undefined);
+        world.assertAbsent(NOTES);
       });
     }
   });
@@ -251,7 +251,7 @@ describe('copyObject() when the target refuses', () => {
   it('fails the object alone when the error is the object’s', async () => {
     await inWorld({ targetFaults: [{ on: 'write', does: fails('denied') }] }, async (world) => {
       assertNotCopied(await world.copy(world.put(BLOB, BYTES)), 'failed', /scripted denied/);
-      assert.equal(world.inTarget(BLOB), undefined);
+      world.assertAbsent(BLOB);
     });
   });
 
@@ -262,7 +262,7 @@ describe('copyObject() when the target refuses', () => {
       await inWorld({ [side]: faults }, async (world) => {
         const copied = world.copy(world.put(BLOB, BYTES));
         await assert.rejects(copied, (error) => error instanceof StorageError && error.kind === 'no-space');
-        assert.equal(world.inTarget(BLOB), undefined);
+        world.assertAbsent(BLOB);
       });
     }
   });
@@ -279,7 +279,7 @@ describe('copyObject() when the target refuses', () => {
   it('leaves nothing when bytes are corrupted on the way to a target that checks', async () => {
     await inWorld({ targetFaults: [{ on: 'write', does: flipsBodyByte(3) }] }, async (world) => {
       assertNotCopied(await world.copy(world.put(BLOB, BYTES)), 'failed', /sha256 that was sent with it/);
-      assert.equal(world.inTarget(BLOB), undefined);
+      world.assertAbsent(BLOB);
     });
   });
 });
@@ -299,7 +299,7 @@ describe('copyObject() to a target that checks nothing', () => {
     const targetFaults: readonly Fault[] = [{ on: 'write', times: 4, does: flipsBodyByte(3) }];
     await inWorld({ target, readsBack: true, targetFaults }, async (world) => {
       assertNotCopied(await world.copy(world.put(BLOB, BYTES)), 'failed', /gave back other bytes/);
-      assert.equal(world.inTarget(BLOB), undefined);
+      world.assertAbsent(BLOB);
     });
   });
 
@@ -307,7 +307,7 @@ describe('copyObject() to a target that checks nothing', () => {
     const targetFaults: readonly Fault[] = [{ on: 'read', does: fails('unavailable') }];
     await inWorld({ target, readsBack: true, targetFaults }, async (world) => {
       assertNotCopied(await world.copy(world.put(BLOB, BYTES)), 'failed', /scripted unavailable/);
-      assert.equal(world.inTarget(BLOB), undefined);
+      world.assertAbsent(BLOB);
     });
   });
 
@@ -318,7 +318,7 @@ describe('copyObject() to a target that checks nothing', () => {
     ];
     await inWorld({ target, readsBack: true, targetFaults, signal: abort.signal }, async (world) => {
       await assert.rejects(world.copy(world.put(BLOB, BYTES)), /stopped by the user/);
-      assert.equal(world.inTarget(BLOB), undefined);
+      world.assertAbsent(BLOB);
     });
   });
 });
@@ -334,7 +334,7 @@ describe('copyObject() that is aborted', () => {
       const does = hangs(() => abort.abort(new Error('stopped by the user')));
       await inWorld({ signal: abort.signal, [side]: [{ on, does }] }, async (world) => {
         await assert.rejects(world.copy(world.put(BLOB, BYTES)), /stopped by the user/);
-        assert.equal(world.inTarget(BLOB), undefined);
+        world.assertAbsent(BLOB);
       });
     }
   });

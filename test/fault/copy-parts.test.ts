@@ -68,7 +68,7 @@ describe('copyObject() in parts, when a call fails', () => {
       const target = { multipart: { partChecksum: 'crc32' } } as const;
       await copyBlob({ target, [side]: [fault] }, (outcome, world) => {
         assertNotCopied(outcome, 'failed', /scripted denied|CRC-32 that was sent/);
-        assert.equal(world.inTarget(BLOB), undefined);
+        world.assertAbsent(BLOB);
         assert.equal(world.targetDriver.callsOf('abort').length, fault.on === 'begin' ? 0 : 1);
       });
     }
@@ -162,7 +162,7 @@ describe('copyObject() in parts, when a call fails', () => {
     const full = fails('no-space', { scope: 'backend' });
     await inWorld({ targetFaults: [{ on: 'part', nth: 3, does: full }] }, async (world) => {
       await assert.rejects(world.copy(world.put(BLOB, BYTES)), /scripted no-space/);
-      assert.equal(world.inTarget(BLOB), undefined);
+      world.assertAbsent(BLOB);
     });
   });
 });
@@ -183,7 +183,7 @@ describe('copyObject() in parts, when bytes are not what they should be', () => 
     }));
     await copyBlob({ isFrozen: true, sourceFaults }, (outcome, world) => {
       assertNotCopied(outcome, 'failed', /different bytes/);
-      assert.equal(world.inTarget(BLOB), undefined);
+      world.assertAbsent(BLOB);
     });
   });
 
@@ -201,7 +201,7 @@ describe('copyObject() in parts, when bytes are not what they should be', () => 
           const wrong = Buffer.from(BYTES);
           wrong[0] = (wrong[0] ?? 0) ^ 1;
           assertNotCopied(await world.copy(world.put(BLOB, wrong)), state, /its path says/);
-          assert.equal(world.inTarget(BLOB), undefined);
+          world.assertAbsent(BLOB);
           assert.ok(world.sourceDriver.callsOf('read').some((call) => call.isFresh));
         });
       }
@@ -236,12 +236,12 @@ describe('copyObject() in parts, when bytes are not what they should be', () => 
       const always: readonly Fault[] = [{ on: 'part', times: 4 * PARTS, does: flipsBodyByte(5) }];
       await copyBlob({ ...options, readsBack: true, targetFaults: always }, (outcome, world) => {
         assertNotCopied(outcome, 'failed', /gave back other bytes/);
-        assert.equal(world.inTarget(BLOB), undefined);
+        world.assertAbsent(BLOB);
       });
       const unread: readonly Fault[] = [{ on: 'read', nth: 2, does: fails('unavailable') }];
       await copyBlob({ ...options, readsBack: true, targetFaults: unread }, (outcome, world) => {
         assertNotCopied(outcome, 'failed', /scripted unavailable/);
-        assert.equal(world.inTarget(BLOB), undefined);
+        world.assertAbsent(BLOB);
       });
     }
   });
@@ -282,7 +282,7 @@ describe('copyObject() in parts, when the object changes between two ranges', ()
       await inWorld({ isFrozen, sourceFaults }, async (world) => {
         changing = world;
         assertNotCopied(await world.copy(world.put(NOTES, BYTES)), state, /changed each time/);
-        assert.equal(world.inTarget(NOTES), undefined);
+        world.assertAbsent(NOTES);
         assert.equal(world.targetDriver.callsOf('begin').length, 4);
       });
     }
@@ -326,7 +326,7 @@ describe('copyObject() in parts larger than any slab', () => {
     for (const [side, fault] of faults) {
       await copyBlob({ ...WIDE, [side]: [fault] }, (outcome, world) => {
         assertNotCopied(outcome, 'failed', /scripted denied/);
-        assert.equal(world.inTarget(BLOB), undefined);
+        world.assertAbsent(BLOB);
       });
     }
   });
@@ -348,7 +348,7 @@ describe('copyObject() in parts, aborted', () => {
         const does = hangs(() => abort.abort(new Error('stopped by the user')));
         await inWorld({ ...options, signal: abort.signal, [side]: [{ on, nth, does }] }, async (world) => {
           await assert.rejects(world.copy(world.put(BLOB, BYTES)), /stopped by the user/);
-          assert.equal(world.inTarget(BLOB), undefined);
+          world.assertAbsent(BLOB);
         });
       }
     }

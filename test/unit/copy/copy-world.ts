@@ -127,6 +127,12 @@ export class CopyWorld {
     return { path, classified: this.ctx.layout.classify(path), source, target, targetKey };
   }
 
+  /** Nothing is visible under the path, half or whole. */
+  assertAbsent(path: string): void {
+    const length = this.inTarget(path)?.length;
+    assert.equal(length, undefined, `the target shows ${length} bytes of ${path}`);
+  }
+
   async copy(path: string): Promise<CopyOutcome> {
     return this.copyItem(await this.item(path));
   }
