@@ -81,6 +81,8 @@ export class FaultDriver implements StorageDriver {
   readonly streamUpload?: NonNullable<StorageDriver['streamUpload']>;
   /** Every call in the order they began. */
   readonly calls: RecordedCall[] = [];
+  /** Every listing that was begun. */
+  readonly listings: ListQuery[] = [];
   /** Calls made on it are neither recorded nor touched. */
   readonly inner: StorageDriver;
   readonly #lines: readonly Line[];
@@ -121,6 +123,7 @@ export class FaultDriver implements StorageDriver {
   }
 
   async *list(ctx: CallContext, query: ListQuery): AsyncGenerator<ListPage> {
+    this.listings.push(query);
     const pages = this.inner.list(ctx, query)[Symbol.asyncIterator]();
     try {
       for (;;) {

@@ -1,14 +1,18 @@
 /** A source and a target in memory, everything around them that copying needs, and the checks that end every test. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { planShards } from '../../../src/coordinator/plan-shards.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from '../../../src/copy/context.ts';
 import { copyObject } from '../../../src/copy/copy-object.ts';
+import { runShard, type ShardOutcome } from '../../../src/copy/run-shard.ts';
+import type { PassSettings, Phase, Shard } from '../../../src/copy/shard.ts';
 import { SlabPool } from '../../../src/copy/slab-pool.ts';
 import { allocateCounters, CounterReader, CounterWriter } from '../../../src/core/counters.ts';
 import { isStorageError } from '../../../src/core/errors.ts';
 import type {
   FileAttributes,
   ListPage,
+  ListQuery,
   MultipartFacet,
   ObjectInfo,
   ReadResult,
@@ -35,6 +39,8 @@ export interface Shape {
   readonly pageObjectsMax?: number;
   /** Takes whatever arrives, as a server that knows no checksums does. */
   readonly checksNothing?: boolean;
+  /** Asks before it goes into a folder, each time it comes to one, as a file system does. */
+  readonly asksBeforeFolders?: boolean;
 }
 
 export interface WorldOptions {
@@ -54,6 +60,9 @@ export interface WorldOptions {
   readonly signal?: AbortSignal;
   /** Between the faults and the copy, as in a worker: retries for example. */
   readonly wrap?: (driver: StorageDriver) => StorageDriver;
+  readonly threads?: number;
+  /** Objects of a shard that are worked on at once. */
+  readonly concurrency?: number;
 }
 
 /** Small, so that a few kilobytes are many parts. */
@@ -70,10 +79,14 @@ export class CopyWorld {
   readonly sourcePrefix: string;
   readonly targetPrefix: string;
   readonly #names: readonly string[];
+  readonly #threads: number;
+  readonly #concurrency: number;
 
   constructor(options: WorldOptions = {}) {
     const names = { source: `source-${randomUUID()}`, target: `target-${randomUUID()}` };
     this.#names = Object.values(names);
+    this.#threads = options.threads ?? 2;
+    this.#concurrency = options.concurrency ?? 8;
     this.source = storeNamed(names.source);
     this.target = storeNamed(names.target);
     this.sourcePrefix = options.sourcePrefix ?? '';
@@ -141,6 +154,53 @@ export class CopyWorld {
     return copyObject(this.ctx, item);
   }
 
+  plan(phase: Phase): Promise<readonly Shard[]> {
+    const { source: driver, layout, signal } = this.ctx;
+    const input = { driver, keyPrefix: this.sourcePrefix, layout, threads: this.#threads };
+    return planShards({ signal }, input, phase);
+  }
+
+  shard(shard: Shard): Promise<ShardOutcome> {
+    return runShard(this.ctx, this.#settings(), shard);
+  }
+
+  /** Everything of one phase, as one shard. */
+  wholePhase(phase: Phase): Promise<ShardOutcome> {
+    const prefix = phase === 'blobs' ? (this.ctx.layout.blobPrefixes[0] ?? '') : '';
+    return this.shard({ id: `${phase}-1`, phase, range: { prefix } });
+  }
+
+  /** One pass over everything: both phases, each with its shards side by side. */
+  async pass(): Promise<readonly ShardOutcome[]> {
+    const outcomes: ShardOutcome[] = [];
+    for (const phase of ['blobs', 'names'] as const) {
+      const shards = await this.plan(phase);
+      outcomes.push(...(await Promise.all(shards.map((shard) => this.shard(shard)))));
+    }
+    for (const { stoppedBy } of outcomes) if (stoppedBy !== undefined) throw stoppedBy;
+    return outcomes;
+  }
+
+  /** Only what a shard itself looks at; who opens drivers is not asked here. */
+  #settings(): PassSettings {
+    const { ctx } = this;
+    const spec = (name: string) => ({ storage: { kind: 'memory', name }, engine: 'direct' }) as const;
+    return {
+      jobId: 'test',
+      source: spec('source'),
+      target: spec('target'),
+      sourcePrefix: this.sourcePrefix,
+      targetPrefix: this.targetPrefix,
+      layout: ctx.layout.name,
+      isFrozen: ctx.isFrozen,
+      readsTwice: ctx.readsTwice,
+      ownsTarget: ctx.ownsTarget,
+      concurrency: this.#concurrency,
+      partBytes: ctx.partBytes,
+      slabBudgetBytes: ctx.slabs.budgetBytes,
+    };
+  }
+
   /** What must be true whatever happened: nothing half-done is left anywhere. */
   async end(): Promise<void> {
     try {
@@ -188,7 +248,10 @@ function shaped(name: string, shape: Shape = {}): StorageDriver {
     facts: { ...inner.facts, ...shape.facts },
     ...(shape.multipart === 'none' ? {} : { multipart: reshaped(multipart, shape) }),
     ...(shape.hasStreamUpload ? { streamUpload: inner.streamUpload } : {}),
-    list: (ctx, query) => shownPages(inner.list(ctx, query), shape),
+    list: (ctx, query) => {
+      const pages = inner.list(ctx, query);
+      return shownPages(shape.asksBeforeFolders ? prunedPages(pages, query) : pages, shape);
+    },
     stat: async (ctx, key) => shown(await inner.stat(ctx, key), shape),
     read: async (ctx, key, into, options) => shown(await inner.read(ctx, key, into, options), shape),
     write: (ctx, key, body, options) => inner.write(ctx, key, body, shape.checksNothing ? {} : options),
@@ -234,6 +297,25 @@ function shown<T extends ObjectInfo | ReadResult>(answer: T, { hides = [], md5Is
   const entries = Object.entries(answer).filter(([name]) => !hides.some((hidden) => hidden === name));
   const kept = Object.fromEntries(entries) as unknown as T;
   return md5Is === undefined ? kept : { ...kept, md5: md5Is };
+}
+
+async function* prunedPages(pages: AsyncIterable<ListPage>, query: ListQuery): AsyncGenerator<ListPage> {
+  const answers = new Map<string, boolean>();
+  const isAsked = (folder: string): boolean => {
+    let answer = answers.get(folder);
+    if (answer === undefined) {
+      answer = query.prune?.(folder) ?? false;
+      answers.set(folder, answer);
+    }
+    return answer;
+  };
+  const isIn = ({ key }: ObjectInfo): boolean => {
+    for (let at = key.indexOf('/', query.prefix.length); at >= 0; at = key.indexOf('/', at + 1)) {
+      if (isAsked(key.slice(0, at + 1))) return false;
+    }
+    return true;
+  };
+  for await (const page of pages) yield { ...page, objects: page.objects.filter(isIn) };
 }
 
 async function* shownPages(pages: AsyncIterable<ListPage>, shape: Shape): AsyncGenerator<ListPage> {
