@@ -77,6 +77,7 @@ class Watch {
   readonly #fileTimer: NodeJS.Timeout;
   #exitTimer: NodeJS.Timeout | undefined;
   #openTests = 0;
+  #endedTests = 0;
 
   constructor(limits: FileLimits) {
     this.#exitMs = limits.exitMs;
@@ -93,9 +94,13 @@ class Watch {
     clearTimeout(this.#exitTimer);
     if (data.nesting === 0 && !isTheFile(data, file)) {
       if (type === 'test:enqueue') this.#openTests += 1;
-      if (type === 'test:pass' || type === 'test:fail') this.#openTests -= 1;
+      if (type === 'test:pass' || type === 'test:fail') {
+        this.#openTests -= 1;
+        this.#endedTests += 1;
+      }
     }
-    if (this.#openTests > 0) return;
+    // Before its first test a file may load for long, and blocks its own thread while it does.
+    if (this.#openTests > 0 || this.#endedTests === 0) return;
     this.#exitTimer = setTimeout(() => {
       this.#abort(
         `It did not end within ${this.#exitMs / 1000} seconds after its last test: something is open`,
