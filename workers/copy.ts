@@ -1,17 +1,15 @@
-/**
- * Entry of a worker thread. The compile cache comes first, and everything else after it: a thread that finds its modules
- * there need not load the stripper of types, which is 20 MB in each.
- */
-import { enableCompileCache } from 'node:module';
+/** Entry of a worker thread. */
+import { isMainThread } from 'node:worker_threads';
 import { workerData } from 'piscina';
+import { openDriver } from '../src/cli/composition.ts';
 import type { ShardReply, ShardTask, WorkerData } from '../src/copy/shard.ts';
+import { ShardWorker } from '../src/copy/shard-worker.ts';
 
-enableCompileCache();
-const { openDriver } = await import('../src/cli/composition.ts');
-const { ShardWorker } = await import('../src/copy/shard-worker.ts');
-const worker = new ShardWorker(workerData as WorkerData, openDriver);
+// The main thread loads this file only to have it in the compile cache before the threads start.
+const worker = isMainThread ? undefined : new ShardWorker(workerData as WorkerData, openDriver);
 
 /** Never rejects for a failed shard: piscina would keep only message and stack of the error. */
 export function copyShard(task: ShardTask): Promise<ShardReply> {
+  if (!worker) throw new Error('Shards are copied in worker threads');
   return worker.run(task);
 }

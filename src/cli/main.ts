@@ -4,6 +4,7 @@
  * the version of Node, the size of the thread pool, and the compile cache.
  */
 import module from 'node:module';
+import { dirname } from 'node:path';
 
 const OLDEST_NODE = 24;
 /** libuv's own default of 4 threads would let four slow file reads (NFS) or DNS look-ups hold up all others. */
@@ -17,6 +18,9 @@ if (major < OLDEST_NODE) {
 } else {
   process.env['UV_THREADPOOL_SIZE'] ??= POOL_THREADS;
   module.enableCompileCache();
+  // Threads look for the cache in the environment before they load their first file: 12 MB less in each of them.
+  const cache = module.getCompileCacheDir();
+  if (cache !== undefined) process.env['NODE_COMPILE_CACHE'] ??= dirname(cache);
   const { runCli } = await import('./run.ts');
   const exitCode = await runCli(process.argv.slice(2), {
     stdout: process.stdout,

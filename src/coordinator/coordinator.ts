@@ -14,7 +14,7 @@ import { detectLayout } from '../layout/detect.ts';
 import { keyPrefixOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
 import { Journal } from './journal.ts';
-import { planMemory } from './memory.ts';
+import { type MemoryPlan, planMemory } from './memory.ts';
 import { planShards } from './plan-shards.ts';
 import { ShardPool, warmThreadModules } from './pool.ts';
 import { bindTarget, claimTarget, describeBinding, refuseOverlap } from './preflight.ts';
@@ -51,7 +51,7 @@ interface Ends {
  */
 export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promise<CopySummary> {
   const { options } = job;
-  const memory = planMemory(options.memoryBytes, options.threads, options.partBytes);
+  planThreadMemory(options);
   await refuseOverlap(job.source, job.target);
   // One row per thread, one for this one, and some for threads that replace a crashed one.
   const counters = allocateCounters(2 * options.threads + 1);
@@ -76,6 +76,8 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
     environment.onEvent({ event: 'bound', binding: words });
     environment.onCounters(reader);
     journal.beginPass(options.isFrozen, words);
+    await warmThreadModules(environment.workerUrl);
+    const memory = planThreadMemory(options);
     const pass = new Pass({
       environment,
       journal,
@@ -86,7 +88,6 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
       gathered: new Gathered(reader),
       settings: settingsOf(job, layout, binding, { ...memory, ...{ ownsTarget, prefixes } }),
     });
-    await warmThreadModules();
     const pool = new ShardPool({
       threads: options.threads,
       workerUrl: environment.workerUrl,
@@ -118,6 +119,10 @@ async function openEnds(job: CopyJob, environment: CopyEnvironment, counters: Co
     await source.close();
     throw error;
   }
+}
+
+function planThreadMemory({ memoryBytes, threads, partBytes }: CopyOptions): MemoryPlan {
+  return planMemory({ memoryBytes, threads, partBytes, residentBytes: process.memoryUsage.rss() });
 }
 
 /** What makes two runs the same job. Names carry no secrets. */
