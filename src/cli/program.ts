@@ -64,7 +64,8 @@ const KIB = 1024;
 const MIB = 1024 ** 2;
 /** S3 takes parts up to 5 GiB; a part must also fit into memory. */
 const PART_BYTES_MAX = 1024 * MIB;
-const MEMORY_MIN = 64 * MIB;
+/** A verification needs so much for itself and one large buffer; a copy's minimum depends on its threads. */
+const MEMORY_MIN = 136 * MIB;
 const MEMORY_MAX = 1024 ** 2 * MIB;
 
 const STORAGE_HELP = `

@@ -10,6 +10,7 @@ import type { VerifyProgress } from '../verify/tally.ts';
 import { runVerify } from '../verify/verify.ts';
 import { openDriver } from './composition.ts';
 import type { CommandContext } from './context.ts';
+import { keepHeapSmall } from './heap.ts';
 import { jsonLine } from './json.ts';
 import type { VerifyArguments } from './program.ts';
 import { Progress, type ProgressReading } from './progress.ts';
@@ -18,6 +19,7 @@ import { verifyReading } from './verify-progress.ts';
 import { verifySummaryText } from './verify-summary.ts';
 
 export async function runVerifyCommand(given: VerifyArguments, context: CommandContext): Promise<number> {
+  keepHeapSmall();
   const storages = await readStorages(given, context);
   const { source, target } = storages;
   if ((await overlapOf(source, target)) === 'same') {

@@ -106,7 +106,7 @@ describe('BufferPool', () => {
 
   it('fits the memory it is given, and never goes below one large buffer', () => {
     const mib = 1024 * 1024;
-    assert.equal(largeBuffersFor(192 * mib, 16), 10);
+    assert.equal(largeBuffersFor(192 * mib, 16), 8);
     assert.equal(largeBuffersFor(1024 * mib, 16), 16);
     assert.equal(largeBuffersFor(1, 16), 1);
   });
