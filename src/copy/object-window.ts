@@ -5,14 +5,18 @@
  */
 import pLimit from 'p-limit';
 
+/** Why the tags of a repository may not go: something before them failed, or is left to the next pass. */
+export type Missing = 'failed' | 'unsettled';
+
 interface Gate {
   pending: number;
-  hasFailed: boolean;
+  /** The worst of it. */
+  missing: Missing | undefined;
   readonly waiting: (() => void)[];
 }
 
-/** Resolves to false where the object did not reach the target. */
-export type ObjectTask = (isHeldBack: boolean) => Promise<boolean>;
+/** Is told what its repository lacks, tags only; resolves to what the repository lacks because of it. */
+export type ObjectTask = (lacking: Missing | undefined) => Promise<Missing | undefined>;
 
 export class ObjectWindow {
   readonly #limit: ReturnType<typeof pLimit>;
@@ -63,7 +67,7 @@ export class ObjectWindow {
   #gate(repository: string): Gate {
     let gate = this.#gates.get(repository);
     if (!gate) {
-      gate = { pending: 0, hasFailed: false, waiting: [] };
+      gate = { pending: 0, missing: undefined, waiting: [] };
       // A listing goes through repositories one after the other: the settled ones before are done with.
       for (const [name, old] of this.#gates) {
         if (old.pending === 0 && old.waiting.length === 0 && this.#gates.size > 64) this.#gates.delete(name);
@@ -75,12 +79,13 @@ export class ObjectWindow {
 
   async #through(gate: Gate | undefined, task: ObjectTask): Promise<void> {
     if (!gate) {
-      await this.#limit(task, false);
+      await this.#limit(task, undefined);
       return;
     }
     gate.pending += 1;
     try {
-      if (!(await this.#limit(task, false))) gate.hasFailed = true;
+      const missing = await this.#limit(task, undefined);
+      if (gate.missing !== 'failed') gate.missing = missing ?? gate.missing;
     } finally {
       gate.pending -= 1;
       if (gate.pending === 0) for (const resume of gate.waiting.splice(0)) resume();
@@ -89,7 +94,7 @@ export class ObjectWindow {
 
   async #behind(gate: Gate, task: ObjectTask): Promise<void> {
     if (gate.pending > 0) await new Promise<void>((resolve) => gate.waiting.push(resolve));
-    await this.#limit(task, gate.hasFailed);
+    await this.#limit(task, gate.missing);
   }
 
   #fail(error: unknown): void {

@@ -6,12 +6,13 @@ import type { ListPage, StorageDriver } from '../drivers/driver.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
 import { copyObject } from './copy-object.ts';
 import { type Joined, joinListings, type Listing } from './join.ts';
-import { ObjectWindow } from './object-window.ts';
+import { type Missing, ObjectWindow } from './object-window.ts';
 import { EXCEPTIONS_MAX, type PassSettings, type Shard, type ShardResult } from './shard.ts';
 import { externallySorted, ListingOutOfOrder, orderChecked } from './sorted-listing.ts';
 import { Tally } from './tally.ts';
 
 const LEFT_OUT_NAMED_MAX = 10;
+const VANISHED_NAMED_MAX = 1_000;
 
 export interface ShardOutcome extends ShardResult {
   /** What ended the shard before its end; everything up to there is in the result. */
@@ -39,6 +40,8 @@ class ShardRun {
   readonly #pass: PassSettings;
   readonly #shard: Shard;
   readonly #exceptions: CopyException[] = [];
+  #failures = 0;
+  #vanished = 0;
   readonly #leftOut = new Set<string>();
   readonly #warnings: string[] = [];
   readonly #tally: Tally;
@@ -63,6 +66,8 @@ class ShardRun {
     this.#warnings.push(`${reason}: shard ${this.#shard.id} sorts its listings first`);
     this.#base.counters.count('sortedShards');
     this.#exceptions.length = 0;
+    this.#failures = 0;
+    this.#vanished = 0;
     this.#leftOut.clear();
     this.#tally.startOver();
   }
@@ -120,19 +125,23 @@ class ShardRun {
     }
     const item: CopyItem = { path, classified, source, target, targetKey: this.#pass.targetPrefix + path };
     await window.room();
-    window.add(classified.repository, classified.objectClass === 'tag', (isHeldBack) =>
-      this.#handle(ctx, item, isHeldBack),
+    window.add(classified.repository, classified.objectClass === 'tag', (lacking) =>
+      this.#handle(ctx, item, lacking),
     );
   }
 
-  async #handle(ctx: CopyContext, item: CopyItem, isHeldBack: boolean): Promise<boolean> {
+  async #handle(
+    ctx: CopyContext,
+    item: CopyItem,
+    lacking: Missing | undefined,
+  ): Promise<Missing | undefined> {
     ctx.signal.throwIfAborted();
     ctx.counters.gauge('objectsInFlight', 1);
     ctx.counters.gauge('bytesInFlight', item.source.sizeBytes);
     try {
-      const outcome = isHeldBack ? heldBack(item) : await copyObject(ctx, item);
+      const outcome = lacking ? heldBack(item, lacking) : await copyObject(ctx, item);
       this.#record(ctx, item, outcome);
-      return outcome.state === 'copied' || outcome.state === 'skipped' || outcome.state === 'damaged';
+      return missingAfter(outcome, ctx.isFrozen);
     } finally {
       ctx.counters.gauge('objectsInFlight', -1);
       ctx.counters.gauge('bytesInFlight', -item.source.sizeBytes);
@@ -151,8 +160,16 @@ class ShardRun {
       return;
     }
     this.#tally.object(outcome.state, objectClass, item.source.sizeBytes);
-    this.#exceptions.push({ state: outcome.state, path: item.path, error: toErrorRecord(outcome.error) });
-    if (this.#exceptions.length >= EXCEPTIONS_MAX) {
+    const exception = { state: outcome.state, path: item.path, error: toErrorRecord(outcome.error) };
+    if (outcome.state === 'vanished' && !ctx.isFrozen) {
+      // Garbage collection under a live pass: no failure, however many, so only the list is kept short.
+      this.#vanished += 1;
+      if (this.#vanished <= VANISHED_NAMED_MAX) this.#exceptions.push(exception);
+      return;
+    }
+    this.#exceptions.push(exception);
+    this.#failures += 1;
+    if (this.#failures >= EXCEPTIONS_MAX) {
       throw new BlobferryError(
         `${EXCEPTIONS_MAX} objects of one shard failed, the last one: ${outcome.error.message}`,
         {
@@ -186,10 +203,15 @@ class ShardRun {
   }
 }
 
-function heldBack(item: CopyItem): CopyOutcome {
+/** Tags go without what the source itself lacks: damaged bytes, and what was deleted while it may be. */
+function missingAfter({ state }: CopyOutcome, isFrozen: boolean): Missing | undefined {
+  if (state === 'unsettled') return 'unsettled';
+  if (state === 'vanished') return isFrozen ? 'failed' : undefined;
+  return state === 'failed' || state === 'conflict' ? 'failed' : undefined;
+}
+
+function heldBack(item: CopyItem, lacking: Missing): CopyOutcome {
   const message = `"${item.path}" was held back: other objects of its repository did not reach the target`;
-  return {
-    state: 'failed',
-    error: new BlobferryError(message, { hint: 'Mend those first, then run again' }),
-  };
+  const hint = lacking === 'failed' ? 'Mend those first, then run again' : 'Run again: it goes with them';
+  return { state: lacking, error: new BlobferryError(message, { hint }) };
 }

@@ -49,7 +49,7 @@ export interface ShardTask {
   readonly shard: Shard;
 }
 
-/** More failures than this in one shard end the run: something general is wrong, and lists must stay bounded. */
+/** So many failures in one shard end the run: something general is wrong, and lists must stay bounded. */
 export const EXCEPTIONS_MAX = 10_000;
 
 export interface ShardResult {
