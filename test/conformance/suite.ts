@@ -95,14 +95,18 @@ async function withFixture(
   const closeAll = async () => {
     for (const one of opened.splice(0)) await one.close();
   };
+  let failure: { readonly error: unknown } | undefined;
   try {
     await work(fixture.driver, { signal: new AbortController().signal }, helpers);
     await closeAll();
     await fixture.assertClean?.();
-  } finally {
-    await closeAll();
-    await fixture.cleanup();
+  } catch (error) {
+    failure = { error };
   }
+  // What a failed case left running may disturb the tidying up; the failure itself is what must be seen.
+  const tidied = await Promise.allSettled([closeAll().then(() => fixture.cleanup())]);
+  if (failure !== undefined) throw failure.error;
+  for (const outcome of tidied) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 async function removeEverything(driver: StorageDriver, ctx: CallContext): Promise<void> {

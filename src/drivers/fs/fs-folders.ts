@@ -44,8 +44,9 @@ export class Folders {
       } catch (error) {
         this.#known.clear();
         if (hasCode(error, 'EISDIR', 'ENOTEMPTY', 'EEXIST')) throw folderInTheWay(context, error);
-        if (!hasCode(error, 'ENOENT', 'ENOTDIR') || attempt >= PLACE_ATTEMPTS) throw error;
+        if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
         await this.#root.demandSameRoot(context.operation);
+        if (attempt >= PLACE_ATTEMPTS) throw foldersKeepVanishing(context, error);
         if ((await this.#root.calls.lstat(tempPath)) === undefined) throw temporaryFileGone(context, error);
       }
     }
@@ -59,7 +60,9 @@ export class Folders {
     if (there?.isDirectory()) throw folderInTheWay(context);
     for (let folder = parentOf(context.key); folder !== ''; folder = parentOf(folder)) {
       const stats = await this.#root.calls.lstat(this.#root.join(folder));
-      if (stats !== undefined) return this.#demandFolder(context, folder);
+      if (stats === undefined) continue;
+      await this.#demandFolder(context, folder);
+      return;
     }
   }
 
@@ -145,7 +148,7 @@ export class Folders {
       await this.#root.calls.makeFolder(path, 0o777);
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
-      await this.#demandFolder(context, folder);
+      if (!(await this.#demandFolder(context, folder))) throw vanished(folder);
       this.#know(folder);
       return;
     }
@@ -155,17 +158,18 @@ export class Folders {
     this.#know(folder);
   }
 
-  async #demandFolder(context: FsContext, folder: string): Promise<void> {
+  /** Throws if something else stands in the folder's place; false if the folder vanished just now. */
+  async #demandFolder(context: FsContext, folder: string): Promise<boolean> {
     const path = this.#root.join(folder);
     const stats = await this.#root.calls.stat(path);
     if (stats?.isDirectory()) {
       await this.#root.realPathInside(context, path);
-      return;
+      return true;
     }
-    // A remover was quicker than we: `place` begins again when it reads ENOENT.
-    if ((await this.#root.calls.lstat(path)) === undefined) {
-      throw Object.assign(new Error(`Folder "${folder}" has just vanished`), { code: 'ENOENT' });
-    }
+    // Between two looks a remover may take the folder away and another writer make it anew: only something that is
+    // there and is no folder (a file, or a link that leads nowhere) is in the way.
+    const itself = stats ?? (await this.#root.calls.lstat(path));
+    if (itself === undefined || itself.isDirectory()) return false;
     throw refusal(context, {
       kind: 'invalid-name',
       sentence: `the object "${folder}" is in the way: a file system cannot hold it and keys below it`,
@@ -184,6 +188,21 @@ function folderInTheWay(context: FsContext & { readonly key: string }, cause?: u
     kind: 'invalid-name',
     sentence: `the folder "${context.key}/" is in the way: a file system cannot hold a key and keys below it`,
     hint: 'Copy to an object store, or remove or rename one of the two',
+    cause,
+  });
+}
+
+/** As the kernel would say it, so that `place` begins again. */
+function vanished(folder: string): Error {
+  return Object.assign(new Error(`Folder "${folder}" has just vanished`), { code: 'ENOENT' });
+}
+
+function foldersKeepVanishing(context: FsContext, cause: unknown): Error {
+  return refusal(context, {
+    kind: 'unavailable',
+    isTransient: true,
+    sentence: 'its folders are removed by another program as fast as they are made',
+    hint: 'Let nothing remove empty folders while a copy runs',
     cause,
   });
 }

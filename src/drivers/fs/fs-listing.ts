@@ -30,6 +30,7 @@ export interface ListLimits {
 
 /** 32 calls of 1 ms each walk 32,000 files a second, more than one thread copies. */
 export const LIST_LIMITS: ListLimits = { pageObjectsMax: 1_000, callsMax: 32 };
+const READ_ATTEMPTS = 20;
 const WAITING_NODES_MAX = 1_024;
 /** The sockets of this thread wait while calls are made directly, so the listing lets go of it in between. */
 const SLICE_MS = 4;
@@ -165,7 +166,7 @@ class Listing {
 
   #visitFolder(folder: Child): Maybe<Visit<Child, Found>> {
     try {
-      const entries = this.#root.calls.readFolder(this.#root.join(folder.key.slice(0, -1)));
+      const entries = this.#root.calls.readFolder(this.#pathOf(folder));
       if (!(entries instanceof Promise) && entries.every(isPlain)) {
         return { children: this.#childrenOf(folder, entries, []) };
       }
@@ -178,7 +179,7 @@ class Listing {
   /** The same with all that has to be waited for: slow folders, links, and names that may not be UTF-8. */
   async #visitSlowly(folder: Child, pending: Maybe<Dirent[]>): Promise<Visit<Child, Found>> {
     const entries = await pending;
-    if (entries.some((entry) => entry.name.includes(REPLACEMENT))) await this.#demandUtf8(folder.key);
+    if (entries.some((entry) => entry.name.includes(REPLACEMENT))) await this.#demandUtf8(folder);
     const followed: Child[] = [];
     for (const entry of entries) {
       if (entry.isSymbolicLink()) await this.#follow(folder, entry.name, followed);
@@ -233,10 +234,39 @@ class Listing {
     return prune === undefined || !prune(key);
   }
 
-  async #whyUnreadable(folder: Child, error: unknown): Promise<undefined> {
+  async #whyUnreadable(folder: Child, error: unknown): Promise<Visit<Child, Found>> {
+    const context = this.#root.context('list', folder.key);
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw fromErrno(context, error);
     // A folder that another process removes while we list is no error; a root that is gone is one.
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return this.#vanished();
-    throw fromErrno(this.#root.context('list', folder.key), error);
+    if (!isOfEntry(error)) return this.#vanished();
+    return this.#visitAgain(folder);
+  }
+
+  /**
+   * Where a file system does not tell types, Node asks for each entry, and one that vanishes fails the whole folder:
+   * that is not the folder's vanishing, and the other entries must not be lost.
+   */
+  async #visitAgain(folder: Child): Promise<Visit<Child, Found>> {
+    let last: unknown;
+    for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt += 1) {
+      try {
+        return await this.#visitSlowly(folder, this.#root.calls.readFolder(this.#pathOf(folder)));
+      } catch (error) {
+        if (!isOfEntry(error)) return this.#whyUnreadable(folder, error);
+        last = error;
+      }
+    }
+    throw refusal(this.#root.context('list', folder.key), {
+      kind: 'unavailable',
+      isTransient: true,
+      sentence: 'its entries vanish as fast as they are read',
+      hint: 'Run again when less is removed from it',
+      cause: last,
+    });
+  }
+
+  #pathOf(folder: Child): string {
+    return this.#root.join(folder.key.slice(0, -1));
   }
 
   async #vanished(): Promise<undefined> {
@@ -244,11 +274,11 @@ class Listing {
     return undefined;
   }
 
-  async #demandUtf8(folder: string): Promise<void> {
-    const names = await this.#root.calls.readRawNames(this.#root.join(folder.slice(0, -1)));
+  async #demandUtf8(folder: Child): Promise<void> {
+    const names = await this.#root.calls.readRawNames(this.#pathOf(folder));
     const odd = names.find((name) => !isUtf8(name));
     if (odd === undefined) return;
-    throw refusal(this.#root.context('list', folder), {
+    throw refusal(this.#root.context('list', folder.key), {
       kind: 'invalid-name',
       sentence: `the folder holds a name that is not UTF-8: "${escaped(odd)}"`,
       hint: 'Rename the file; no registry makes such names, and no other backend could hold it',
@@ -265,6 +295,16 @@ function escaped(name: Buffer): string {
 
 /** What Node puts in place of bytes that are not UTF-8; it may also be a real part of a name. */
 const REPLACEMENT = '\ufffd';
+
+/** Does the error speak of an entry of the folder, not of the folder? */
+function isOfEntry(error: unknown): boolean {
+  return (
+    hasCode(error, 'ENOENT', 'ENOTDIR') &&
+    error instanceof Error &&
+    'syscall' in error &&
+    error.syscall === 'lstat'
+  );
+}
 
 function isPlain(entry: Dirent): boolean {
   return !entry.isSymbolicLink() && !entry.name.includes(REPLACEMENT);

@@ -10,7 +10,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { hasCode, refusal } from './fs-errors.ts';
+import { codeOf, hasCode, refusal } from './fs-errors.ts';
 import { TEMP_FOLDER } from './fs-keys.ts';
 import type { FsRoot } from './fs-root.ts';
 
@@ -55,20 +55,21 @@ export class TempFolder {
       if (!OURS.test(name)) continue;
       // An upload's key is written once, its data all the time.
       const touched = Math.max(this.#touchedMs(name), this.#touchedMs(name.replace(/\.key$/, '')));
-      if (touched < nowMs - STALE_MS) this.#removeNow(name);
+      if (touched < nowMs - STALE_MS) this.#removeIfAllowed(name);
     }
   }
 
   async create(kind: 'write' | 'upload'): Promise<TempFile> {
-    this.#files += 1;
-    const name = `blobferry-${kind}-${this.#ownNames}${this.#files.toString(16).padStart(12, '0')}`;
-    const path = `${this.path}/${name}`;
     for (let attempt = 1; ; attempt += 1) {
+      this.#files += 1;
+      const name = `blobferry-${kind}-${this.#ownNames}${this.#files.toString(16).padStart(12, '0')}`;
+      const path = `${this.path}/${name}`;
       try {
         return { name, path, fd: await this.#root.calls.open(path, 'temp') };
       } catch (error) {
-        if (!hasCode(error, 'ENOENT') || attempt >= ATTEMPTS) throw error;
-        await this.#makeFolder();
+        // EEXIST: NFS may carry out a request twice and answer for the second time.
+        if (!hasCode(error, 'ENOENT', 'EEXIST') || attempt >= ATTEMPTS) throw error;
+        if (hasCode(error, 'ENOENT')) await this.#makeFolder();
       }
     }
   }
@@ -90,8 +91,13 @@ export class TempFolder {
     writeFileSync(`${this.path}/${id}.key`, key, { flag: 'wx', mode: 0o600 });
   }
 
+  /** Never fails: a key without its data counts for nothing and is swept up after a day. */
   forgetKey(id: string): void {
-    this.#removeNow(`${id}.key`);
+    try {
+      this.#removeNow(`${id}.key`);
+    } catch (error) {
+      if (codeOf(error) === undefined) throw error;
+    }
   }
 
   /** Uploads whose data is still there. */
@@ -110,7 +116,7 @@ export class TempFolder {
     try {
       await this.#root.calls.removeFolder(this.path);
     } catch (error) {
-      if (!hasCode(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST', 'EBUSY')) throw error;
+      if (!hasCode(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST', 'EBUSY', 'EACCES', 'EPERM', 'EROFS')) throw error;
     }
   }
 
@@ -143,6 +149,15 @@ export class TempFolder {
 
   #touchedMs(name: string): number {
     return statSync(`${this.path}/${name}`, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  }
+
+  /** What cannot be swept up is in nobody's way. */
+  #removeIfAllowed(name: string): void {
+    try {
+      this.#removeNow(name);
+    } catch (error) {
+      if (!hasCode(error, 'EISDIR', 'EACCES', 'EPERM', 'EBUSY')) throw error;
+    }
   }
 
   #removeNow(name: string): void {
