@@ -1,6 +1,13 @@
 /** Connections to one origin, kept and used again. How many are open at once is the caller's limit to set. */
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { Connection } from './connection.ts';
-import type { HttpRequest, HttpResponse, Origin, TlsSettings } from './http-types.ts';
+import {
+  type HttpRequest,
+  type HttpResponse,
+  type Origin,
+  type TlsSettings,
+  WireError,
+} from './http-types.ts';
 
 /** Servers commonly close after 5 s without a request (Node) to 65 s (Ceph's beast); a younger connection is safe. */
 const IDLE_MS_MAX = 4_000;
@@ -9,42 +16,57 @@ const WATCH_MS = 1_000;
 export class HttpPool {
   readonly #origin: Origin;
   readonly #tls: TlsSettings;
+  /** Made once: reading a bundle of authorities takes longer than a handshake. */
+  readonly #context: SecureContext | undefined;
   /** Last in, first out, so that a falling load lets the oldest ones go. */
   readonly #idle: Connection[] = [];
   readonly #busy = new Set<Connection>();
   readonly #bySignal = new WeakMap<AbortSignal, Set<Connection>>();
   readonly #timer: NodeJS.Timeout;
+  #isClosed = false;
 
   constructor(origin: Origin, tls: TlsSettings) {
     this.#origin = origin;
     this.#tls = tls;
+    this.#context = origin.isTls && tls.ca ? createSecureContext({ ca: [...tls.ca] }) : undefined;
     this.#timer = setInterval(() => this.#watch(), WATCH_MS);
     this.#timer.unref();
   }
 
   get openConnections(): number {
-    return this.#idle.length + this.#busy.size;
+    return this.#idle.filter((connection) => !connection.isClosed).length + this.#busy.size;
   }
 
   async request(request: HttpRequest): Promise<HttpResponse> {
     request.signal.throwIfAborted();
+    if (this.#isClosed) throw closedError();
     const connection = this.#take(request.isFresh === true);
     this.#busy.add(connection);
     const bound = this.#bind(request.signal);
     bound.add(connection);
     try {
       return await connection.send(request);
+    } catch (error) {
+      // What made one kept connection stale (a restart, a balancer) did so to the others: a retry must not meet them.
+      if (error instanceof WireError && error.fault === 'stale') this.#dropIdle();
+      throw error;
     } finally {
       bound.delete(connection);
       this.#busy.delete(connection);
+      // Only here, when nothing of this request refers to the connection any more, may another one have it.
+      if (!connection.isClosed) this.#idle.push(connection);
     }
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
-    for (const connection of [...this.#idle, ...this.#busy])
-      connection.destroy(new Error('The client was closed'));
-    this.#idle.length = 0;
+    for (const connection of this.#busy) connection.destroy(closedError());
+    this.#dropIdle();
+  }
+
+  #dropIdle(): void {
+    for (const connection of this.#idle.splice(0)) connection.destroy(undefined);
   }
 
   #take(isFresh: boolean): Connection {
@@ -55,7 +77,7 @@ export class HttpPool {
       if (Date.now() - connection.idleSinceMs < IDLE_MS_MAX) return connection;
       connection.destroy(undefined);
     }
-    return new Connection(this.#origin, this.#tls, (connection) => this.#idle.push(connection));
+    return new Connection(this.#origin, this.#tls, this.#context);
   }
 
   /** One listener per signal, not per request: a request on the hot path costs two set operations. */
@@ -83,4 +105,8 @@ export class HttpPool {
       this.#idle.shift()?.destroy(undefined);
     }
   }
+}
+
+function closedError(): Error {
+  return new Error('The client was closed');
 }

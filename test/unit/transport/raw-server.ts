@@ -117,9 +117,10 @@ class RequestReader {
   readonly #peer: Peer;
   readonly #handlers: Handlers;
   readonly #requests: ReceivedRequest[];
-  #bytes: Buffer = Buffer.alloc(0);
+  #text: Buffer = Buffer.alloc(0);
   #head: string | undefined;
-  #bodyBytes = 0;
+  #body: Buffer[] = [];
+  #missing = 0;
   #index = 0;
 
   constructor(peer: Peer, handlers: Handlers, requests: ReceivedRequest[]) {
@@ -129,25 +130,34 @@ class RequestReader {
   }
 
   take(bytes: Buffer): void {
-    this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
-    for (;;) {
-      if (this.#head === undefined) {
-        const end = this.#bytes.indexOf('\r\n\r\n');
-        if (end < 0) return;
-        this.#head = this.#bytes.toString('latin1', 0, end);
-        this.#bytes = this.#bytes.subarray(end + 4);
-        this.#bodyBytes = Number(/^content-length: *(\d+)/im.exec(this.#head)?.[1] ?? 0);
-        this.#handlers.onHead?.(this.#peer, this.#head);
-      }
-      if (this.#bytes.length < this.#bodyBytes) return;
-      const body = Buffer.from(this.#bytes.subarray(0, this.#bodyBytes));
-      this.#bytes = this.#bytes.subarray(this.#bodyBytes);
-      const request = { head: this.#head, body, index: this.#index };
-      this.#head = undefined;
-      this.#index += 1;
-      this.#requests.push(request);
-      this.#handlers.onRequest?.(this.#peer, request);
-    }
+    let rest: Buffer | undefined = bytes;
+    while (rest) rest = this.#head === undefined ? this.#takeHead(rest) : this.#takeBody(this.#head, rest);
+  }
+
+  #takeHead(bytes: Buffer): Buffer | undefined {
+    this.#text = Buffer.concat([this.#text, bytes]);
+    const end = this.#text.indexOf('\r\n\r\n');
+    if (end < 0) return undefined;
+    this.#head = this.#text.toString('latin1', 0, end);
+    const rest = this.#text.subarray(end + 4);
+    this.#text = Buffer.alloc(0);
+    this.#missing = Number(/^content-length: *(\d+)/im.exec(this.#head)?.[1] ?? 0);
+    this.#handlers.onHead?.(this.#peer, this.#head);
+    return rest;
+  }
+
+  #takeBody(head: string, bytes: Buffer): Buffer | undefined {
+    const mine = bytes.subarray(0, this.#missing);
+    this.#body.push(mine);
+    this.#missing -= mine.length;
+    if (this.#missing > 0) return undefined;
+    const request = { head, body: Buffer.concat(this.#body), index: this.#index };
+    this.#head = undefined;
+    this.#body = [];
+    this.#index += 1;
+    this.#requests.push(request);
+    this.#handlers.onRequest?.(this.#peer, request);
+    return mine.length < bytes.length ? bytes.subarray(mine.length) : undefined;
   }
 }
 
