@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { type S3Server, startS3Server } from '../../../bench/s3-server/s3-server.ts';
 import { listenForStop, StoppedByUser } from '../../../src/cli/stop.ts';
 import { runBlobferry } from '../../support/cli.ts';
+import { runCommand } from '../../support/process.ts';
 import { tempFolderFor } from '../../support/temp.ts';
 import { sha256 } from '../verify/fake-store.ts';
 
@@ -69,6 +71,24 @@ describe('the process', () => {
     const { code, stdout, stderr } = await runBlobferry(['probe', url('one')], { env });
     assert.equal(code, 2);
     assert.doesNotMatch(stdout + stderr, /hush/);
+  });
+});
+
+describe('an old Node', () => {
+  it('is told from the start, in a sentence', async () => {
+    const old =
+      "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '22.18.0' } });";
+    const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+    const preload = `data:text/javascript,${encodeURIComponent(old)}`;
+    const { code, stderr, stdout } = await runCommand(process.execPath, [
+      '--import',
+      preload,
+      main,
+      '--version',
+    ]);
+    assert.equal(code, 2);
+    assert.equal(stdout, '');
+    assert.match(stderr, /^blobferry: Node 24 or newer is needed, this is 22\.18\.0\n/);
   });
 });
 
