@@ -76,9 +76,15 @@ export class Journal {
       'INSERT INTO exception (pass, state, path, error) VALUES (?, ?, ?, ?)',
     );
     this.#database.exec('BEGIN');
-    for (const { state, path, error } of exceptions)
-      insert.run(this.#pass, state, path, JSON.stringify(error));
-    this.#database.exec('COMMIT');
+    try {
+      for (const { state, path, error } of exceptions)
+        insert.run(this.#pass, state, path, JSON.stringify(error));
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      // A full disk may have ended the transaction already.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   endPass(summary: CopySummary): void {
@@ -128,19 +134,27 @@ export class Journal {
   }
 }
 
+/** Primary result codes: https://www.sqlite.org/rescode.html */
+const SQLITE_BUSY = 5;
+const SQLITE_LOCKED = 6;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+
 function explain(path: string, error: unknown): unknown {
   if (error instanceof ConfigError) return error;
-  const { message, code } = error as NodeJS.ErrnoException;
-  if (/locked|busy/i.test(message)) {
+  const { message, code, errcode } = error as NodeJS.ErrnoException & { readonly errcode?: number };
+  // The upper bits say more than is asked here.
+  const result = errcode === undefined ? undefined : errcode & 0xff;
+  if (result === SQLITE_BUSY || result === SQLITE_LOCKED) {
     return new ConfigError(`Another blobferry is at work on the journal ${path}`, {
       cause: error,
       hint: 'Wait until it ends or stop it; two runs of one job at once would disturb each other',
     });
   }
-  if (/not a database|malformed|corrupt/i.test(message)) {
-    return new ConfigError(`The journal ${path} is damaged: ${message}`, {
+  if (result === SQLITE_CORRUPT || result === SQLITE_NOTADB || /^no such (table|column)/.test(message)) {
+    return new ConfigError(`The file ${path} is damaged, or no journal: ${message}`, {
       cause: error,
-      hint: 'Nothing was overwritten. Move it away to begin the job anew; objects already copied are found again',
+      hint: 'Move it away and run again with --into-nonempty: what was copied is found again',
     });
   }
   return new ConfigError(`Cannot use the journal ${path}: ${message}${code ? ` (${code})` : ''}`, {
