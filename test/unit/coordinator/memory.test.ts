@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { defaultMemoryBytes, planMemory } from '../../../src/coordinator/memory.ts';
+import { ConfigError } from '../../../src/core/errors.ts';
+
+const MIB = 1024 ** 2;
+/** Less than any process holds, so that only what is planned counts. */
+const residentBytes = 0;
+
+/** The least memory that is taken, to the byte. */
+function leastFor(threads: number): number {
+  let refused = 0;
+  let taken = 1024 * 1024 * MIB;
+  while (taken - refused > 1) {
+    const middle = Math.floor((refused + taken) / 2);
+    try {
+      planMemory({ memoryBytes: middle, threads, partBytes: 'auto', residentBytes });
+      taken = middle;
+    } catch {
+      refused = middle;
+    }
+  }
+  return taken;
+}
+
+describe('planMemory()', () => {
+  it('takes the default for any number of threads', () => {
+    for (let threads = 1; threads <= 256; threads += 1) {
+      const plan = planMemory({
+        memoryBytes: defaultMemoryBytes(threads),
+        threads,
+        partBytes: 'auto',
+        residentBytes,
+      });
+      assert.ok(plan.slabBudgetBytes >= 8 * MIB);
+    }
+    assert.equal(defaultMemoryBytes(1), 192 * MIB);
+    assert.equal(defaultMemoryBytes(2), 192 * MIB);
+    assert.equal(defaultMemoryBytes(5), (192 + 3 * 64) * MIB);
+  });
+
+  it('never plans more bytes in flight than are left beside what is resident', () => {
+    const input = fc.record({
+      memoryBytes: fc.integer({ min: 192 * MIB, max: 64 * 1024 * MIB }),
+      threads: fc.integer({ min: 1, max: 128 }),
+      residentBytes: fc.integer({ min: 0, max: 120 * MIB }),
+    });
+    fc.assert(
+      fc.property(input, ({ memoryBytes, threads, residentBytes: resident }) => {
+        fc.pre(memoryBytes >= defaultMemoryBytes(threads));
+        const plan = planMemory({ memoryBytes, threads, partBytes: 'auto', residentBytes: resident });
+        assert.ok(resident + threads * plan.slabBudgetBytes <= memoryBytes);
+        assert.ok(plan.partBytes >= 1 && plan.partBytes <= 8 * MIB);
+        assert.ok(2 * plan.partBytes <= plan.slabBudgetBytes, 'two parts are not in flight at once');
+      }),
+    );
+  });
+
+  it('gives parts of 8 MiB with the default memory, so that S3’s least part is no larger than ours', () => {
+    for (const threads of [1, 2, 4, 8, 32]) {
+      const memoryBytes = defaultMemoryBytes(threads);
+      const { partBytes } = planMemory({ memoryBytes, threads, partBytes: 'auto', residentBytes });
+      assert.equal(partBytes, 8 * MIB, `${threads} threads`);
+    }
+  });
+
+  it('gives the threads less when more is resident already', () => {
+    const input = { memoryBytes: 512 * MIB, threads: 2, partBytes: 'auto' } as const;
+    const little = planMemory({ ...input, residentBytes: 0 });
+    const much = planMemory({ ...input, residentBytes: 200 * MIB });
+    assert.ok(much.slabBudgetBytes < little.slabBudgetBytes);
+  });
+
+  it('refuses too little with both numbers, and takes exactly what it asked for', () => {
+    for (const threads of [1, 2, 7]) {
+      const least = leastFor(threads);
+      const refused = () => planMemory({ memoryBytes: least - 1, threads, partBytes: 'auto', residentBytes });
+      assert.throws(refused, (error) => {
+        assert.ok(error instanceof ConfigError);
+        const asked = /--memory (\d+)MiB is too little for \d+ threads: they need (\d+)MiB/.exec(
+          error.message,
+        );
+        assert.equal(Number(asked?.[1]), Math.floor((least - 1) / MIB));
+        const enough = Number(asked?.[2]) * MIB;
+        assert.ok(enough >= least, 'what the message asks for would be refused as well');
+        planMemory({ memoryBytes: enough, threads, partBytes: 'auto', residentBytes });
+        assert.match(error.hint ?? '', /Raise --memory or lower --threads/);
+        return true;
+      });
+    }
+  });
+
+  it('leaves a part size that was asked for as it is', () => {
+    for (const partBytes of [1 * MIB, 5 * MIB + 1, 512 * MIB]) {
+      const plan = planMemory({ memoryBytes: 192 * MIB, threads: 2, partBytes, residentBytes });
+      assert.equal(plan.partBytes, partBytes);
+    }
+  });
+});
