@@ -7,7 +7,7 @@ import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { overlapOf } from '../layout/key-rule.ts';
-import { leftOutOfRaw, PROBE_FOLDER } from '../layout/left-out.ts';
+import { leftOutOfRegistry, PROBE_FOLDER } from '../layout/left-out.ts';
 import type { Journal } from './journal.ts';
 
 export async function refuseOverlap(source: StorageSpec, target: StorageSpec): Promise<void> {
@@ -42,14 +42,19 @@ export async function claimTarget(
   return found === undefined;
 }
 
+/** The first object that someone may miss: not our own leftovers, the marks of folders, or what a file system keeps. */
 async function firstKey(
   ctx: CallContext,
   target: StorageDriver,
   keyPrefix: string,
 ): Promise<string | undefined> {
-  const prune = (folder: string) => leftOutOfRaw(folder.slice(keyPrefix.length));
+  const prune = (folder: string) => leftOutOfRegistry(folder.slice(keyPrefix.length), undefined);
   for await (const page of target.list(ctx, { prefix: keyPrefix, prune })) {
-    const other = page.objects.find((object) => !leftOutOfRaw(object.key.slice(keyPrefix.length)));
+    const other = page.objects.find(({ key, sizeBytes }) => {
+      // The root's own mark, as the consoles of object stores make one.
+      if (key === keyPrefix && sizeBytes === 0) return false;
+      return !leftOutOfRegistry(key.slice(keyPrefix.length), sizeBytes);
+    });
     if (other) return other.key;
   }
   return undefined;
