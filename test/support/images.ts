@@ -33,7 +33,7 @@ export interface ImageOptions {
 }
 
 export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
-export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
+const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
 
 const REPOSITORIES = ['team/app', 'team/app/nested', 'team-b/app', 'team.c/app', 'team0/app'];
 const LAYER_BYTES = [200, 20_000, 300_000, 1_500_000];

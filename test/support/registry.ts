@@ -5,7 +5,7 @@ import { freePort } from './ports.ts';
 import { cleanEnvironment, type ServerProcess, startServer } from './process.ts';
 import { makeTempFolder } from './temp.ts';
 
-export interface S3RegistryStorage {
+interface S3RegistryStorage {
   readonly endpoint: string;
   /** The bucket must exist. */
   readonly bucket: string;

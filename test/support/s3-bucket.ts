@@ -4,6 +4,7 @@ import {
   DeleteBucketCommand,
   DeleteObjectCommand,
   GetObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -57,6 +58,12 @@ export class S3Bucket {
       token = page.NextContinuationToken;
     } while (token !== undefined);
     return found;
+  }
+
+  /** Keys of multipart uploads that were begun and neither completed nor aborted; at most a thousand. */
+  async openUploads(): Promise<readonly string[]> {
+    const answer = await this.#client.send(new ListMultipartUploadsCommand({ Bucket: this.name }));
+    return (answer.Uploads ?? []).map(({ Key }) => Key ?? '');
   }
 
   async get(key: string): Promise<Buffer> {

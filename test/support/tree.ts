@@ -14,15 +14,22 @@ export interface TreeFile {
 /** Paths are relative to the root and have `/` between their names. */
 export type Tree = ReadonlyMap<string, TreeFile>;
 
-/** Reads and hashes every regular file below the root; anything that is neither file nor folder is an error. */
-export async function readTree(root: string): Promise<Tree> {
+/**
+ * Reads and hashes every regular file below the root; anything that is neither file nor folder is an error. Paths left
+ * out are not even opened: they may be gone the next moment.
+ */
+export async function readTree(
+  root: string,
+  leavesOut: (path: string) => boolean = () => false,
+): Promise<Tree> {
   const tree = new Map<string, TreeFile>();
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   for (const entry of entries) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isDirectory()) continue;
-    if (!entry.isFile()) throw new Error(`"${path}" is neither a file nor a folder`);
-    tree.set(relative(root, path).split(sep).join('/'), await hashFile(path));
+    const file = join(entry.parentPath, entry.name);
+    const path = relative(root, file).split(sep).join('/');
+    if (entry.isDirectory() || leavesOut(path)) continue;
+    if (!entry.isFile()) throw new Error(`"${file}" is neither a file nor a folder`);
+    tree.set(path, await hashFile(file));
   }
   return tree;
 }
