@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { WireError } from '../../../src/transport/http-types.ts';
 import { ResponseParser } from '../../../src/transport/response-parser.ts';
+import { anyAnswer, encodeAnswer } from './answers.ts';
 import { CORPUS, type RawCase } from './corpus.ts';
 import { piecesOf } from './raw-server.ts';
 
@@ -180,66 +181,14 @@ describe('ResponseParser and the destination', () => {
   });
 });
 
-interface Model {
-  readonly interims: readonly number[];
-  readonly status: number;
-  readonly headers: readonly (readonly [string, string])[];
-  readonly framing: 'length' | 'chunked' | 'close';
-  readonly body: string;
-  readonly chunkBytes: number;
-  readonly extension: string;
-  readonly trailers: number;
-  readonly isUpper: boolean;
-}
-
-const latin1 = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
-const token = fc.stringMatching(/^[a-z][a-z0-9-]{0,10}$/);
-const headerText = fc.stringMatching(/^[!-~]([ -~]{0,20}[!-~])?$/);
-
-const model: fc.Arbitrary<Model> = fc.record({
-  interims: fc.array(fc.constantFrom(100, 102, 103), { maxLength: 3 }),
-  status: fc.constantFrom(200, 206, 400, 403, 404, 500, 503),
-  headers: fc.array(
-    fc.tuple(
-      token.map((name) => `x-${name}`),
-      headerText,
-    ),
-    { maxLength: 6 },
-  ),
-  framing: fc.constantFrom('length' as const, 'chunked' as const, 'close' as const),
-  body: latin1,
-  chunkBytes: fc.integer({ min: 1, max: 400 }),
-  extension: fc.constantFrom('', ';a', ';a=b', ' ;x="y z"', '  '),
-  trailers: fc.integer({ min: 0, max: 3 }),
-  isUpper: fc.boolean(),
-});
-
-function encode(one: Model): string {
-  const interims = one.interims.map((status) => `HTTP/1.1 ${status} Wait\r\nX-I: 1\r\n\r\n`).join('');
-  const headers = one.headers.map(
-    ([name, value]) => `${one.isUpper ? name.toUpperCase() : name}: ${value}\r\n`,
-  );
-  const head = `${interims}HTTP/1.1 ${one.status} Reason\r\n${headers.join('')}`;
-  if (one.framing === 'close') return `${head}\r\n${one.body}`;
-  if (one.framing === 'length') return `${head}Content-Length: ${one.body.length}\r\n\r\n${one.body}`;
-  const chunks: string[] = [];
-  for (let at = 0; at < one.body.length; at += one.chunkBytes) {
-    const chunk = one.body.slice(at, at + one.chunkBytes);
-    const size = chunk.length.toString(16);
-    chunks.push(`${one.isUpper ? size.toUpperCase() : size}${one.extension}\r\n${chunk}\r\n`);
-  }
-  const trailers = Array.from({ length: one.trailers }, (_, index) => `X-T${index}: v\r\n`).join('');
-  return `${head}Transfer-Encoding: chunked\r\n\r\n${chunks.join('')}0${one.extension}\r\n${trailers}\r\n`;
-}
-
 const cuts = fc.array(fc.integer({ min: 1, max: 1_500 }), { maxLength: 12 });
 
 describe('ResponseParser on generated answers', () => {
   it('gives back what was encoded, whatever the framing and the cuts', () => {
     fc.assert(
-      fc.property(model, cuts, fc.boolean(), (one, places, isDirect) => {
+      fc.property(anyAnswer, cuts, fc.boolean(), (one, places, isDirect) => {
         const into = isDirect ? Buffer.alloc(one.body.length) : undefined;
-        const parser = parse(encode(one), false, true, { cuts: places, ...(into ? { into } : {}) });
+        const parser = parse(encodeAnswer(one), false, true, { cuts: places, ...(into ? { into } : {}) });
         assert.equal(parser.status, one.status);
         const isInto = into !== undefined && one.status < 300;
         const body = isInto ? into.subarray(0, parser.intoBytes) : parser.takeBody();
@@ -255,26 +204,32 @@ describe('ResponseParser on generated answers', () => {
   it('takes any bytes at all without failing otherwise than by a WireError and without writing elsewhere', () => {
     const edit = fc.tuple(fc.nat(2_000), fc.constantFrom('flip', 'drop', 'add'), fc.nat(255));
     fc.assert(
-      fc.property(model, fc.array(edit, { maxLength: 5 }), cuts, fc.nat(400), (one, edits, places, room) => {
-        const bytes = [...Buffer.from(encode(one), 'latin1')];
-        for (const [place, what, value] of edits) {
-          const at = place % bytes.length;
-          if (what === 'flip') bytes[at] = value;
-          else bytes.splice(at, what === 'drop' ? 1 : 0, ...(what === 'add' ? [value] : []));
-        }
-        const raw = Buffer.from(bytes).toString('latin1');
-        const memory = Buffer.alloc(room + 32, '?');
-        const into = memory.subarray(16, 16 + room);
-        try {
-          const parser = parse(raw, false, true, { cuts: places, into });
-          assert.ok(parser.isDone);
-          assert.ok(parser.intoBytes <= room);
-        } catch (error) {
-          if (!(error instanceof WireError)) throw error;
-        }
-        assert.equal(memory.toString('latin1', 0, 16), '?'.repeat(16));
-        assert.equal(memory.toString('latin1', 16 + room), '?'.repeat(16));
-      }),
+      fc.property(
+        anyAnswer,
+        fc.array(edit, { maxLength: 5 }),
+        cuts,
+        fc.nat(400),
+        (one, edits, places, room) => {
+          const bytes = [...Buffer.from(encodeAnswer(one), 'latin1')];
+          for (const [place, what, value] of edits) {
+            const at = place % bytes.length;
+            if (what === 'flip') bytes[at] = value;
+            else bytes.splice(at, what === 'drop' ? 1 : 0, ...(what === 'add' ? [value] : []));
+          }
+          const raw = Buffer.from(bytes).toString('latin1');
+          const memory = Buffer.alloc(room + 32, '?');
+          const into = memory.subarray(16, 16 + room);
+          try {
+            const parser = parse(raw, false, true, { cuts: places, into });
+            assert.ok(parser.isDone);
+            assert.ok(parser.intoBytes <= room);
+          } catch (error) {
+            if (!(error instanceof WireError)) throw error;
+          }
+          assert.equal(memory.toString('latin1', 0, 16), '?'.repeat(16));
+          assert.equal(memory.toString('latin1', 16 + room), '?'.repeat(16));
+        },
+      ),
       { numRuns: 2_000 },
     );
   });

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { describe, it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { HttpPool } from '../../../src/transport/http-pool.ts';
+import { answer, makeRequest, type RawServer, serveRaw } from './raw-server.ts';
+
+const AT_ONCE = 16;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+function poolFor(server: RawServer): HttpPool {
+  return new HttpPool({ isTls: false, host: '127.0.0.1', port: server.port }, { verifies: true });
+}
+
+function sockets(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+}
+
+/** A handle goes a few turns after its socket: a leak never does, and the test runs out of time. */
+async function closedDownTo(count: number): Promise<void> {
+  while (sockets() > count) await turn();
+}
+
+async function inParallel(count: number, one: (index: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < count) {
+      next += 1;
+      await one(next - 1);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+}
+
+async function heapAfterGarbage(): Promise<number> {
+  for (let count = 0; count < 5; count += 1) {
+    await turn();
+    collectGarbage();
+  }
+  return process.memoryUsage().heapUsed;
+}
+
+describe('HttpPool over ten thousand requests', () => {
+  it('keeps to as many connections, listeners and bytes of heap as at the beginning', async (t) => {
+    const server = await serveRaw(t, {
+      onRequest: (peer, { body }) => peer.socket.write(answer(`${body.length}`)),
+    });
+    // What the server remembers would be taken for a leak.
+    const forget = () => (server.requests as unknown[]).splice(0);
+    const before = sockets();
+    const pool = poolFor(server);
+    const { signal } = new AbortController();
+    const body = Buffer.alloc(20_000);
+    const into = Buffer.alloc(100);
+    const round = (count: number) =>
+      inParallel(count, async (index) => {
+        const response = await pool.request(
+          makeRequest(index % 2 === 0 ? { signal, into } : { signal, method: 'PUT', body }),
+        );
+        assert.equal(response.status, 200);
+        forget();
+      });
+    await round(1_000);
+    const heap = await heapAfterGarbage();
+    await round(9_000);
+    const grown = (await heapAfterGarbage()) - heap;
+    assert.ok(grown < 1024 * 1024, `the heap grew by ${grown} bytes`);
+    assert.ok(server.peers.length <= AT_ONCE, `${server.peers.length} connections`);
+    assert.ok(pool.openConnections <= AT_ONCE);
+    assert.equal(getEventListeners(signal, 'abort').length, 1);
+    pool.close();
+    await server.allClosed();
+    assert.equal(pool.openConnections, 0);
+    await closedDownTo(before);
+  });
+
+  it('leaves nothing behind of connections that are used once or break', async (t) => {
+    const server = await serveRaw(t, {
+      onRequest: (peer, { head }) => {
+        if (head.includes('/breaks')) peer.reset();
+        else if (head.includes('/cut')) peer.socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf');
+        else peer.socket.end(answer('ok', '200 OK', 'Connection: close\r\n'));
+      },
+    });
+    const before = sockets();
+    const pool = poolFor(server);
+    const { signal } = new AbortController();
+    let failures = 0;
+    await inParallel(1_500, async (index) => {
+      const target = ['/breaks', '/cut', '/closes'][index % 3] ?? '';
+      await pool.request(makeRequest({ signal, target })).catch(() => {
+        failures += 1;
+      });
+    });
+    assert.equal(failures, 1_000);
+    assert.equal(pool.openConnections, 0);
+    await server.allClosed();
+    await closedDownTo(before);
+    assert.equal(getEventListeners(signal, 'abort').length, 1);
+    pool.close();
+  });
+});
