@@ -32,15 +32,16 @@ export type Requirement =
   | 'attributes'
   | 'byteOrder'
   | 'folders'
-  | 'noFolders';
+  | 'noFolders'
+  /** An aborted write can never become visible later. Servers may still carry out a request that came to its end. */
+  | 'exactAborts';
 
 export interface CaseHelpers {
   /** Another driver over the same storage, as another process would open it; closed by the runner. */
   readonly reopen: () => Promise<StorageDriver>;
   /** So many objects surely fill more than two pages of a listing. */
   readonly manyObjects: number;
-  /** False where the last byte sent makes the object visible, so that an abort right behind it may come too late. */
-  readonly isAbortExact: boolean;
+  readonly lacks: readonly Requirement[];
 }
 
 export interface DriverCase {
@@ -50,8 +51,14 @@ export interface DriverCase {
   run(driver: StorageDriver, ctx: CallContext, helpers: CaseHelpers): Promise<void>;
 }
 
-export function has(driver: StorageDriver, binding: Binding | undefined, requirement: Requirement): boolean {
-  const powers: Readonly<Record<Requirement, boolean>> = {
+/** What shows in the driver itself; that aborts are exact does not. */
+type VisibleRequirement = Exclude<Requirement, 'exactAborts'>;
+
+export function visiblePowers(
+  driver: StorageDriver,
+  binding: Binding | undefined,
+): Readonly<Record<VisibleRequirement, boolean>> {
+  return {
     multipart: driver.multipart !== undefined,
     streamUpload: driver.streamUpload !== undefined,
     binding: driver.binding !== undefined,
@@ -63,7 +70,6 @@ export function has(driver: StorageDriver, binding: Binding | undefined, require
     folders: driver.facts.hasFolders,
     noFolders: !driver.facts.hasFolders,
   };
-  return powers[requirement];
 }
 
 /** Bytes that follow from a label and look like nothing else. */
