@@ -6,14 +6,8 @@
  * Prints one JSON line per figure. Start-up is kept apart: cost per object = (CPU of 2N − CPU of N) / N.
  */
 import { parseArgs } from 'node:util';
-import { BENCH_ENV, fillBlobs, fillSmall, openBucket } from './support/fill.ts';
-import {
-  type MeasuredRun,
-  measureCli,
-  scaleToReference,
-  sha256SecondsPerGib,
-} from './support/measured-run.ts';
-import { startS3Process } from './support/s3-process.ts';
+import { copyWorkload } from './support/copy-workload.ts';
+import { scaleToReference, sha256SecondsPerGib } from './support/measured-run.ts';
 
 const MIB = 1024 ** 2;
 
@@ -29,50 +23,16 @@ export interface Cost {
   readonly binding: string;
 }
 
-async function copyOnce(
-  objects: number,
-  sizeBytes: number | undefined,
-  extra: readonly string[],
-): Promise<MeasuredRun & { bytes: number }> {
-  const server = await startS3Process(['source', 'target']);
-  try {
-    const driver = openBucket(server.endpoint, 'source');
-    const bytes =
-      sizeBytes === undefined
-        ? await fillSmall(driver, objects, 'cost')
-        : await fillBlobs(driver, objects, sizeBytes, 'cost');
-    await driver.close();
-    const at = `?endpoint=${server.endpoint}&region=us-east-1`;
-    const args = [
-      'copy',
-      '--from',
-      `s3://source${at}`,
-      '--to',
-      `s3://target${at}`,
-      '--json',
-      '--journal',
-      `/tmp/blobferry-cost-${process.pid}-${objects}-${Date.now()}`,
-    ];
-    const run = await measureCli([...args, ...extra], BENCH_ENV);
-    if (run.exitCode !== 0 || run.summary?.objectsCopied !== objects) {
-      throw new Error(`The copy of ${objects} objects ended with ${run.exitCode}: ${run.stderr}`);
-    }
-    return { ...run, bytes };
-  } finally {
-    await server.stop();
-  }
-}
-
 /** One measurement: N and 2N objects, their difference, scaled by the run's own sha256 speed. */
 export async function measureCost(
   workload: Cost['workload'],
   objects: number,
   extra: readonly string[] = [],
 ): Promise<Cost> {
-  const size = workload === 'small' ? undefined : MIB;
+  const size = workload === 'small' ? {} : { sizeBytes: MIB };
   const sha256Seconds = sha256SecondsPerGib();
-  const once = await copyOnce(objects, size, extra);
-  const twice = await copyOnce(2 * objects, size, extra);
+  const once = await copyWorkload({ objects, seed: 'cost', ...size }, extra);
+  const twice = await copyWorkload({ objects: 2 * objects, seed: 'cost', ...size }, extra);
   const cpu = scaleToReference(twice.cpuSeconds - once.cpuSeconds, sha256Seconds);
   return {
     workload,
