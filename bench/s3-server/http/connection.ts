@@ -140,7 +140,8 @@ export class Connection {
     }
     if (this.#hangs(exchange)) return;
     this.#limit(exchange);
-    const expects = head.headers.get('expect')?.toLowerCase() === '100-continue' && framing.kind !== 'none';
+    // Also without a body: botocore takes a final answer in its place for that of the connection's next request.
+    const expects = head.headers.get('expect')?.toLowerCase() === '100-continue';
     if (expects && !exchange.failure) this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
     this.#answerEarly(expects);
   }

@@ -132,6 +132,20 @@ describe('connections', () => {
   );
 
   it(
+    'say continue before nothing as well',
+    withWire(async (wire, port) => {
+      wire.send(
+        head(port, {
+          method: 'PUT',
+          target: '/box/b',
+          fields: ['content-length: 0', 'expect: 100-continue'],
+        }),
+      );
+      await wire.expect(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK/);
+    }),
+  );
+
+  it(
     'refuse instead of saying continue, and close',
     withWire(async (wire, port) => {
       const fields = ['content-length: 5', 'expect: 100-continue'];
