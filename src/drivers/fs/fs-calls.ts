@@ -50,7 +50,7 @@ import { type Distance, Pace } from './fs-pace.ts';
 export type Maybe<T> = T | Promise<T>;
 
 /** Bodies above this are moved by the thread pool: 64 KiB take about 10 us to copy from the page cache. */
-export const INLINE_BYTES_MAX = 64 * 1024;
+const INLINE_BYTES_MAX = 64 * 1024;
 
 const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 const TEMP_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;

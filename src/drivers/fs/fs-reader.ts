@@ -111,16 +111,29 @@ async function demandRegular(
     : refusal(context, { kind: 'not-found', sentence: 'there is a folder of this name, not an object' });
 }
 
-/** Tells an object that is gone from a root that is gone and from a link that leads nowhere. */
+/** Tells an object that is gone from a root that is gone, a link that leads nowhere, and an object just replaced. */
 async function whyMissing(root: FsRoot, context: FsContext, path: string, error: unknown): Promise<unknown> {
   if (!hasCode(error, 'ENOENT', 'ENOTDIR')) return fromErrno(context, error);
   try {
     await root.demandSameRoot(context.operation);
-    if ((await root.calls.lstat(path))?.isSymbolicLink() === true) return deadLink(context, error);
+    const there = await root.calls.lstat(path);
+    if (there?.isSymbolicLink()) return deadLink(context, error);
+    if (there !== undefined) return justReplaced(context, error);
   } catch (reason) {
     return fromErrno(context, reason);
   }
   return fromErrno(context, error);
+}
+
+/** Where renaming over a file is not one step (seen with FUSE file systems), the name is missing for a moment. */
+function justReplaced(context: FsContext, cause: unknown): Error {
+  return refusal(context, {
+    kind: 'unavailable',
+    isTransient: true,
+    sentence: 'it was missing and is there again: it was replaced just now',
+    hint: 'Run again',
+    cause,
+  });
 }
 
 function changed(context: FsContext): Error {

@@ -62,11 +62,7 @@ export async function finish(target: Target, ctx: CallContext, finished: Finishe
 }
 
 /** Closes the file in any case and takes it away if the work fails. */
-export async function removingOnFailure<T>(
-  target: Target,
-  temp: TempFile,
-  work: () => Promise<T>,
-): Promise<T> {
+async function removingOnFailure<T>(target: Target, temp: TempFile, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

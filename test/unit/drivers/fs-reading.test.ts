@@ -89,6 +89,20 @@ describe('reading a file that changes while it is read', () => {
 });
 
 describe('reading files', () => {
+  it('takes a file that is missing and there again for one that was just replaced, not for a missing one', async (t) => {
+    const world = await makeWorld(t);
+    await world.file('root/replaced');
+    class BlinkingCalls extends FileCalls {
+      override open(): never {
+        throw Object.assign(new Error('ENOENT: no such file or directory, open'), { code: 'ENOENT' });
+      }
+    }
+    const driver = await world.open('source', { calls: new BlinkingCalls('local') });
+    const passing = { kind: 'unavailable', isTransient: true, key: 'replaced' } as const;
+    await refusalOf(driver.read(ctx, 'replaced', Buffer.alloc(9), {}), passing);
+    await refusalOf(driver.read(ctx, 'missing', Buffer.alloc(9), {}), { kind: 'not-found', key: 'missing' });
+  });
+
   it('gives owner and mode, without what does not belong to permissions', async (t) => {
     const world = await makeWorld(t);
     const path = await world.file('root/modes');
