@@ -6,6 +6,7 @@ import { ConfigError } from '../core/errors.ts';
 import type { LayoutChoice } from '../core/job.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
+import { withFoundCredentials } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { readStorage } from './storage/read-storage.ts';
 
@@ -30,10 +31,7 @@ export async function readOneStorage(
 ): Promise<StorageSpec> {
   const { spec, notes } = await readStorage(argument, env, { role });
   for (const note of notes) output.say(`note: ${note}`);
-  if (spec.kind !== 's3' || spec.credentials) return spec;
-  // Found once here, so that not every thread searches for itself.
-  const { withCredentials } = await import('../drivers/s3/s3-credentials.ts');
-  return withCredentials(spec);
+  return withFoundCredentials(spec);
 }
 
 export interface Ownership {

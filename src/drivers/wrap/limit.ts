@@ -95,10 +95,14 @@ async function* limitedList(
   wait: () => Promise<void>,
 ): AsyncGenerator<ListPage> {
   const iterator = pages[Symbol.asyncIterator]();
-  for (;;) {
-    await wait();
-    const step = await iterator.next();
-    if (step.done) return;
-    yield step.value;
+  try {
+    for (;;) {
+      await wait();
+      const step = await iterator.next();
+      if (step.done) return;
+      yield step.value;
+    }
+  } finally {
+    await iterator.return?.();
   }
 }

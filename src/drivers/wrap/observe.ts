@@ -95,9 +95,14 @@ async function* observedList(
   observe: Observe,
 ): AsyncGenerator<ListPage> {
   const pages = driver.list(ctx, query)[Symbol.asyncIterator]();
-  for (;;) {
-    const step = await observe('list', () => pages.next());
-    if (step.done) return;
-    yield step.value;
+  try {
+    for (;;) {
+      const step = await observe('list', () => pages.next());
+      if (step.done) return;
+      yield step.value;
+    }
+  } finally {
+    // A caller that stops early must not leave the driver's listing open.
+    await pages.return?.();
   }
 }

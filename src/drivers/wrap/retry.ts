@@ -107,25 +107,27 @@ async function* retriedList(
   onRetry: OnRetry,
 ): AsyncGenerator<ListPage> {
   let after = query.after;
-  let pages = driver.list(ctx, query)[Symbol.asyncIterator]();
-  for (;;) {
-    let isBroken = false;
-    const step = await retried(
-      ctx,
-      policy,
-      (error) => {
-        isBroken = true;
-        onRetry('list', error);
-      },
-      () => {
-        if (isBroken)
-          pages = driver.list(ctx, after === undefined ? query : { ...query, after })[Symbol.asyncIterator]();
+  let isBroken = false;
+  const begin = () =>
+    driver.list(ctx, after === undefined ? query : { ...query, after })[Symbol.asyncIterator]();
+  const onBroken = (error: StorageError) => {
+    isBroken = true;
+    onRetry('list', error);
+  };
+  let pages = begin();
+  try {
+    for (;;) {
+      const step = await retried(ctx, policy, onBroken, () => {
+        if (isBroken) pages = begin();
         isBroken = false;
         return pages.next();
-      },
-    );
-    if (step.done) return;
-    after = step.value.objects.at(-1)?.key ?? after;
-    yield step.value;
+      });
+      if (step.done) return;
+      after = step.value.objects.at(-1)?.key ?? after;
+      yield step.value;
+    }
+  } finally {
+    // A caller that stops early must not leave the driver's listing open.
+    await pages.return?.();
   }
 }
