@@ -91,7 +91,16 @@ export function toErrorRecord(error: unknown): ErrorRecord {
   if (error instanceof Error) {
     return { name: 'Error', message: error.message, ...(error.stack ? { stack: error.stack } : {}) };
   }
-  return { name: 'Error', message: String(error) };
+  return { name: 'Error', message: textOf(error) };
+}
+
+/** An abort's reason may be anything, an object that has no text included. */
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return Object.prototype.toString.call(thrown);
+  }
 }
 
 function describe(error: BlobferryError, name: ErrorRecord['name']): ErrorRecord {
