@@ -24,7 +24,9 @@ const TIERS: readonly (readonly string[])[] = [
 ];
 /** Folders of `src/drivers` that are no driver: wrappers around any driver. */
 const NOT_CONCRETE = ['wrap'];
-const CORE_MAY_IMPORT = ['node:crypto', 'node:assert', 'node:assert/strict', 'node:zlib'];
+const CORE_MAY_IMPORT = ['node:crypto', 'node:assert', 'node:assert/strict', 'node:zlib', 'node:util'];
+/** Loads the worker's entry by the URL it is given, only to have it in the compile cache. */
+const MAY_COMPUTE_NAMES = ['src/coordinator/pool.ts'];
 /** What a worker thread loads of the command line: which drivers there are, and nothing else. */
 const COMPOSITION = 'src/cli/composition.ts';
 const AREAS = ['src', 'workers', 'bench', 'test'];
@@ -80,6 +82,7 @@ async function readPackages(root: string): Promise<Packages> {
 
 function nameProblem({ specifier, kind, from }: Use): string | undefined {
   if (specifier === undefined) {
+    if (MAY_COMPUTE_NAMES.includes(from)) return undefined;
     return isProduct(from) ? 'import() of a computed name: nobody can tell which way it goes' : undefined;
   }
   if (kind !== 'url' && specifier.startsWith('.') && !specifier.endsWith('.ts')) {
