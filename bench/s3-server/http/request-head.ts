@@ -47,15 +47,26 @@ export function parseFields(lines: readonly string[], from: number): Map<string,
   for (let at = from; at < lines.length; at += 1) {
     const line = lines[at] ?? '';
     const colon = line.indexOf(':');
-    const name = line.slice(0, Math.max(colon, 0));
+    const lower = fieldName(line.slice(0, Math.max(colon, 0)));
     const value = line.slice(colon + 1).trim();
-    if (!FIELD_NAME.test(name)) throw malformed('a field name is not a token');
-    if (FORBIDDEN_IN_VALUE.test(value)) throw malformed(`the field ${name} holds a control character`);
-    const lower = name.toLowerCase();
+    if (FORBIDDEN_IN_VALUE.test(value)) throw malformed(`the field ${lower} holds a control character`);
     const before = headers.get(lower);
     headers.set(lower, before === undefined ? value : `${before},${value}`);
   }
   return headers;
+}
+
+/** Names in lower case, by how clients write them: there are few, and they come in every request. */
+const fieldNames = new Map<string, string>();
+const FIELD_NAMES_MAX = 1000;
+
+function fieldName(written: string): string {
+  const known = fieldNames.get(written);
+  if (known !== undefined) return known;
+  if (!FIELD_NAME.test(written)) throw malformed('a field name is not a token');
+  const lower = written.toLowerCase();
+  if (fieldNames.size < FIELD_NAMES_MAX) fieldNames.set(written, lower);
+  return lower;
 }
 
 function splitTarget(target: string): { rawPath: string; rawQuery: string } {

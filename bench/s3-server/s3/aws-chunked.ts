@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { parseFields } from '../http/request-head.ts';
 import { S3Error } from './s3-error.ts';
-import { ALGORITHM, type ChunkSigning, hmac, sha256 } from './sigv4.ts';
+import { ALGORITHM, type ChunkSigning, sha256 } from './sigv4.ts';
 
 export interface AwsChunkedOptions {
   /** Undefined: chunks are not signed. */
@@ -127,10 +127,11 @@ export class AwsChunkedDecoder {
   #checkChunk(payloadHash: string): void {
     const { signing } = this.#options;
     if (!signing) return;
-    const expected = hmac(
-      signing.key,
-      `${ALGORITHM}-PAYLOAD\n${signing.amzDate}\n${signing.scope}\n${this.#previous}\n${EMPTY_SHA256}\n${payloadHash}`,
-    ).toString('hex');
+    const expected = signing.key
+      .sign(
+        `${ALGORITHM}-PAYLOAD\n${signing.amzDate}\n${signing.scope}\n${this.#previous}\n${EMPTY_SHA256}\n${payloadHash}`,
+      )
+      .toString('hex');
     this.#compare(expected, this.#signature);
     this.#previous = expected;
   }
@@ -150,10 +151,11 @@ export class AwsChunkedDecoder {
       const canonical = [...fields]
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([name, value]) => `${name}:${value}\n`);
-      const expected = hmac(
-        signing.key,
-        `${ALGORITHM}-TRAILER\n${signing.amzDate}\n${signing.scope}\n${this.#previous}\n${sha256(canonical.join(''))}`,
-      ).toString('hex');
+      const expected = signing.key
+        .sign(
+          `${ALGORITHM}-TRAILER\n${signing.amzDate}\n${signing.scope}\n${this.#previous}\n${sha256(canonical.join(''))}`,
+        )
+        .toString('hex');
       this.#compare(expected, all.get('x-amz-trailer-signature') ?? '');
     }
     this.#trailers = fields;
