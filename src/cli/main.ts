@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 
 const OLDEST_NODE = 24;
 /** libuv's own default of 4 threads would let four slow file reads (NFS) or DNS look-ups hold up all others. */
-const POOL_THREADS = '16';
+const POOL_THREADS = '32';
 
 const major = Number(process.versions.node.split('.')[0]);
 if (major < OLDEST_NODE) {

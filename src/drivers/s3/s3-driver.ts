@@ -126,7 +126,7 @@ export class S3Driver implements StorageDriver {
 
   async write(ctx: CallContext, key: string, body: Body, options: WriteOptions): Promise<WriteResult> {
     checkKey(this.name, 'write', key);
-    const sent = await bodyHeaders(body, options.sha256, this.#binding);
+    const sent = await bodyHeaders(ctx, body, options.sha256, this.#binding);
     const response = await this.#client.send(ctx, {
       method: 'PUT',
       operation: 'write',

@@ -1,6 +1,6 @@
 /** Multipart uploads (https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html). */
+import { hash } from 'node:crypto';
 import { UNSIGNED_PAYLOAD } from '../../transport/sigv4.ts';
-import { bodyOfBytes } from '../body.ts';
 import type {
   Binding,
   CallContext,
@@ -15,7 +15,7 @@ import type { S3Spec } from '../spec.ts';
 import type { S3Client } from './s3-client.ts';
 import { errorOfResponse, malformed } from './s3-errors.ts';
 import { md5OfETag } from './s3-listing.ts';
-import { bodyHeaders, digestOfBody, objectHeaders } from './s3-write.ts';
+import { bodyHeaders, objectHeaders } from './s3-write.ts';
 import { eachElement, escapeXml, textOf } from './s3-xml.ts';
 
 /** Complete may work for minutes on a large object, sending white space meanwhile or nothing at all. */
@@ -62,11 +62,12 @@ export class S3Multipart implements MultipartFacet {
   }
 
   async putPart(ctx: CallContext, upload: Upload, part: PartInput): Promise<PartReceipt> {
+    ctx.signal.throwIfAborted();
     const { body } = part;
     const isCrc = this.partChecksum === 'crc32' && part.crc32 !== undefined;
     const sent = isCrc
       ? { payloadHash: UNSIGNED_PAYLOAD, headers: crc32Headers(part.crc32 ?? 0) }
-      : await this.#signedHeaders(part);
+      : await this.#signedHeaders(ctx, part);
     const response = await this.#client.send(ctx, {
       method: 'PUT',
       operation: `write part ${part.number} of`,
@@ -107,7 +108,7 @@ export class S3Multipart implements MultipartFacet {
       key: upload.key,
       query: [['uploadId', upload.id]],
       headers,
-      payloadHash: (await digestOfBody('sha256', bodyOfBytes(body))).toString('hex'),
+      payloadHash: hash('sha256', body, 'hex'),
       body,
       bodyBytes: body.length,
       headTimeoutMs: COMPLETE_TIMEOUT_MS,
@@ -119,7 +120,7 @@ export class S3Multipart implements MultipartFacet {
     if (xml.includes('<Error>')) throw errorOfResponse(call, { ...response, status: 500 });
     if (!xml.includes('<CompleteMultipartUploadResult')) throw malformed(call, 'the answer is not a result');
     const version = textOf(xml, 'ETag');
-    return version === undefined ? {} : { version };
+    return version ? { version } : {};
   }
 
   async abort(ctx: CallContext, upload: Upload): Promise<void> {
@@ -179,8 +180,8 @@ export class S3Multipart implements MultipartFacet {
     }
   }
 
-  async #signedHeaders(part: PartInput) {
-    const sent = await bodyHeaders(part.body, part.sha256, { ...this.#binding, storesSha256: false });
+  async #signedHeaders(ctx: CallContext, part: PartInput) {
+    const sent = await bodyHeaders(ctx, part.body, part.sha256, { ...this.#binding, storesSha256: false });
     return { payloadHash: sent.payloadHash, headers: [...sent.headers] };
   }
 }

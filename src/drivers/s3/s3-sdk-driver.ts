@@ -11,6 +11,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import { isStorageError } from '../../core/errors.ts';
 import type {
   Body,
   CallContext,
@@ -67,7 +68,7 @@ export class S3SdkDriver implements StorageDriver {
         ...(query.after === undefined ? {} : { StartAfter: query.after }),
         ...(token === undefined ? {} : { ContinuationToken: token }),
       });
-      const answer = await this.#send('list', undefined, () =>
+      const answer = await this.#send(ctx, 'list', undefined, () =>
         this.#client.send(command, { abortSignal: ctx.signal }),
       );
       const isEncoded = answer.EncodingType === 'url';
@@ -85,7 +86,7 @@ export class S3SdkDriver implements StorageDriver {
 
   async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
     const command = new HeadObjectCommand({ Bucket: this.#spec.bucket, Key: key });
-    const answer = await this.#send('stat', key, () =>
+    const answer = await this.#send(ctx, 'stat', key, () =>
       this.#client.send(command, { abortSignal: ctx.signal }),
     );
     return { key, sizeBytes: answer.ContentLength ?? 0, ...identity(answer.ETag) };
@@ -100,21 +101,21 @@ export class S3SdkDriver implements StorageDriver {
       ...(isWhole ? {} : { Range: `bytes=${offset}-${offset + into.length - 1}` }),
       ...(options.version === undefined ? {} : { IfMatch: options.version }),
     });
-    return this.#send('read', key, async () => {
-      const answer = await this.#client.send(command, { abortSignal: ctx.signal });
-      const total = /\/(\d+)$/.exec(answer.ContentRange ?? '')?.[1];
-      const totalBytes = total === undefined ? (answer.ContentLength ?? 0) : Number(total);
-      let bytesRead = 0;
-      for await (const chunk of answer.Body as Readable) {
-        const piece = (chunk as Buffer).subarray(0, into.length - bytesRead);
-        into.set(piece, bytesRead);
-        bytesRead += piece.length;
-        if (bytesRead === into.length && totalBytes > into.length) break;
-      }
-      const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
-      if (bytesRead < announced) throw new Error(`${bytesRead} bytes came instead of ${announced}`);
-      return { bytesRead, totalBytes, ...identity(answer.ETag) };
-    });
+    try {
+      return await this.#send(ctx, 'read', key, async () => {
+        const answer = await this.#client.send(command, { abortSignal: ctx.signal });
+        const total = /\/(\d+)$/.exec(answer.ContentRange ?? '')?.[1];
+        const totalBytes = total === undefined ? (answer.ContentLength ?? 0) : Number(total);
+        const bytesRead = await fill(into, answer.Body as Readable, totalBytes > into.length);
+        const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
+        if (bytesRead < announced) throw new Error(`${bytesRead} bytes came instead of ${announced}`);
+        return { bytesRead, totalBytes, ...identity(answer.ETag) };
+      });
+    } catch (error) {
+      // Behind the end there is nothing to read, which is no failure.
+      if (!isStorageError(error, 'range')) throw error;
+      return { bytesRead: 0, totalBytes: (await this.stat(ctx, key)).sizeBytes };
+    }
   }
 
   /** Whole small objects also go through Upload: one PUT where they fit a part. */
@@ -124,7 +125,7 @@ export class S3SdkDriver implements StorageDriver {
 
   async remove(ctx: CallContext, key: string): Promise<void> {
     const command = new DeleteObjectCommand({ Bucket: this.#spec.bucket, Key: key });
-    await this.#send('remove', key, () => this.#client.send(command, { abortSignal: ctx.signal }));
+    await this.#send(ctx, 'remove', key, () => this.#client.send(command, { abortSignal: ctx.signal }));
   }
 
   async flush(ctx: CallContext): Promise<void> {
@@ -154,10 +155,10 @@ export class S3SdkDriver implements StorageDriver {
         ...(spec.kmsKeyId === undefined ? {} : { SSEKMSKeyId: spec.kmsKeyId }),
       },
     });
-    const onAbort = () => void upload.abort();
+    const onAbort = () => void upload.abort().catch(() => undefined);
     ctx.signal.addEventListener('abort', onAbort, { once: true });
     try {
-      const answer = await this.#send('write', key, () => upload.done());
+      const answer = await this.#send(ctx, 'write', key, () => upload.done());
       return answer.ETag === undefined ? {} : { version: answer.ETag };
     } catch (error) {
       ctx.signal.throwIfAborted();
@@ -167,10 +168,17 @@ export class S3SdkDriver implements StorageDriver {
     }
   }
 
-  async #send<T>(operation: string, key: string | undefined, call: () => Promise<T>): Promise<T> {
+  async #send<T>(
+    ctx: CallContext,
+    operation: string,
+    key: string | undefined,
+    call: () => Promise<T>,
+  ): Promise<T> {
+    ctx.signal.throwIfAborted();
     try {
       return await call();
     } catch (error) {
+      ctx.signal.throwIfAborted();
       throw errorOfSdk({ backend: this.name, operation, ...(key === undefined ? {} : { key }) }, error);
     }
   }
@@ -200,13 +208,29 @@ export async function openS3SdkDriver(spec: DriverSpec & { readonly storage: S3S
   return new S3SdkDriver(storage, client);
 }
 
+async function fill(into: Uint8Array, body: Readable, stopsWhenFull: boolean): Promise<number> {
+  let used = 0;
+  for await (const chunk of body) {
+    const piece = (chunk as Buffer).subarray(0, into.length - used);
+    into.set(piece, used);
+    used += piece.length;
+    if (stopsWhenFull && used === into.length) break;
+  }
+  return used;
+}
+
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Upload gathers pieces until they make a part, so each must outlive the next one. */
 async function* copied(body: Body): AsyncGenerator<Buffer> {
-  for await (const piece of body.open()) yield Buffer.from(piece);
+  let sent = 0;
+  for await (const piece of body.open()) {
+    sent += piece.length;
+    yield Buffer.from(piece);
+  }
+  if (sent !== body.sizeBytes) throw new Error(`the body has ${sent} bytes instead of ${body.sizeBytes}`);
 }
 
 function identity(etag: string | undefined): { version?: string; md5?: string } {

@@ -1,6 +1,7 @@
 /** Headers of uploads: what the target's configuration asks for, and the checksums that bind the body. */
 import { createHash, hash } from 'node:crypto';
-import type { Binding, Body } from '../driver.ts';
+import type { Binding, Body, CallContext } from '../driver.ts';
+import { orAborted } from '../or-aborted.ts';
 import type { S3Spec } from '../spec.ts';
 
 type Headers = readonly (readonly [string, string])[];
@@ -18,11 +19,16 @@ export function objectHeaders(spec: S3Spec): Headers {
   return headers;
 }
 
-export async function digestOfBody(algorithm: 'sha256' | 'md5', body: Body): Promise<Buffer> {
+/** A body that stalls must not outlive the call, so each piece is waited for no longer than the signal lasts. */
+async function digestOfBody(ctx: CallContext, algorithm: 'sha256' | 'md5', body: Body): Promise<Buffer> {
   if (body.bytes) return hash(algorithm, body.bytes, 'buffer');
   const hasher = createHash(algorithm);
-  for await (const piece of body.open()) hasher.update(piece);
-  return hasher.digest();
+  const pieces = body.open()[Symbol.asyncIterator]();
+  for (;;) {
+    const step = await orAborted(pieces.next(), ctx.signal);
+    if (step.done) return hasher.digest();
+    hasher.update(step.value);
+  }
 }
 
 /**
@@ -30,11 +36,13 @@ export async function digestOfBody(algorithm: 'sha256' | 'md5', body: Body): Pro
  * altogether. Content-MD5 is only computed for servers seen to check nothing better.
  */
 export async function bodyHeaders(
+  ctx: CallContext,
   body: Body,
   sha256: string | undefined,
   binding: Binding,
 ): Promise<{ readonly payloadHash: string; readonly headers: Headers }> {
-  const payloadHash = sha256 ?? (await digestOfBody('sha256', body)).toString('hex');
+  ctx.signal.throwIfAborted();
+  const payloadHash = sha256 ?? (await digestOfBody(ctx, 'sha256', body)).toString('hex');
   const headers: [string, string][] = [];
   if (binding.storesSha256) {
     // Ceph 20 looks at the checksum only when the algorithm is named as well.
@@ -42,7 +50,7 @@ export async function bodyHeaders(
     headers.push(['x-amz-sdk-checksum-algorithm', 'SHA256']);
   }
   if (!binding.payloadSha256 && binding.contentMd5) {
-    headers.push(['content-md5', (await digestOfBody('md5', body)).toString('base64')]);
+    headers.push(['content-md5', (await digestOfBody(ctx, 'md5', body)).toString('base64')]);
   }
   return { payloadHash, headers };
 }
