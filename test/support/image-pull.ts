@@ -88,7 +88,7 @@ async function pullOne(
  * A folder as skopeo writes it: `manifest.json`, `<hex>.manifest.json` for each platform of an index, `<hex>` for
  * each configuration and layer, and `version`.
  */
-async function checkPulled(
+export async function checkPulled(
   folder: string,
   digest: string,
 ): Promise<{ readonly files: number; readonly problems: readonly string[] }> {

@@ -3,6 +3,8 @@
 export interface ImportReference {
   /** As written; undefined where the name is computed at run time. */
   readonly specifier: string | undefined;
+  /** What computes the name, for `import()` of one that is. */
+  readonly expression?: string;
   /** `static`: import and export … from, type-only ones too; `dynamic`: `import()`; `url`: `new URL(…, import.meta.url)`. */
   readonly kind: 'static' | 'dynamic' | 'url';
   /** From 1. */
@@ -10,7 +12,7 @@ export interface ImportReference {
 }
 
 const STATIC = /(?:^|[;\n])\s*(?:import|export)\b(?:[^'";]*?\bfrom)?\s*'(s*)'/g;
-const DYNAMIC = /\bimport\s*\(\s*(?:'(s*)')?/g;
+const DYNAMIC = /\bimport\s*\(\s*(?:'(s*)'|([^)]*))/g;
 const URL_OF_MODULE = /\bnew\s+URL\s*\(\s*'(s*)'\s*,\s*import\.meta\.url/g;
 
 /** In the order of the file. */
@@ -23,16 +25,18 @@ export function findImports(source: string): readonly ImportReference[] {
     ['url', URL_OF_MODULE],
   ] as const) {
     for (const match of masked.matchAll(pattern)) {
-      // The text itself was masked; it ends one quote before the match does, or two where more follows it.
       const length = match[1]?.length;
       const quote = match.index + match[0].indexOf("'");
-      const specifier = length === undefined ? undefined : source.slice(quote + 1, quote + 1 + length);
       const at = length === undefined ? match.index : quote;
-      found.push({ specifier, kind, line: masked.slice(0, at).split('\n').length, at });
+      const name =
+        length === undefined
+          ? { specifier: undefined, expression: (match[2] ?? '').trim() }
+          : { specifier: source.slice(quote + 1, quote + 1 + length) };
+      found.push({ ...name, kind, line: masked.slice(0, at).split('\n').length, at });
     }
   }
   found.sort((a, b) => a.at - b.at);
-  return found.map(({ specifier, kind, line }) => ({ specifier, kind, line }));
+  return found.map(({ at: _at, ...reference }) => reference);
 }
 
 /** Tokens that matter here: comments, strings, templates, and regular expressions, where they can stand. */

@@ -28,7 +28,7 @@ const GOOD: Readonly<Record<string, string>> = {
   'src/copy/shard.ts': "import '../layout/raw.ts';\nimport '../drivers/wrap/retry.ts';\n",
   'src/verify/check.ts': "import '../layout/raw.ts';\n",
   'src/coordinator/pool.ts':
-    "import '../copy/shard.ts';\nnew URL('../../workers/copy.ts', import.meta.url);\n",
+    "import '../copy/shard.ts';\nconst url = new URL('../../workers/copy.ts', import.meta.url);\nawait import(url.href);\n",
   'src/metrics/page.ts': "import '../coordinator/pool.ts';\n",
   'src/cli/main.ts': "import z from 'zod';\nimport '../metrics/page.ts';\nimport '../verify/check.ts';\nz;\n",
   'src/cli/composition.ts': "export const open = () => import('../drivers/fs/fs-driver.ts');\n",
