@@ -1,6 +1,5 @@
 /** S3 and its compatibles over the direct engine. */
 
-import { StorageError } from '../../core/errors.ts';
 import type {
   Binding,
   BindingFacet,
@@ -24,12 +23,12 @@ import { probeBinding } from './s3-binding.ts';
 import { type CredentialSource, S3Client } from './s3-client.ts';
 import { credentialSource } from './s3-credentials.ts';
 import { malformed } from './s3-errors.ts';
+import { checkKey } from './s3-keys.ts';
 import { md5OfETag, parseListing, type S3ListPage } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
 const SINGLE_PUT_BYTES_MAX = 5 * 1024 ** 3;
-const KEY_BYTES_MAX = 1024;
 
 /** Assumed until a target was probed: the payload hash, which every server that verifies SigV4 checks. */
 const UNPROBED: Binding = {
@@ -191,14 +190,6 @@ export async function openS3Driver(spec: DriverSpec & { readonly storage: S3Spec
     credentials: spec.storage.credentials ?? (await find()),
     renew: find,
   });
-}
-
-function checkKey(backend: string, operation: string, key: string): void {
-  if (key !== '' && Buffer.byteLength(key) <= KEY_BYTES_MAX) return;
-  throw new StorageError(
-    `Cannot ${operation} an object in ${backend}: its name has ${Buffer.byteLength(key)} bytes, S3 takes 1 to ${KEY_BYTES_MAX}`,
-    { kind: 'invalid-name', backend, operation, key, isTransient: false, scope: 'object' },
-  );
 }
 
 function identity(headers: ReadonlyMap<string, string>): { version?: string; md5?: string } {

@@ -29,6 +29,8 @@ import type {
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
+import { malformed, type S3Call } from './s3-errors.ts';
+import { checkKey } from './s3-keys.ts';
 import { errorOfSdk } from './s3-sdk-errors.ts';
 
 const MD5 = /^"?([0-9a-f]{32})"?$/;
@@ -50,8 +52,10 @@ export class S3SdkDriver implements StorageDriver {
   readonly streamUpload: StreamUploadFacet;
   readonly #client: S3Client;
   readonly #spec: S3Spec;
+  readonly #takesChecksums: boolean;
 
-  constructor(spec: S3Spec, client: S3Client) {
+  constructor(spec: S3Spec, client: S3Client, takesChecksums: boolean) {
+    this.#takesChecksums = takesChecksums;
     this.#spec = spec;
     this.name = storageName(spec);
     this.#client = client;
@@ -119,8 +123,8 @@ export class S3SdkDriver implements StorageDriver {
   }
 
   /** Whole small objects also go through Upload: one PUT where they fit a part. */
-  write(ctx: CallContext, key: string, body: Body, _options: WriteOptions): Promise<WriteResult> {
-    return this.#upload(ctx, key, body);
+  write(ctx: CallContext, key: string, body: Body, options: WriteOptions): Promise<WriteResult> {
+    return this.#upload(ctx, key, body, options.sha256);
   }
 
   async remove(ctx: CallContext, key: string): Promise<void> {
@@ -136,19 +140,23 @@ export class S3SdkDriver implements StorageDriver {
     this.#client.destroy();
   }
 
-  async #upload(ctx: CallContext, key: string, body: Body): Promise<WriteResult> {
+  async #upload(ctx: CallContext, key: string, body: Body, sha256?: string): Promise<WriteResult> {
     ctx.signal.throwIfAborted();
     const spec = this.#spec;
+    const call: S3Call = { backend: this.name, operation: 'write', key };
+    if (body.bytes) checkSize(call, body.bytes.length, body.sizeBytes);
+    const partSize = Math.max(PART_BYTES, Math.ceil(body.sizeBytes / PARTS_MAX));
     const upload = new Upload({
       client: this.#client,
       queueSize: QUEUE_SIZE,
-      partSize: Math.max(PART_BYTES, Math.ceil(body.sizeBytes / PARTS_MAX)),
+      partSize,
       leavePartsOnError: false,
       params: {
         Bucket: spec.bucket,
         Key: key,
-        Body: body.bytes ? asBuffer(body.bytes) : Readable.from(copied(body), { objectMode: false }),
+        Body: body.bytes ? asBuffer(body.bytes) : Readable.from(copied(call, body), { objectMode: false }),
         ContentType: 'application/octet-stream',
+        ...this.#checksum(body, partSize, sha256),
         ...(spec.objectAcl === undefined ? {} : { ACL: spec.objectAcl as 'private' }),
         ...(spec.storageClass === undefined ? {} : { StorageClass: spec.storageClass as 'STANDARD' }),
         ...(spec.encrypt ? { ServerSideEncryption: spec.kmsKeyId === undefined ? 'AES256' : 'aws:kms' } : {}),
@@ -168,6 +176,12 @@ export class S3SdkDriver implements StorageDriver {
     }
   }
 
+  /** What fits one PUT is bound by its digest where the server was seen to check it. */
+  #checksum(body: Body, partSize: number, sha256: string | undefined): { ChecksumSHA256?: string } {
+    if (!this.#takesChecksums || sha256 === undefined || !body.bytes || body.sizeBytes > partSize) return {};
+    return { ChecksumSHA256: Buffer.from(sha256, 'hex').toString('base64') };
+  }
+
   async #send<T>(
     ctx: CallContext,
     operation: string,
@@ -175,6 +189,7 @@ export class S3SdkDriver implements StorageDriver {
     call: () => Promise<T>,
   ): Promise<T> {
     ctx.signal.throwIfAborted();
+    if (key !== undefined) checkKey(this.name, operation, key);
     try {
       return await call();
     } catch (error) {
@@ -205,7 +220,7 @@ export async function openS3SdkDriver(spec: DriverSpec & { readonly storage: S3S
     ...(storage.credentials === undefined ? {} : { credentials: storage.credentials }),
     ...(storage.profile === undefined ? {} : { profile: storage.profile }),
   });
-  return new S3SdkDriver(storage, client);
+  return new S3SdkDriver(storage, client, takesChecksums);
 }
 
 async function fill(into: Uint8Array, body: Readable, stopsWhenFull: boolean): Promise<number> {
@@ -224,13 +239,17 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** Upload gathers pieces until they make a part, so each must outlive the next one. */
-async function* copied(body: Body): AsyncGenerator<Buffer> {
+function checkSize(call: S3Call, sent: number, announced: number): void {
+  if (sent !== announced) throw malformed(call, `the body has ${sent} bytes instead of ${announced}`);
+}
+
+async function* copied(call: S3Call, body: Body): AsyncGenerator<Buffer> {
   let sent = 0;
   for await (const piece of body.open()) {
     sent += piece.length;
     yield Buffer.from(piece);
   }
-  if (sent !== body.sizeBytes) throw new Error(`the body has ${sent} bytes instead of ${body.sizeBytes}`);
+  checkSize(call, sent, body.sizeBytes);
 }
 
 function identity(etag: string | undefined): { version?: string; md5?: string } {
