@@ -29,11 +29,11 @@ export function pumpBody(socket: Socket, options: PumpOptions): void {
       const wait = limiter?.take(next - at) ?? 0;
       at = next;
       if (!isTaken) {
-        socket.once('drain', wait > 0 ? () => void setTimeout(step, wait) : step);
+        socket.once('drain', wait > 0 ? () => void setTimeout(step, wait).unref() : step);
         return;
       }
       if (wait > 0) {
-        setTimeout(step, wait);
+        setTimeout(step, wait).unref();
         return;
       }
     }

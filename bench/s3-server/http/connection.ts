@@ -76,7 +76,7 @@ export class Connection {
     const wait = this.#limiterUp?.take(chunk.length) ?? 0;
     if (wait > 0) {
       this.#socket.pause();
-      setTimeout(() => this.#socket.resume(), wait);
+      setTimeout(() => this.#socket.resume(), wait).unref();
     }
     this.#advance();
   }
@@ -237,7 +237,7 @@ export class Connection {
     current.isAnswering = true;
     const wait = current.exchange.faults.useLatencyMs();
     if (wait === 0) this.#answerNow(current);
-    else setTimeout(() => this.#answerNow(current), wait);
+    else setTimeout(() => this.#answerNow(current), wait).unref();
   }
 
   #answerNow(current: Current): void {

@@ -25,7 +25,7 @@ export function behind(key: string): string {
   return `${key}\0`;
 }
 
-export interface PageQuery {
+interface PageQuery {
   readonly prefix: string;
   readonly delimiter: string;
   /** The first key that may be listed. */
@@ -33,18 +33,18 @@ export interface PageQuery {
   readonly max: number;
 }
 
-export type PageEntry<V> =
+type PageEntry<V> =
   | { readonly kind: 'key'; readonly key: string; readonly value: V }
   | { readonly kind: 'prefix'; readonly prefix: string };
 
-export interface Page<V> {
+interface Page<V> {
   readonly entries: readonly PageEntry<V>[];
   /** Where the next page begins; undefined on the last. */
   readonly next: string | undefined;
 }
 
 /** @param isHidden leaves an entry out as if it were not there. */
-export function pageOf<V>(map: SortedMap<V>, query: PageQuery, isHidden: (value: V) => boolean): Page<V> {
+function pageOf<V>(map: SortedMap<V>, query: PageQuery, isHidden: (value: V) => boolean): Page<V> {
   const { prefix, delimiter, max } = query;
   const entries: PageEntry<V>[] = [];
   if (max === 0) return { entries, next: undefined };

@@ -30,7 +30,7 @@ export function uploadOf(request: OperationRequest): OpenUpload {
   return upload;
 }
 
-export function partNumberOf(request: OperationRequest): number {
+function partNumberOf(request: OperationRequest): number {
   const text = find(request.route.query, 'partNumber') ?? '';
   const number = /^\d{1,6}$/.test(text) ? Number(text) : 0;
   if (number < 1 || number > PART_NUMBER_MAX) {

@@ -124,7 +124,7 @@ function partExtent(partNumber: string, object: StoredObject): Extent {
 }
 
 /** A field that is not a single well-formed range is ignored, as RFC 9110 wants it. @returns end exclusive. */
-export function parseRange(
+function parseRange(
   field: string | undefined,
   size: number,
 ): { readonly start: number; readonly end: number } | undefined {

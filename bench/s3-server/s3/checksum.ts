@@ -30,10 +30,6 @@ export function parseChecksumAlgorithm(name: string): ChecksumAlgorithm | undefi
   return CHECKSUM_ALGORITHMS.find((algorithm) => algorithm === lower);
 }
 
-export function checksumBytes(algorithm: ChecksumAlgorithm): number {
-  return DIGEST_BYTES[algorithm];
-}
-
 /** Is this the base64 of as many bytes as the algorithm gives, written the one canonical way? */
 export function isChecksumValue(algorithm: ChecksumAlgorithm, value: string): boolean {
   const bytes = Buffer.from(value, 'base64');

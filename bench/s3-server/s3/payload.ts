@@ -20,7 +20,7 @@ const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 /** AWS's limit for one PUT or part. */
 const PUT_BYTES_MAX = 5 * 1024 ** 3;
 
-export interface PayloadRules {
+interface PayloadRules {
   /** `object`: kept as content under an ETag; `xml`: bounded and handed over as it is. */
   readonly kind: 'object' | 'xml';
   /** Do `x-amz-checksum-…` fields speak of this body? On Complete they speak of the object. */

@@ -4,34 +4,32 @@ import { isUtf8, percentDecode } from '../http/uri.ts';
 import { S3Error } from './s3-error.ts';
 import { find, type Query } from './sigv4.ts';
 
-export const OPERATION_NAMES = [
-  'AbortMultipartUpload',
-  'CompleteMultipartUpload',
-  'CopyObject',
-  'CreateBucket',
-  'CreateMultipartUpload',
-  'DeleteBucket',
-  'DeleteObject',
-  'DeleteObjects',
-  'GetAcl',
-  'GetBucketLocation',
-  'GetBucketVersioning',
-  'GetMissingConfiguration',
-  'GetObject',
-  'GetObjectAttributes',
-  'GetTagging',
-  'HeadBucket',
-  'HeadObject',
-  'ListBuckets',
-  'ListMultipartUploads',
-  'ListObjects',
-  'ListObjectsV2',
-  'ListParts',
-  'PutObject',
-  'UploadPart',
-  'UploadPartCopy',
-] as const;
-export type OperationName = (typeof OPERATION_NAMES)[number];
+export type OperationName =
+  | 'AbortMultipartUpload'
+  | 'CompleteMultipartUpload'
+  | 'CopyObject'
+  | 'CreateBucket'
+  | 'CreateMultipartUpload'
+  | 'DeleteBucket'
+  | 'DeleteObject'
+  | 'DeleteObjects'
+  | 'GetAcl'
+  | 'GetBucketLocation'
+  | 'GetBucketVersioning'
+  | 'GetMissingConfiguration'
+  | 'GetObject'
+  | 'GetObjectAttributes'
+  | 'GetTagging'
+  | 'HeadBucket'
+  | 'HeadObject'
+  | 'ListBuckets'
+  | 'ListMultipartUploads'
+  | 'ListObjects'
+  | 'ListObjectsV2'
+  | 'ListParts'
+  | 'PutObject'
+  | 'UploadPart'
+  | 'UploadPartCopy';
 
 export interface Route {
   readonly operation: OperationName;
