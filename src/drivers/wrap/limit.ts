@@ -1,10 +1,10 @@
 /** `--bandwidth` and `--requests`: each thread gets its share of both and keeps to it by waiting before a request. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../../transport/pause.ts';
 import type { CallContext, ListPage, MultipartFacet, StorageDriver } from '../driver.ts';
 
 /**
- * A token bucket that may go into debt: a request larger than the burst goes out at once and the next ones wait until
- * it is paid for. Holds a quarter of a second's worth, so that the limit is kept over any second.
+ * A token bucket that may go into debt: a request larger than the burst waits until it is paid for and goes out whole.
+ * Holds a quarter of a second's worth, so that the limit is kept over any second.
  */
 export class RateLimit {
   readonly #perMs: number;
@@ -40,10 +40,7 @@ export function withLimits(driver: StorageDriver, limits: Limits): StorageDriver
   if (!limits.requests && !limits.bytes) return driver;
   const wait = async (ctx: CallContext, bytes: number): Promise<void> => {
     const delay = Math.max(limits.requests?.take(1) ?? 0, bytes > 0 ? (limits.bytes?.take(bytes) ?? 0) : 0);
-    if (delay < 1) return;
-    await sleep(delay, undefined, { signal: ctx.signal }).catch(() => {
-      throw ctx.signal.reason;
-    });
+    if (delay >= 1) await pause(delay, ctx.signal);
   };
   const { multipart } = driver;
   return {

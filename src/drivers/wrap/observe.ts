@@ -12,20 +12,27 @@ function outcomeOf(error: unknown): Outcome {
   return status >= 500 ? 'server_error' : 'client_error';
 }
 
-type Observe = <T>(operation: Operation, call: () => Promise<T>) => Promise<T>;
+/** @param counts says no to a result that no request stands behind. */
+type Observe = <T>(
+  operation: Operation,
+  call: () => Promise<T>,
+  counts?: (result: T) => boolean,
+) => Promise<T>;
 
 export function withCounters(driver: StorageDriver, side: Side, counters: CounterWriter): StorageDriver {
-  const observe: Observe = async (operation, call) => {
+  const observe: Observe = async (operation, call, counts) => {
     const start = performance.now();
-    let outcome: Outcome = 'ok';
-    try {
-      return await call();
-    } catch (error) {
-      outcome = outcomeOf(error);
-      throw error;
-    } finally {
+    const count = (outcome: Outcome): void =>
       counters.request(side, operation, outcome, (performance.now() - start) / 1000);
+    let result: Awaited<ReturnType<typeof call>>;
+    try {
+      result = await call();
+    } catch (error) {
+      count(outcomeOf(error));
+      throw error;
     }
+    if (counts?.(result) !== false) count('ok');
+    return result;
   };
   const { multipart, streamUpload } = driver;
   return {
@@ -97,7 +104,7 @@ async function* observedList(
   const pages = driver.list(ctx, query)[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const step = await observe('list', () => pages.next());
+      const step = await observe('list', () => pages.next(), isPage);
       if (step.done) return;
       yield step.value;
     }
@@ -105,4 +112,9 @@ async function* observedList(
     // A caller that stops early must not leave the driver's listing open.
     await pages.return?.();
   }
+}
+
+/** That nothing follows the last page stands in that page: it takes no request to learn it. */
+function isPage(step: IteratorResult<ListPage>): boolean {
+  return step.done !== true;
 }

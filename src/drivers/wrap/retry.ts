@@ -1,10 +1,11 @@
 /**
  * The one owner of retries. A driver never retries; what is retried here is one request with its whole body, which is
- * why bodies can be opened again. Waits grow from 0.2 s to 20 s with full jitter, and Retry-After wins.
+ * why bodies can be opened again. Waits grow from 0.2 s to 20 s, the half of each by chance, and Retry-After wins.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { compareUtf8 } from '../../core/byte-order.ts';
 import type { Operation } from '../../core/counters.ts';
 import { StorageError } from '../../core/errors.ts';
+import { pause } from '../../transport/pause.ts';
 import type { CallContext, ListPage, ListQuery, MultipartFacet, StorageDriver } from '../driver.ts';
 
 export interface RetryPolicy {
@@ -41,17 +42,15 @@ export async function retried<T>(
         throw error;
       onRetry(error);
       // A kept connection that the server had closed tells nothing about the server: the next one starts at once.
-      if (error.details.backendCode !== 'wire-stale') await pause(ctx, policy, count, error);
+      if (error.details.backendCode !== 'wire-stale')
+        await pause(delayOf(policy, count, error.details.retryAfterMs), ctx.signal);
     }
   }
 }
 
-function pause(ctx: CallContext, policy: RetryPolicy, count: number, error: StorageError): Promise<void> {
+function delayOf(policy: RetryPolicy, count: number, retryAfterMs = 0): number {
   const ceiling = Math.min(policy.delayMsMax, policy.delayMsMin * 2 ** (count - 1));
-  const delay = Math.max(error.details.retryAfterMs ?? 0, ceiling * (0.5 + policy.random() / 2));
-  return sleep(delay, undefined, { signal: ctx.signal }).catch(() => {
-    throw ctx.signal.reason;
-  });
+  return Math.max(retryAfterMs, ceiling * (0.5 + policy.random() / 2));
 }
 
 /** A driver whose requests are repeated while the failure may pass. */
@@ -96,8 +95,9 @@ function retriedMultipart(multipart: MultipartFacet, run: Run): MultipartFacet {
 }
 
 /**
- * A listing that breaks goes on behind the last key it gave, so that no key comes twice and none is left out. Common
- * prefixes may come twice.
+ * A listing that breaks goes on behind the last key it gave, so that no key comes twice and none is left out. One that
+ * is not sorted, by its word or as it shows, begins anew instead: its keys come twice, but what lies "behind the last
+ * key" of it is not what is missing. Common prefixes may come twice.
  */
 async function* retriedList(
   driver: StorageDriver,
@@ -106,28 +106,34 @@ async function* retriedList(
   policy: RetryPolicy,
   onRetry: OnRetry,
 ): AsyncGenerator<ListPage> {
-  let after = query.after;
+  let isSorted = driver.facts.listOrder === 'bytes';
+  let last = query.after;
+  let pages = driver.list(ctx, query)[Symbol.asyncIterator]();
   let isBroken = false;
-  const begin = () =>
-    driver.list(ctx, after === undefined ? query : { ...query, after })[Symbol.asyncIterator]();
-  const onBroken = (error: StorageError) => {
+  const attempt = (): Promise<IteratorResult<ListPage>> => {
+    if (isBroken) {
+      const after = isSorted ? last : query.after;
+      pages = driver.list(ctx, after === undefined ? query : { ...query, after })[Symbol.asyncIterator]();
+    }
+    isBroken = false;
+    return pages.next();
+  };
+  const onBreak = (error: StorageError): void => {
     isBroken = true;
     onRetry('list', error);
   };
-  let pages = begin();
   try {
     for (;;) {
-      const step = await retried(ctx, policy, onBroken, () => {
-        if (isBroken) pages = begin();
-        isBroken = false;
-        return pages.next();
-      });
+      const step = await retried(ctx, policy, onBreak, attempt);
       if (step.done) return;
-      after = step.value.objects.at(-1)?.key ?? after;
+      for (const { key } of step.value.objects) {
+        isSorted &&= last === undefined || compareUtf8(last, key) < 0;
+        last = key;
+      }
       yield step.value;
     }
   } finally {
-    // A caller that stops early must not leave the driver's listing open.
+    // A caller that stops early must not leave an open folder behind.
     await pages.return?.();
   }
 }
