@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it, type TestContext } from 'node:test';
+import { setImmediate as settled } from 'node:timers/promises';
+import type { PassSettings, Shard, ShardTask } from '../../src/copy/shard.ts';
+import { ShardWorker } from '../../src/copy/shard-worker.ts';
+import { allocateCounters, CounterReader } from '../../src/core/counters.ts';
+import { ConfigError } from '../../src/core/errors.ts';
+import type { Binding } from '../../src/drivers/driver.ts';
+import { openMemoryDriver } from '../../src/drivers/memory/memory-driver.ts';
+import { forgetStore, type MemoryStore, storeNamed } from '../../src/drivers/memory/memory-store.ts';
+import type { DriverSpec, OpenDriver } from '../../src/drivers/spec.ts';
+import { type Fault, FaultDriver, fails, hangs } from '../support/fault-driver.ts';
+import { blobPath } from '../unit/copy/registry-names.ts';
+
+const BLOBS: Shard = { id: 'blobs-1', phase: 'blobs', range: { prefix: 'docker/registry/v2/blobs/' } };
+const BLOB = blobPath('a blob');
+
+interface Bench {
+  readonly source: MemoryStore;
+  readonly target: MemoryStore;
+  readonly worker: ShardWorker;
+  readonly counters: CounterReader;
+  readonly opened: (readonly [DriverSpec, string])[];
+  readonly closed: string[];
+  readonly drivers: FaultDriver[];
+  readonly channel: string;
+  task(settings?: Partial<PassSettings>): ShardTask;
+}
+
+interface BenchOptions {
+  readonly sourceFaults?: readonly Fault[];
+  readonly targetFaults?: readonly Fault[];
+  readonly open?: OpenDriver;
+}
+
+function benchFor(test: TestContext, options: BenchOptions = {}): Bench {
+  const names = { source: `source-${randomUUID()}`, target: `target-${randomUUID()}` };
+  test.after(() => {
+    for (const name of Object.values(names)) forgetStore(name);
+  });
+  const memory = allocateCounters(1);
+  const channel = `test-${randomUUID()}`;
+  const opened: (readonly [DriverSpec, string])[] = [];
+  const closed: string[] = [];
+  const drivers: FaultDriver[] = [];
+  const open: OpenDriver = async (spec, role) => {
+    opened.push([spec, role]);
+    assert.ok(spec.storage.kind === 'memory');
+    const faults = role === 'source' ? options.sourceFaults : options.targetFaults;
+    const driver = new FaultDriver(openMemoryDriver(spec.storage), faults);
+    driver.close = async () => void closed.push(role);
+    drivers.push(driver);
+    return driver;
+  };
+  const pass: PassSettings = {
+    jobId: 'job 1',
+    source: { storage: { kind: 'memory', name: names.source }, engine: 'direct' },
+    target: { storage: { kind: 'memory', name: names.target }, engine: 'direct' },
+    sourcePrefix: '',
+    targetPrefix: '',
+    layout: 'distribution',
+    isFrozen: true,
+    readsTwice: false,
+    ownsTarget: true,
+    concurrency: 4,
+    partBytes: 4096,
+    slabBudgetBytes: 16_384,
+  };
+  return {
+    source: storeNamed(names.source),
+    target: storeNamed(names.target),
+    worker: new ShardWorker({ counters: memory, channel }, options.open ?? open),
+    counters: new CounterReader(memory),
+    opened,
+    closed,
+    drivers,
+    channel,
+    task: (settings = {}) => ({ pass: { ...pass, ...settings }, shard: BLOBS }),
+  };
+}
+
+function cancel(channelName: string, jobId: string): void {
+  const channel = new BroadcastChannel(channelName);
+  channel.postMessage({ type: 'cancel', jobId });
+  channel.close();
+}
+
+describe('ShardWorker', () => {
+  it('opens both ends once for all shards of a job, and anew for another job', async (t) => {
+    const bench = benchFor(t);
+    bench.source.put(BLOB, Buffer.from('a blob'), undefined);
+    for (let round = 0; round < 3; round += 1) {
+      assert.deepEqual(await bench.worker.run(bench.task()), {
+        ok: true,
+        result: { exceptions: [], leftOut: [], warnings: [] },
+      });
+    }
+    assert.equal(bench.opened.length, 2);
+    assert.equal(bench.counters.objects('copied'), 1);
+    assert.equal(bench.counters.objects('skipped'), 2);
+
+    await bench.worker.run(bench.task({ jobId: 'job 2' }));
+    assert.equal(bench.opened.length, 4);
+    assert.deepEqual([...bench.closed].sort(), ['source', 'target']);
+    assert.equal(bench.counters.gauge('workersBusy'), 0);
+  });
+
+  it('counts each attempt of a request, and repeats what may pass', async (t) => {
+    const once: Fault = { on: 'read', does: fails('unavailable', { isTransient: true }) };
+    const bench = benchFor(t, { sourceFaults: [once] });
+    bench.source.put(BLOB, Buffer.from('a blob'), undefined);
+    assert.equal((await bench.worker.run(bench.task())).ok, true);
+    assert.equal(bench.counters.objects('copied'), 1);
+    assert.equal(bench.counters.retries('source', 'read'), 1);
+    assert.equal(bench.counters.requests('source', 'read', 'ok'), 1);
+    assert.equal(bench.counters.requests('source', 'read', 'network'), 1);
+    assert.equal(bench.counters.requests('target', 'write', 'ok'), 1);
+  });
+
+  it('answers, and does not reject, when a storage cannot be opened, and tries again for the next shard', async (t) => {
+    let attempts = 0;
+    const bench = benchFor(t, {
+      open: async ({ storage }) => {
+        attempts += 1;
+        if (attempts <= 2) throw new ConfigError('There are no credentials', { hint: 'give some' });
+        assert.ok(storage.kind === 'memory');
+        return openMemoryDriver(storage);
+      },
+    });
+    const reply = await bench.worker.run(bench.task());
+    assert.ok(!reply.ok);
+    assert.deepEqual(reply.error, {
+      name: 'ConfigError',
+      message: 'There are no credentials',
+      hint: 'give some',
+    });
+    assert.equal(reply.isCancelled, false);
+    assert.equal((await bench.worker.run(bench.task())).ok, true);
+  });
+
+  it('answers with what ended a shard early, as a record that survives the way to another thread', async (t) => {
+    const full: Fault = { on: 'write', does: fails('no-space', { scope: 'backend' }) };
+    const bench = benchFor(t, { targetFaults: [full] });
+    bench.source.put(BLOB, Buffer.from('a blob'), undefined);
+    const reply = await bench.worker.run(bench.task());
+    assert.ok(!reply.ok);
+    assert.equal(reply.error.storage?.kind, 'no-space');
+    assert.equal(reply.isCancelled, false);
+    assert.deepEqual(structuredClone(reply), reply);
+    assert.equal(bench.counters.gauge('workersBusy'), 0);
+  });
+
+  it('stops when its job is cancelled, and says that it was', async (t) => {
+    const { promise: isReading, resolve } = Promise.withResolvers<void>();
+    const bench = benchFor(t, { sourceFaults: [{ on: 'read', does: hangs(resolve) }] });
+    bench.source.put(BLOB, Buffer.from('a blob'), undefined);
+    const running = bench.worker.run(bench.task());
+    await isReading;
+    cancel(bench.channel, 'another job');
+    cancel(bench.channel, 'job 1');
+    const reply = await running;
+    assert.ok(!reply.ok);
+    assert.equal(reply.isCancelled, true);
+    assert.deepEqual(reply.result.exceptions, []);
+    assert.equal(bench.target.get(BLOB), undefined);
+  });
+
+  it('begins nothing for a job that was cancelled before its first shard came', async (t) => {
+    const bench = benchFor(t);
+    bench.source.put(BLOB, Buffer.from('a blob'), undefined);
+    // Another listener of this thread: once it has heard the message, the worker has as well.
+    const heard = new Promise<void>((resolve) => {
+      const listener = new BroadcastChannel(bench.channel);
+      listener.onmessage = () => {
+        listener.close();
+        resolve();
+      };
+    });
+    cancel(bench.channel, 'job 1');
+    await heard;
+    await settled();
+    const reply = await bench.worker.run(bench.task());
+    assert.ok(!reply.ok && reply.isCancelled);
+    assert.equal(bench.target.get(BLOB), undefined);
+    assert.equal((await bench.worker.run(bench.task({ jobId: 'job 2' }))).ok, true);
+  });
+
+  it('reads back exactly where the target was seen to check nothing', async (t) => {
+    const nothing: Binding = {
+      payloadSha256: false,
+      contentMd5: false,
+      partCrc32: false,
+      objectCrc32: false,
+      storesSha256: false,
+    };
+    for (const [binding, reads] of [
+      [undefined, 0],
+      [nothing, 1],
+      [{ ...nothing, contentMd5: true }, 0],
+      [{ ...nothing, payloadSha256: true }, 0],
+    ] as const) {
+      const bench = benchFor(t);
+      bench.source.put(BLOB, Buffer.from('a blob'), undefined);
+      const { pass } = bench.task();
+      const target: DriverSpec = { ...pass.target, ...(binding ? { binding } : {}) };
+      assert.equal((await bench.worker.run(bench.task({ target }))).ok, true);
+      assert.equal(bench.drivers[1]?.callsOf('read').length, reads, JSON.stringify(binding));
+      assert.deepEqual(bench.opened[1]?.[0], target);
+    }
+  });
+});
