@@ -1,14 +1,14 @@
 /** One shard: list both sides, join, copy what differs. The same code under the thread pool and under any other scheduler. */
-import { compareUtf8 } from '../core/byte-order.ts';
 import { BlobferryError, toErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
-import type { ListPage, StorageDriver } from '../drivers/driver.ts';
+import type { StorageDriver } from '../drivers/driver.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
 import { copyObject } from './copy-object.ts';
 import { type Joined, joinListings, type Listing } from './join.ts';
 import { type Missing, ObjectWindow } from './object-window.ts';
 import { EXCEPTIONS_MAX, type PassSettings, type Shard, type ShardResult } from './shard.ts';
-import { externallySorted, ListingOutOfOrder, orderChecked } from './sorted-listing.ts';
+import { belongsToPhaseOne, isInRange, listShard } from './shard-range.ts';
+import { ListingOutOfOrder } from './sorted-listing.ts';
 import { Tally } from './tally.ts';
 
 const LEFT_OUT_NAMED_MAX = 10;
@@ -100,24 +100,19 @@ class ShardRun {
     keyPrefix: string,
     options: { isSorting: boolean },
   ): Listing {
-    const { range } = this.#shard;
-    const mustSort = options.isSorting || driver.facts.listOrder === 'unsorted';
-    const pages = driver.list(ctx, {
-      prefix: keyPrefix + range.prefix,
-      ...(range.after === undefined ? {} : { after: keyPrefix + range.after }),
-      // A listing that may be out of order must be seen whole.
-      ...(range.upTo === undefined || mustSort ? {} : { upTo: keyPrefix + range.upTo }),
-      prune: (folder) =>
-        this.#leavesOut(ctx, folder.slice(keyPrefix.length), undefined, driver === ctx.source),
+    const isSource = driver === ctx.source;
+    return listShard(ctx, driver, {
+      shard: this.#shard,
+      keyPrefix,
+      isSorting: options.isSorting,
+      prune: (folder) => this.#leavesOut(ctx, folder, undefined, isSource),
     });
-    const sorted: AsyncIterable<ListPage> = mustSort ? externallySorted(pages) : orderChecked(pages);
-    return { pages: sorted, keyPrefix, upTo: range.upTo };
   }
 
   /** Pages are joined in batches; objects of one whose whole answer is "equal by listing" cost no promise. */
   async #admit(ctx: CopyContext, window: ObjectWindow, joined: Joined): Promise<void> {
     const { path, source, target } = joined;
-    if (this.#belongsElsewhere(path) || this.#leavesOut(ctx, path, source.sizeBytes, true)) return;
+    if (this.#isOfPhaseOne(path) || this.#leavesOut(ctx, path, source.sizeBytes, true)) return;
     const classified = ctx.layout.classify(path);
     if (target && classified.isImmutable && target.sizeBytes === source.sizeBytes) {
       this.#tally.object('skipped', classified.objectClass, source.sizeBytes);
@@ -179,23 +174,15 @@ class ShardRun {
     }
   }
 
-  #isInRange(path: string): boolean {
-    const { after, upTo } = this.#shard.range;
-    if (after !== undefined && compareUtf8(path, after) <= 0) return false;
-    return upTo === undefined || compareUtf8(path, upTo) <= 0;
-  }
-
-  /** Phase "names" lists the whole root and so meets blobs, which phase one has done. */
-  #belongsElsewhere(path: string): boolean {
-    if (this.#shard.phase === 'blobs') return false;
-    return this.#base.layout.blobPrefixes.some((prefix) => path.startsWith(prefix));
+  #isOfPhaseOne(path: string): boolean {
+    return belongsToPhaseOne(this.#shard, this.#base.layout, path);
   }
 
   #leavesOut(ctx: CopyContext, path: string, sizeBytes: number | undefined, isSource: boolean): boolean {
-    if (sizeBytes === undefined && this.#shard.phase === 'names' && this.#belongsElsewhere(path)) return true;
+    if (sizeBytes === undefined && this.#isOfPhaseOne(path)) return true;
     if (!ctx.layout.leavesOut(path, sizeBytes)) return false;
     // A walk passes through folders of its neighbours' ranges; each is counted in its own.
-    if (isSource && this.#isInRange(path)) {
+    if (isSource && isInRange(this.#shard.range, path)) {
       this.#tally.leftOut();
       if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
     }

@@ -1,0 +1,42 @@
+/** Which keys are a shard's, and how its listings are asked for: one rule for the copy and for the plan of one. */
+import { compareUtf8 } from '../core/byte-order.ts';
+import type { CallContext, ListPage, StorageDriver } from '../drivers/driver.ts';
+import type { Layout } from '../layout/layout.ts';
+import type { Listing } from './join.ts';
+import type { KeyRange, Shard } from './shard.ts';
+import { externallySorted, orderChecked } from './sorted-listing.ts';
+
+export function isInRange({ after, upTo }: KeyRange, path: string): boolean {
+  if (after !== undefined && compareUtf8(path, after) <= 0) return false;
+  return upTo === undefined || compareUtf8(path, upTo) <= 0;
+}
+
+/** Phase "names" lists the whole root and so meets blobs, which phase one has done. */
+export function belongsToPhaseOne({ phase }: Shard, { blobPrefixes }: Layout, path: string): boolean {
+  return phase === 'names' && blobPrefixes.some((prefix) => path.startsWith(prefix));
+}
+
+export interface ShardListing {
+  readonly shard: Shard;
+  readonly keyPrefix: string;
+  /** The listing is known not to ascend, whatever the driver says of itself. */
+  readonly isSorting: boolean;
+  /** Is this folder (a logical path that ends in `/`) left out? */
+  readonly prune: (folder: string) => boolean;
+}
+
+/** One side of a shard in order. @throws ListingOutOfOrder where it turns out not to be; ask again with `isSorting`. */
+export function listShard(ctx: CallContext, driver: StorageDriver, options: ShardListing): Listing {
+  const { shard, keyPrefix, isSorting, prune } = options;
+  const { range } = shard;
+  const mustSort = isSorting || driver.facts.listOrder === 'unsorted';
+  const pages = driver.list(ctx, {
+    prefix: keyPrefix + range.prefix,
+    ...(range.after === undefined ? {} : { after: keyPrefix + range.after }),
+    // A listing that may be out of order must be seen whole.
+    ...(range.upTo === undefined || mustSort ? {} : { upTo: keyPrefix + range.upTo }),
+    prune: (folder) => prune(folder.slice(keyPrefix.length)),
+  });
+  const sorted: AsyncIterable<ListPage> = mustSort ? externallySorted(pages) : orderChecked(pages);
+  return { pages: sorted, keyPrefix, upTo: range.upTo };
+}
