@@ -23,6 +23,9 @@ import { readRange } from './read-ranges.ts';
 import { cleanUpMs, settleVerdict, verifyReadBack } from './second-opinion.ts';
 import type { Slab } from './slab-pool.ts';
 
+/** Together with the abort that follows it stays within the 3 s that Ctrl-C may take. */
+const BEGIN_PATIENCE_MS = 700;
+
 export interface PartPlan {
   readonly number: number;
   readonly offset: number;
@@ -57,7 +60,7 @@ export async function copyParts(
   multipart: MultipartFacet,
 ): Promise<CopyOutcome> {
   const plan = planParts(sizeBytes, ctx.partBytes, multipart);
-  const upload = await multipart.begin(ctx, item.targetKey);
+  const upload = await beginWhole(ctx, multipart, item.targetKey);
   try {
     const transfer = new PartTransfer(ctx, item, sizeBytes, multipart, upload);
     const sent = await transfer.run(plan);
@@ -75,6 +78,23 @@ export async function copyParts(
   } catch (error) {
     await abortQuietly(ctx, multipart, upload);
     throw error;
+  }
+}
+
+/** A begin that was cut off may have opened an upload nobody knows of, so it gets a moment more than the run has. */
+async function beginWhole(ctx: CopyContext, multipart: MultipartFacet, key: string): Promise<Upload> {
+  ctx.signal.throwIfAborted();
+  const patience = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    timer = setTimeout(() => patience.abort(ctx.signal.reason), BEGIN_PATIENCE_MS);
+  };
+  ctx.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await multipart.begin({ signal: patience.signal }, key);
+  } finally {
+    ctx.signal.removeEventListener('abort', onAbort);
+    clearTimeout(timer);
   }
 }
 

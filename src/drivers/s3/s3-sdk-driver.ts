@@ -146,6 +146,9 @@ export class S3SdkDriver implements StorageDriver {
     const call: S3Call = { backend: this.name, operation: 'write', key };
     if (body.bytes) checkSize(call, body.bytes.length, body.sizeBytes);
     const partSize = Math.max(PART_BYTES, Math.ceil(body.sizeBytes / PARTS_MAX));
+    const source = body.bytes
+      ? asBuffer(body.bytes)
+      : Readable.from(copied(call, body), { objectMode: false });
     const upload = new Upload({
       client: this.#client,
       queueSize: QUEUE_SIZE,
@@ -154,7 +157,7 @@ export class S3SdkDriver implements StorageDriver {
       params: {
         Bucket: spec.bucket,
         Key: key,
-        Body: body.bytes ? asBuffer(body.bytes) : Readable.from(copied(call, body), { objectMode: false }),
+        Body: source,
         ContentType: 'application/octet-stream',
         ...this.#checksum(body, partSize, sha256),
         ...(spec.objectAcl === undefined ? {} : { ACL: spec.objectAcl as 'private' }),
@@ -163,7 +166,12 @@ export class S3SdkDriver implements StorageDriver {
         ...(spec.kmsKeyId === undefined ? {} : { SSEKMSKeyId: spec.kmsKeyId }),
       },
     });
-    const onAbort = () => void upload.abort().catch(() => undefined);
+    // A stream that breaks makes the SDK abort its upload and wait for that. upload.abort() rejects at once instead, and
+    // an upload whose abort is still on its way when the process ends stays open for ever.
+    const onAbort = (): void => {
+      if (source instanceof Readable) source.destroy(new Error('Stopped'));
+      else void upload.abort().catch(() => undefined);
+    };
     ctx.signal.addEventListener('abort', onAbort, { once: true });
     try {
       const answer = await this.#send(ctx, 'write', key, () => upload.done());
