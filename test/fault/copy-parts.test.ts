@@ -366,4 +366,20 @@ describe('copyObject() in parts, aborted', () => {
       held.release();
     });
   });
+
+  it('waits for an upload that is just being begun, so that it can be aborted and not stay open', async () => {
+    const content = seededBytes('begin', 'abort', 3 * PART_BYTES);
+    const gate = new Gate();
+    const abort = new AbortController();
+    const options = { signal: abort.signal, targetFaults: [{ on: 'begin', does: gate.effect }] } as const;
+    await inWorld(options, async (world) => {
+      const copying = world.copy(world.put(blobPath(content), content));
+      await gate.reached;
+      abort.abort(new Error('stopped by the user'));
+      gate.open();
+      await assert.rejects(copying, /stopped by the user/);
+      assert.equal(world.targetDriver.callsOf('abort').length, 1);
+      assert.equal(world.targetDriver.callsOf('part').length, 0);
+    });
+  });
 });
