@@ -17,6 +17,7 @@ const HELP = `Usage: node bench/s3-server/main.ts [options]
   --tls-key FILE --tls-cert FILE  PEM; https
   --no-checksums           as Ceph 16: no x-amz-checksum-*, no trailers
   --checks-nothing         accepts wrong hashes and checksums
+  --discard                contents above 4 KiB are checked and forgotten
   --opaque-etags           ETags are no MD5s (less CPU)
   --stay                   do not end when stdin closes
 `;
@@ -35,6 +36,7 @@ function readOptions(): { readonly server: S3ServerOptions; readonly stays: bool
       'no-checksums': { type: 'boolean', default: false },
       'checks-nothing': { type: 'boolean', default: false },
       'opaque-etags': { type: 'boolean', default: false },
+      discard: { type: 'boolean', default: false },
       stay: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -60,6 +62,7 @@ function readOptions(): { readonly server: S3ServerOptions; readonly stays: bool
     ...(values['secret-key'] === undefined ? {} : { secretAccessKey: values['secret-key'] }),
     ...(values.region === undefined ? {} : { region: values.region }),
     ...(values.storage === undefined ? {} : { storage: { directory: values.storage } }),
+    ...(values.discard ? { storage: 'discard' } : {}),
     ...(tls ? { tls } : {}),
     checksums: !values['no-checksums'],
     checksNothing: values['checks-nothing'],

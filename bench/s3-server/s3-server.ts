@@ -5,6 +5,7 @@ import { type Backend, type KeyInfo, openBackend, type PlainObject } from './bac
 import type { FaultHandle, FaultRule, FaultScript } from './faults/fault.ts';
 import { timesOf } from './faults/fault-engine.ts';
 import { type AnswerMessage, type ReadyMessage, remoteBackend } from './remote-backend.ts';
+import type { Storage } from './s3/service.ts';
 import type { Credential } from './s3/sigv4.ts';
 import type { S3ServerStats } from './stats.ts';
 
@@ -19,7 +20,8 @@ export interface S3ServerOptions {
   readonly region?: string;
   /** 1 (default): a worker thread of its own; 0: the calling thread. */
   readonly threads?: 0 | 1;
-  readonly storage?: 'memory' | { readonly directory: string };
+  /** Default `memory`. `discard`: contents above 4 KiB are checked and then forgotten; reading them is an error. */
+  readonly storage?: Storage;
   /** PEM. */
   readonly tls?: { readonly key: string; readonly cert: string };
   /** False: as Ceph 16, which knows no `x-amz-checksum-*` and no trailers. */

@@ -25,7 +25,9 @@ export function pumpBody(socket: Socket, options: PumpOptions): void {
     while (at < end) {
       if (socket.destroyed) return;
       const next = Math.min(end, at + batchBytes);
-      const isTaken = writeAll(socket, content.read(at, next), flip, at - start);
+      const buffers = readOrEnd(socket, content, at, next);
+      if (!buffers) return;
+      const isTaken = writeAll(socket, buffers, flip, at - start);
       const wait = limiter?.take(next - at) ?? 0;
       at = next;
       if (!isTaken) {
@@ -40,6 +42,21 @@ export function pumpBody(socket: Socket, options: PumpOptions): void {
     onSent();
   };
   step();
+}
+
+/** Too late for an answer: a body that cannot be read ends the connection, and the client sees it cut short. */
+function readOrEnd(
+  socket: Socket,
+  content: Content,
+  from: number,
+  to: number,
+): readonly Buffer[] | undefined {
+  try {
+    return content.read(from, to);
+  } catch (error) {
+    socket.destroy(error instanceof Error ? error : new Error(String(error)));
+    return undefined;
+  }
 }
 
 function writeAll(

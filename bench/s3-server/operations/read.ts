@@ -10,6 +10,7 @@ import {
 import { S3Error } from '../s3/s3-error.ts';
 import { find } from '../s3/sigv4.ts';
 import { element, S3_NAMESPACE } from '../s3/xml.ts';
+import { discarded } from '../store/content.ts';
 import type { StoredObject } from '../store/store.ts';
 import { checkReadConditions } from './conditions.ts';
 
@@ -33,6 +34,7 @@ export function getObject(request: OperationRequest): Response {
   const object = objectOf(request);
   checkReadConditions(request.head, object);
   const extent = extentOf(request, object);
+  if (!object.content.isKept) throw discarded();
   return {
     status: extent.isPartial ? 206 : 200,
     headers: [...objectHeaders(request, object, extent.isPartial), ...extent.headers],

@@ -1,17 +1,20 @@
 /** What all connections share: store, settings, signatures, faults, counts. Knows nothing of sockets. */
 import { FaultEngine } from '../faults/fault-engine.ts';
 import type { BodyFraming, RequestHead } from '../http/request-head.ts';
-import { MemoryContentStore } from '../store/content.ts';
+import { type ContentStore, DiscardingContentStore, MemoryContentStore } from '../store/content.ts';
 import { FileContentStore } from '../store/file-content.ts';
 import { Store } from '../store/store.ts';
 import { Exchange } from './exchange.ts';
 import type { ServiceSettings } from './operation.ts';
 import { Authenticator, type Credential } from './sigv4.ts';
 
+/** Where contents lie; `discard`: those above 4 KiB are checked and then forgotten. */
+export type Storage = 'memory' | 'discard' | { readonly directory: string };
+
 export interface ServiceOptions extends ServiceSettings {
   readonly buckets: readonly string[];
   readonly credentials: readonly Credential[];
-  readonly storage: 'memory' | { readonly directory: string };
+  readonly storage: Storage;
   /** Added to the clock, so that clients meet a server whose time differs. */
   readonly clockOffsetMs: number;
 }
@@ -33,9 +36,7 @@ export class S3Service {
     };
     this.#clockOffsetMs = options.clockOffsetMs;
     const { storage, credentials, region } = options;
-    this.store = new Store(
-      storage === 'memory' ? new MemoryContentStore() : new FileContentStore(storage.directory),
-    );
+    this.store = new Store(openContents(storage));
     this.authenticator = new Authenticator({ credentials, region, now: () => this.now() });
     for (const name of options.buckets) this.store.createBucket(name, this.now());
   }
@@ -57,4 +58,9 @@ export class S3Service {
   close(): void {
     this.store.contents.close();
   }
+}
+
+function openContents(storage: Storage): ContentStore {
+  if (storage === 'memory') return new MemoryContentStore();
+  return storage === 'discard' ? new DiscardingContentStore() : new FileContentStore(storage.directory);
 }

@@ -1,9 +1,12 @@
 /** Bytes of objects and parts: immutable, shareable between objects, readable from any offset. */
+import { S3Error } from '../s3/s3-error.ts';
 
 export interface Content {
   readonly sizeBytes: number;
   /** Only for contents so small that they are answered in one write together with the head: a binary string. */
   readonly text: string | undefined;
+  /** False: the bytes were discarded, and reading is an error. */
+  readonly isKept: boolean;
   /** Buffers that together hold `offset` up to `end`; the caller must not change them. */
   read(offset: number, end: number): readonly Buffer[];
 }
@@ -24,6 +27,7 @@ export interface ContentStore {
 export const SMALL_BYTES_MAX = 4096;
 
 export class SmallContent implements Content {
+  readonly isKept = true;
   readonly text: string;
   constructor(text: string) {
     this.text = text;
@@ -39,6 +43,7 @@ export class SmallContent implements Content {
 /** Contents one behind the other: what a multipart upload becomes, without copying. */
 export class JoinedContent implements Content {
   readonly text = undefined;
+  readonly isKept: boolean;
   readonly sizeBytes: number;
   readonly #pieces: readonly Content[];
   /** Where each piece begins. */
@@ -51,6 +56,7 @@ export class JoinedContent implements Content {
       starts.push(size);
       size += piece.sizeBytes;
     }
+    this.isKept = pieces.every((piece) => piece.isKept);
     this.#pieces = pieces;
     this.#starts = starts;
     this.sizeBytes = size;
@@ -71,11 +77,13 @@ export class JoinedContent implements Content {
 /** A range of another content: what UploadPartCopy with a range takes. */
 export class SlicedContent implements Content {
   readonly text = undefined;
+  readonly isKept: boolean;
   readonly sizeBytes: number;
   readonly #whole: Content;
   readonly #start: number;
 
   constructor(whole: Content, start: number, end: number) {
+    this.isKept = whole.isKept;
     this.#whole = whole;
     this.#start = start;
     this.sizeBytes = end - start;
@@ -101,6 +109,7 @@ function lastStartAt(starts: readonly number[], offset: number): number {
 /** The buffers that the socket filled, kept as they are. */
 class BufferedContent implements Content {
   readonly text = undefined;
+  readonly isKept = true;
   readonly sizeBytes: number;
   readonly #buffers: readonly Buffer[];
   readonly #starts: Float64Array;
@@ -163,6 +172,34 @@ export class MemoryContentStore implements ContentStore {
   }
   close(): void {
     // Memory goes with the store.
+  }
+}
+
+/** A body of which only its size is left: what a bench's target needs, beside the checksums. */
+class DiscardedContent implements Content {
+  readonly text = undefined;
+  readonly isKept = false;
+  readonly sizeBytes: number;
+  constructor(sizeBytes: number) {
+    this.sizeBytes = sizeBytes;
+  }
+  read(): readonly Buffer[] {
+    throw discarded();
+  }
+}
+
+export function discarded(): S3Error {
+  return new S3Error('InternalError', 'This server was told to check large contents and to discard them');
+}
+
+/** Keeps small contents and the sizes of others: receiving is then cheap in memory and in faults of its pages. */
+export class DiscardingContentStore implements ContentStore {
+  openWriter(sizeBytes: number): ContentWriter {
+    if (sizeBytes <= SMALL_BYTES_MAX) return new MemoryWriter(sizeBytes);
+    return { write: () => undefined, finish: () => new DiscardedContent(sizeBytes) };
+  }
+  close(): void {
+    // There is nothing to give back.
   }
 }
 

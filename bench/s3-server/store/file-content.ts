@@ -72,6 +72,7 @@ function append(extents: Extent[], next: Extent): void {
 
 class FileContent implements Content {
   readonly text = undefined;
+  readonly isKept = true;
   readonly sizeBytes: number;
   readonly #file: number;
   readonly #extents: readonly Extent[];

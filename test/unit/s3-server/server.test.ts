@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -128,6 +128,25 @@ describe('embedded S3 server', () => {
     } finally {
       await rm(directory, { recursive: true });
     }
+  });
+
+  it('checks large contents and forgets them where it is told to', async () => {
+    await withServer({ storage: 'discard' }, async ({ client, server }) => {
+      const body = randomBytes(100_000);
+      const put = { method: 'PUT', target: '/box/large', body };
+      const wrong = await client.send({ ...put, payloadHash: '0'.repeat(64) });
+      assert.equal(wrong.code, 'XAmzContentSHA256Mismatch');
+      assert.equal((await client.send(put)).status, 200);
+      const [kept] = await server.keys('box');
+      assert.equal(kept?.sizeBytes, body.length);
+      assert.equal(kept.etag, createHash('md5').update(body).digest('hex'));
+      const got = await client.send({ target: '/box/large' });
+      assert.equal(`${got.status} ${got.code}`, '500 InternalError');
+      const head = await client.send({ method: 'HEAD', target: '/box/large' });
+      assert.equal(head.headers['content-length'], '100000');
+      await client.send({ method: 'PUT', target: '/box/small', body: 'kept' });
+      assert.equal((await client.send({ target: '/box/small' })).text, 'kept');
+    });
   });
 
   it('takes further credentials, temporary ones with their end', async () => {
