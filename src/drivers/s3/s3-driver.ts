@@ -1,5 +1,6 @@
 /** S3 and its compatibles over the direct engine. */
-
+import { compareUtf8 } from '../../core/byte-order.ts';
+import type { HttpResponse } from '../../transport/http-types.ts';
 import type {
   Binding,
   BindingFacet,
@@ -84,9 +85,10 @@ export class S3Driver implements StorageDriver {
   async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
     checkKey(this.name, 'stat', key);
     const { headers } = await this.#client.send(ctx, { method: 'HEAD', operation: 'stat', key });
-    const sizeBytes = Number(headers.get('content-length'));
-    if (!Number.isSafeInteger(sizeBytes))
-      throw malformed({ backend: this.name, operation: 'stat', key }, 'no size');
+    const length = headers.get('content-length') ?? '';
+    const sizeBytes = Number(length);
+    if (!/^\d+$/.test(length) || !Number.isSafeInteger(sizeBytes))
+      throw malformed({ backend: this.name, operation: 'stat', key }, 'no size came');
     return { key, sizeBytes, ...identity(headers) };
   }
 
@@ -114,9 +116,11 @@ export class S3Driver implements StorageDriver {
       if (totalBytes > offset) throw malformed(call, 'a range inside the object was refused');
       return { bytesRead: 0, totalBytes };
     }
-    const totalBytes = totalOf(response.status, response.headers, offset, response.intoBytes);
-    if (totalBytes === undefined) throw malformed(call, 'the answer does not say which range it is');
-    const bytesRead = response.isOverflow ? into.length : response.intoBytes;
+    if (!isRange(response, into.length === 0 ? 0 : offset))
+      throw malformed(call, 'the answer does not say which range it is');
+    const { intoBytes: bytesRead } = response;
+    // Only an answer without a length that is too large for the buffer does not tell how large the object is.
+    const totalBytes = totalOf(response) ?? (await this.stat(ctx, key)).sizeBytes;
     const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
     if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
     const checksums = isWhole ? storedChecksums(response.headers) : undefined;
@@ -167,9 +171,16 @@ export class S3Driver implements StorageDriver {
     else if (query.after !== undefined) parameters.push(['start-after', query.after]);
     const { body } = await this.#client.send(ctx, { method: 'GET', operation: 'list', query: parameters });
     const page = this.#parse(body, query.upTo);
-    if (!isWithin(page, query))
-      throw malformed({ backend: this.name, operation: 'list' }, 'it names keys not asked for');
-    return page.nextToken === undefined ? { page } : { page, next: page.nextToken };
+    const call = { backend: this.name, operation: 'list' };
+    if (!isWithin(page, query)) throw malformed(call, 'it names keys not asked for');
+    const { after } = query;
+    // Servers that do not know start-after begin at the beginning; some repeat the key itself.
+    const objects =
+      after === undefined ? page.objects : page.objects.filter(({ key }) => compareUtf8(key, after) > 0);
+    const wanted = { objects, prefixes: page.prefixes };
+    if (page.nextToken === undefined) return { page: wanted };
+    if (page.nextToken === token) throw malformed(call, 'the listing goes on where it began');
+    return { page: wanted, next: page.nextToken };
   }
 
   #parse(body: Buffer, upTo: string | undefined): S3ListPage {
@@ -177,7 +188,7 @@ export class S3Driver implements StorageDriver {
       return parseListing(body.toString('utf8'), upTo);
     } catch (error) {
       const call = { backend: this.name, operation: 'list' };
-      if (error instanceof RangeError || error instanceof URIError) throw malformed(call, error.message);
+      if (error instanceof RangeError) throw malformed(call, error.message);
       throw error;
     }
   }
@@ -198,20 +209,22 @@ function identity(headers: ReadonlyMap<string, string>): { version?: string; md5
   return { ...(etag === undefined ? {} : { version: etag }), ...(md5 === undefined ? {} : { md5 }) };
 }
 
-function totalOf(
-  status: number,
-  headers: ReadonlyMap<string, string>,
-  offset: number,
-  got: number,
-): number | undefined {
-  if (status === 206) {
-    const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
-    return range && Number(range[1]) === offset ? Number(range[2]) : undefined;
-  }
-  // A 200 carries the whole object, so it only answers a request that began at its start.
-  if (offset > 0) return undefined;
+const CONTENT_RANGE = /^bytes (\d+)-\d+\/(\d+)$/;
+
+/** Do the bytes of this answer begin at the offset? A 200 carries the whole object, whatever was asked for. */
+function isRange(response: HttpResponse, offset: number): boolean {
+  if (response.status === 200) return offset === 0;
+  const range = CONTENT_RANGE.exec(response.headers.get('content-range') ?? '');
+  return response.status === 206 && range !== null && Number(range[1]) === offset;
+}
+
+/** Size of the whole object; undefined where the answer does not tell. */
+function totalOf(response: HttpResponse): number | undefined {
+  const { status, headers } = response;
+  if (status === 206) return Number(CONTENT_RANGE.exec(headers.get('content-range') ?? '')?.[2]);
   const length = headers.get('content-length');
-  return length === undefined ? got : Number(length);
+  if (length !== undefined) return Number(length);
+  return response.isOverflow ? undefined : response.intoBytes;
 }
 
 /** Whole-object checksums only: composite ones of multipart uploads end in `-<parts>`. */

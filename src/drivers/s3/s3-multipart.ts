@@ -13,10 +13,11 @@ import type {
 } from '../driver.ts';
 import type { S3Spec } from '../spec.ts';
 import type { S3Client } from './s3-client.ts';
-import { errorOfResponse, malformed } from './s3-errors.ts';
-import { md5OfETag } from './s3-listing.ts';
+import { errorOfResponse, malformed, type S3Call } from './s3-errors.ts';
+import { checkKey } from './s3-keys.ts';
+import { parsePartsPage, parseUploadsPage } from './s3-upload-listing.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
-import { eachElement, escapeXml, textOf } from './s3-xml.ts';
+import { escapeXml, textOf } from './s3-xml.ts';
 
 /** Complete may work for minutes on a large object, sending white space meanwhile or nothing at all. */
 const COMPLETE_TIMEOUT_MS = 10 * 60_000;
@@ -38,6 +39,7 @@ export class S3Multipart implements MultipartFacet {
   }
 
   async begin(ctx: CallContext, key: string): Promise<Upload> {
+    checkKey(this.#client.name, 'begin the upload of', key);
     const checksum: [string, string][] =
       this.partChecksum === 'crc32'
         ? [
@@ -117,7 +119,7 @@ export class S3Multipart implements MultipartFacet {
     const call = { backend: this.#client.name, operation: 'complete the upload of', key: upload.key };
     // Complete answers 200 before it is done and may then still fail in the body. The code there decides, so the
     // status that a code usually comes with does not matter.
-    if (xml.includes('<Error>')) throw errorOfResponse(call, { ...response, status: 500 });
+    if (/<Error[\s>]/.test(xml)) throw errorOfResponse(call, { ...response, status: 500 });
     if (!xml.includes('<CompleteMultipartUploadResult')) throw malformed(call, 'the answer is not a result');
     const version = textOf(xml, 'ETag');
     return version ? { version } : {};
@@ -135,48 +137,46 @@ export class S3Multipart implements MultipartFacet {
 
   async listParts(ctx: CallContext, upload: Upload): Promise<readonly PartReceipt[]> {
     const parts: PartReceipt[] = [];
-    let marker: string | undefined;
-    do {
+    const operation = 'list parts of';
+    let marker = '';
+    for (;;) {
       const query: [string, string][] = [['uploadId', upload.id]];
-      if (marker !== undefined) query.push(['part-number-marker', marker]);
-      const { body } = await this.#client.send(ctx, {
-        method: 'GET',
-        operation: 'list parts of',
-        key: upload.key,
-        query,
-      });
-      const xml = body.toString('utf8');
-      eachElement(xml, 'Part', (from, to) => parts.push(partOf(xml, from, to)) > 0);
-      const next = textOf(xml, 'IsTruncated') === 'true' ? textOf(xml, 'NextPartNumberMarker') : undefined;
-      if (next !== undefined && next === marker) break;
-      marker = next;
-    } while (marker !== undefined);
-    return parts;
+      if (marker !== '') query.push(['part-number-marker', marker]);
+      const { body } = await this.#client.send(ctx, { method: 'GET', operation, key: upload.key, query });
+      const page = this.#parse({ backend: this.#client.name, operation, key: upload.key }, () =>
+        parsePartsPage(body.toString('utf8'), marker),
+      );
+      parts.push(...page.parts);
+      if (page.next === undefined) return parts;
+      marker = page.next;
+    }
   }
 
   async listUploads(ctx: CallContext, prefix: string): Promise<readonly Upload[]> {
     const uploads: Upload[] = [];
-    let query: [string, string][] = [
-      ['uploads', ''],
-      ['prefix', prefix],
-    ];
+    const operation = 'list uploads in';
+    let marker: Upload | undefined;
     for (;;) {
-      const { body } = await this.#client.send(ctx, { method: 'GET', operation: 'list uploads in', query });
-      const xml = body.toString('utf8');
-      eachElement(xml, 'Upload', (from, to) => {
-        const key = textOf(xml, 'Key', from, to);
-        const id = textOf(xml, 'UploadId', from, to);
-        if (key !== undefined && id !== undefined && key.startsWith(prefix)) uploads.push({ key, id });
-        return true;
-      });
-      const keyMarker = textOf(xml, 'NextKeyMarker');
-      if (textOf(xml, 'IsTruncated') !== 'true' || !keyMarker) return uploads;
-      query = [
+      const query: [string, string][] = [
         ['uploads', ''],
         ['prefix', prefix],
-        ['key-marker', keyMarker],
-        ['upload-id-marker', textOf(xml, 'NextUploadIdMarker') ?? ''],
       ];
+      if (marker) query.push(['key-marker', marker.key], ['upload-id-marker', marker.id]);
+      const { body } = await this.#client.send(ctx, { method: 'GET', operation, query });
+      const page = this.#parse({ backend: this.#client.name, operation }, () =>
+        parseUploadsPage(body.toString('utf8'), marker),
+      );
+      uploads.push(...page.uploads.filter(({ key }) => key.startsWith(prefix)));
+      if (!page.next) return uploads;
+      marker = page.next;
+    }
+  }
+
+  #parse<T>(call: S3Call, parse: () => T): T {
+    try {
+      return parse();
+    } catch (error) {
+      throw error instanceof RangeError ? malformed(call, error.message) : error;
     }
   }
 
@@ -206,17 +206,4 @@ function completeXml(parts: readonly PartReceipt[], isCrc: boolean): string {
 
 function crc32Base64(crc32: number): string {
   return crc32Headers(crc32)[0]?.[1] ?? '';
-}
-
-function partOf(xml: string, from: number, to: number): PartReceipt {
-  const tag = textOf(xml, 'ETag', from, to) ?? '';
-  const md5 = md5OfETag(tag);
-  const crc32 = textOf(xml, 'ChecksumCRC32', from, to);
-  return {
-    number: Number(textOf(xml, 'PartNumber', from, to)),
-    sizeBytes: Number(textOf(xml, 'Size', from, to)),
-    tag,
-    ...(md5 === undefined ? {} : { md5 }),
-    ...(crc32 === undefined ? {} : { crc32: Buffer.from(crc32, 'base64').readUInt32BE() }),
-  };
 }

@@ -14,13 +14,16 @@ export function decodeEntities(text: string): string {
   });
 }
 
-/** Content of the first element with this name between two positions; undefined when there is none. */
-export function textOf(xml: string, name: string, from = 0, to = xml.length): string | undefined {
-  const open = xml.indexOf(`<${name}>`, from);
-  if (open < 0 || open >= to) return undefined;
+/**
+ * Content of the first element with this name; undefined when there is none. To look into one element only, slice it
+ * out before (which copies nothing): looking further than needed, element after element, takes quadratic time.
+ */
+export function textOf(xml: string, name: string): string | undefined {
+  const open = xml.indexOf(`<${name}>`);
+  if (open < 0) return undefined;
   const start = open + name.length + 2;
   const end = xml.indexOf(`</${name}>`, start);
-  return end < 0 || end > to ? undefined : decodeEntities(xml.slice(start, end));
+  return end < 0 ? undefined : decodeEntities(xml.slice(start, end));
 }
 
 /** Calls back with the bounds of each element of this name, in order, until the answer is false. */
