@@ -3,10 +3,36 @@ import type { FaultRule } from './faults/fault.ts';
 import { fromBinary, toBinary } from './http/uri.ts';
 import { Listener } from './listener.ts';
 import { digestOf } from './s3/checksum.ts';
-import { S3Service } from './s3/service.ts';
-import type { S3ServerOptions } from './s3-server.ts';
+import { S3Service, type Storage } from './s3/service.ts';
+import type { Credential } from './s3/sigv4.ts';
 import type { S3ServerStats } from './stats.ts';
 import { contentOf } from './store/content.ts';
+
+/** What a server is to be like; clonable, as it crosses threads and processes. */
+export interface BackendOptions {
+  readonly buckets?: readonly string[];
+  /** Default `testkey` and `testsecret`. */
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: string;
+  /** Further credentials, temporary ones among them. */
+  readonly credentials?: readonly Credential[];
+  /** The only region that signatures may name; default: any, as in Ceph. */
+  readonly region?: string;
+  /** Default `memory`. `discard`: contents above 4 KiB are checked and then forgotten; reading them is an error. */
+  readonly storage?: Storage;
+  /** PEM. */
+  readonly tls?: { readonly key: string; readonly cert: string };
+  /** False: as Ceph 16, which knows no `x-amz-checksum-*` and no trailers. */
+  readonly checksums?: boolean;
+  /** Accepts wrong payload hashes, MD5s, checksums and chunk signatures (the request's own signature is checked). */
+  readonly checksNothing?: boolean;
+  /** ETags are no MD5s, which spares the server most of its CPU time per byte: for benches only. */
+  readonly opaqueEtags?: boolean;
+  /** Added to the server's clock. */
+  readonly clockOffsetMs?: number;
+  /** Default 0: any free one. */
+  readonly port?: number;
+}
 
 export interface PlainObject {
   readonly key: string;
@@ -37,7 +63,7 @@ export const BACKEND_CALLS = ['install', 'used', 'remove', 'stats', 'put', 'get'
 export type BackendCall = (typeof BACKEND_CALLS)[number];
 
 /** @param scope whose CPU time counts as the server's. */
-export async function openBackend(options: S3ServerOptions, scope: 'thread' | 'process'): Promise<Backend> {
+export async function openBackend(options: BackendOptions, scope: 'thread' | 'process'): Promise<Backend> {
   const service = new S3Service({
     buckets: options.buckets ?? [],
     credentials: [

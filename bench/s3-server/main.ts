@@ -5,8 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { openBackend } from './backend.ts';
-import type { S3ServerOptions } from './s3-server.ts';
+import { type BackendOptions, openBackend } from './backend.ts';
 
 const HELP = `Usage: node bench/s3-server/main.ts [options]
   --port N                 default 0: any free port
@@ -22,7 +21,7 @@ const HELP = `Usage: node bench/s3-server/main.ts [options]
   --stay                   do not end when stdin closes
 `;
 
-function readOptions(): { readonly server: S3ServerOptions; readonly stays: boolean } {
+function readOptions(): { readonly server: BackendOptions; readonly stays: boolean } {
   const { values } = parseArgs({
     options: {
       port: { type: 'string', default: '0' },
@@ -55,7 +54,7 @@ function readOptions(): { readonly server: S3ServerOptions; readonly stays: bool
     key !== undefined && cert !== undefined
       ? { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
       : undefined;
-  const server: S3ServerOptions = {
+  const server: BackendOptions = {
     port,
     buckets: values.buckets.split(',').filter((name) => name !== ''),
     ...(values['access-key'] === undefined ? {} : { accessKeyId: values['access-key'] }),

@@ -1,14 +1,13 @@
 /** Process entry for fork(): takes its options as the first message, then calls; ends with its parent. */
 import { once } from 'node:events';
-import { openBackend } from './backend.ts';
+import { type BackendOptions, openBackend } from './backend.ts';
 import { answerCall, type CallMessage, type ReadyMessage } from './remote-backend.ts';
-import type { S3ServerOptions } from './s3-server.ts';
 
 if (!process.send) throw new Error('process-entry.ts is started by fork() only');
 const send = process.send.bind(process);
 process.once('disconnect', () => process.exit(0));
 try {
-  const [options] = (await once(process, 'message')) as [S3ServerOptions];
+  const [options] = (await once(process, 'message')) as [BackendOptions];
   const backend = await openBackend(options, 'process');
   process.on('message', async (message: CallMessage) => send(await answerCall(backend, message)));
   send({ port: backend.port, pid: process.pid } satisfies ReadyMessage);

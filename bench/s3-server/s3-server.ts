@@ -1,39 +1,15 @@
 /** The embedded S3 server: what tests, bench and demo start. What it does and how it differs: docs/embedded-s3.md. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { type Backend, type KeyInfo, openBackend, type PlainObject } from './backend.ts';
+import { type Backend, type BackendOptions, type KeyInfo, openBackend, type PlainObject } from './backend.ts';
 import type { FaultHandle, FaultRule, FaultScript } from './faults/fault.ts';
 import { timesOf } from './faults/fault-engine.ts';
 import { type AnswerMessage, type ReadyMessage, remoteBackend } from './remote-backend.ts';
-import type { Storage } from './s3/service.ts';
-import type { Credential } from './s3/sigv4.ts';
 import type { S3ServerStats } from './stats.ts';
 
-export interface S3ServerOptions {
-  readonly buckets?: readonly string[];
-  /** Default `testkey` and `testsecret`. */
-  readonly accessKeyId?: string;
-  readonly secretAccessKey?: string;
-  /** Further credentials, temporary ones among them. */
-  readonly credentials?: readonly Credential[];
-  /** The only region that signatures may name; default: any, as in Ceph. */
-  readonly region?: string;
+export interface S3ServerOptions extends BackendOptions {
   /** 1 (default): a worker thread of its own; 0: the calling thread. */
   readonly threads?: 0 | 1;
-  /** Default `memory`. `discard`: contents above 4 KiB are checked and then forgotten; reading them is an error. */
-  readonly storage?: Storage;
-  /** PEM. */
-  readonly tls?: { readonly key: string; readonly cert: string };
-  /** False: as Ceph 16, which knows no `x-amz-checksum-*` and no trailers. */
-  readonly checksums?: boolean;
-  /** Accepts wrong payload hashes, MD5s, checksums and chunk signatures (the request's own signature is checked). */
-  readonly checksNothing?: boolean;
-  /** ETags are no MD5s, which spares the server most of its CPU time per byte: for benches only. */
-  readonly opaqueEtags?: boolean;
-  /** Added to the server's clock. */
-  readonly clockOffsetMs?: number;
-  /** Default 0: any free one. */
-  readonly port?: number;
 }
 
 export interface S3Server {

@@ -1,17 +1,27 @@
 /** One request from its head to its response, faults of the service's kind included; bytes are the connection's. */
 import { hash } from 'node:crypto';
-import { NO_FAULTS, type RequestFaults } from '../faults/fault-engine.ts';
+import { type FaultEngine, NO_FAULTS, type RequestFaults } from '../faults/fault-engine.ts';
 import { flipBit } from '../faults/flip-bit.ts';
 import type { BodyFraming, RequestHead } from '../http/request-head.ts';
 import { contentOf } from '../store/content.ts';
-import type { OperationRequest, Response } from './operation.ts';
+import type { Store } from '../store/store.ts';
+import type { OperationRequest, Response, ServiceSettings } from './operation.ts';
 import { OPERATIONS, type Operation } from './operations-table.ts';
 import { type PayloadFilter, PayloadReceiver } from './payload.ts';
 import { type OperationName, parseQuery, type Route, routeOf, splitPath } from './route.ts';
 import { S3Error } from './s3-error.ts';
-import type { S3Service } from './service.ts';
-import type { Query } from './sigv4.ts';
+import type { Authenticator, Query } from './sigv4.ts';
 import { element, escapeXml, XML_DECLARATION } from './xml.ts';
+
+/** What all exchanges share. */
+export interface ExchangeService {
+  readonly store: Store;
+  readonly settings: ServiceSettings;
+  readonly authenticator: Authenticator;
+  readonly faults: FaultEngine;
+  now(): number;
+  nextRequestId(): string;
+}
 
 export class Exchange {
   readonly head: RequestHead;
@@ -19,14 +29,14 @@ export class Exchange {
   faults: RequestFaults = NO_FAULTS;
   /** Set as soon as something is wrong; the body is of no interest any more. */
   failure: S3Error | undefined;
-  readonly #service: S3Service;
+  readonly #service: ExchangeService;
   readonly #requestId: string;
   #route: Route | undefined;
   #operation: Operation | undefined;
   #receiver: PayloadReceiver | undefined;
 
   /** @param refusal why the head could not even be read. */
-  constructor(service: S3Service, head: RequestHead, framing: BodyFraming, refusal?: unknown) {
+  constructor(service: ExchangeService, head: RequestHead, framing: BodyFraming, refusal?: unknown) {
     this.head = head;
     this.framing = framing;
     this.#service = service;

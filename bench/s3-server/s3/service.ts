@@ -4,7 +4,7 @@ import type { BodyFraming, RequestHead } from '../http/request-head.ts';
 import { type ContentStore, DiscardingContentStore, MemoryContentStore } from '../store/content.ts';
 import { FileContentStore } from '../store/file-content.ts';
 import { Store } from '../store/store.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, type ExchangeService } from './exchange.ts';
 import type { ServiceSettings } from './operation.ts';
 import { Authenticator, type Credential } from './sigv4.ts';
 
@@ -19,7 +19,7 @@ export interface ServiceOptions extends ServiceSettings {
   readonly clockOffsetMs: number;
 }
 
-export class S3Service {
+export class S3Service implements ExchangeService {
   readonly store: Store;
   readonly settings: ServiceSettings;
   readonly authenticator: Authenticator;
