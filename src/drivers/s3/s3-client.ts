@@ -1,6 +1,7 @@
 /** Signs and sends one S3 request over the direct engine, and turns what comes back into answers or StorageErrors. */
 import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
+import { StorageError } from '../../core/errors.ts';
 import { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse, Origin } from '../../transport/http-types.ts';
 import { EMPTY_SHA256, encodePath, encodeUri, Signer } from '../../transport/sigv4.ts';
@@ -13,6 +14,10 @@ const HEAD_TIMEOUT_MS = 60_000;
 const COLLECT_BYTES_MAX = 16 * 1024 * 1024;
 /** Credentials are renewed this long before they expire. */
 const RENEW_MS = 5 * 60_000;
+/** While they are still good, who gives them is not asked more often than this. */
+const RENEW_AGAIN_MS = 30_000;
+/** Servers allow 15 minutes, some less. */
+const SKEW_MS = 5 * 60_000;
 
 export type CredentialSource = () => Promise<S3Credentials>;
 
@@ -46,6 +51,7 @@ export class S3Client {
   readonly #renew: CredentialSource | undefined;
   readonly #userAgent: string;
   #expiresAtMs: number;
+  #renewFromMs: number;
   #renewal: Promise<void> | undefined;
 
   constructor(spec: S3Spec, options: { name: string; credentials: S3Credentials; renew?: CredentialSource }) {
@@ -57,28 +63,36 @@ export class S3Client {
     this.#pool = new HttpPool(origin, { verifies: !spec.skipsTlsVerify, ...(ca ? { ca } : {}) });
     this.#signer = new Signer(spec.region, options.credentials);
     this.#expiresAtMs = options.credentials.expiresAtMs ?? Number.POSITIVE_INFINITY;
+    this.#renewFromMs = this.#expiresAtMs - RENEW_MS;
     this.#renew = options.renew;
     this.#userAgent = `user-agent: ${spec.userAgent ?? 'blobferry'}\r\n`;
   }
 
   /** Sends once (twice where the server only minds our clock) and returns a 2xx or accepted answer. */
   async send(ctx: CallContext, request: S3Request): Promise<HttpResponse> {
-    if (Date.now() > this.#expiresAtMs - RENEW_MS) await this.#renewCredentials();
+    if (Date.now() > this.#renewFromMs) await this.#renewCredentials();
     const call: S3Call = {
       backend: this.name,
       operation: request.operation,
       ...(request.key === undefined ? {} : { key: request.key }),
     };
+    const { clockOffsetMs } = this.#signer;
     const response = await this.#exchange(ctx, request, call);
     if (isAccepted(request, response)) return response;
     const error = errorOfResponse(call, response);
-    const isClock = error.details.backendCode === 'RequestTimeTooSkewed';
-    if (isClock && this.#learnClock(response) && !isStream(request.body)) {
-      const second = await this.#exchange(ctx, request, call);
-      if (isAccepted(request, second)) return second;
-      throw errorOfResponse(call, second);
+    const leastMs = leastSkewOf(request, error);
+    if (leastMs === undefined || !this.#learnsClock(response, clockOffsetMs, leastMs)) throw error;
+    if (isStream(request.body)) {
+      // Its pieces are gone; whoever owns the retries opens the body again.
+      throw new StorageError(
+        error.message,
+        { ...error.details, isTransient: true, scope: 'object' },
+        { cause: error },
+      );
     }
-    throw error;
+    const second = await this.#exchange(ctx, request, call);
+    if (isAccepted(request, second)) return second;
+    throw errorOfResponse(call, second);
   }
 
   close(): void {
@@ -120,25 +134,42 @@ export class S3Client {
     }
   }
 
-  #learnClock(response: HttpResponse): boolean {
-    const serverMs = Date.parse(response.headers.get('date') ?? '');
-    if (Number.isNaN(serverMs)) return false;
-    this.#signer.clockOffsetMs = serverMs - Date.now();
+  /** @param signedWithMs the offset that the refused request was signed with; others may have learnt meanwhile. */
+  #learnsClock(response: HttpResponse, signedWithMs: number, leastMs: number): boolean {
+    const offsetMs = Date.parse(response.headers.get('date') ?? '') - Date.now();
+    if (!(Math.abs(offsetMs - signedWithMs) > leastMs)) return false;
+    this.#signer.clockOffsetMs = offsetMs;
     return true;
   }
 
   #renewCredentials(): Promise<void> {
-    if (!this.#renew) return Promise.resolve();
-    this.#renewal ??= this.#renew()
-      .then((credentials) => {
-        this.#signer.credentials = credentials;
-        this.#expiresAtMs = credentials.expiresAtMs ?? Number.POSITIVE_INFINITY;
-      })
-      .finally(() => {
-        this.#renewal = undefined;
-      });
+    const renew = this.#renew;
+    if (!renew) return Promise.resolve();
+    this.#renewal ??= this.#renewOnce(renew).finally(() => {
+      this.#renewal = undefined;
+    });
     return this.#renewal;
   }
+
+  async #renewOnce(renew: CredentialSource): Promise<void> {
+    try {
+      const credentials = await renew();
+      this.#signer.credentials = credentials;
+      this.#expiresAtMs = credentials.expiresAtMs ?? Number.POSITIVE_INFINITY;
+    } catch (error) {
+      // Whoever gives credentials may be away for a while: those at hand are good for minutes yet.
+      if (Date.now() >= this.#expiresAtMs) throw error;
+    }
+    const fromMs = Math.max(this.#expiresAtMs - RENEW_MS, Date.now() + RENEW_AGAIN_MS);
+    this.#renewFromMs = Math.min(fromMs, this.#expiresAtMs);
+  }
+}
+
+/** From which difference between the clocks on a refusal is its fault; undefined where it never is. */
+function leastSkewOf(request: S3Request, error: StorageError): number | undefined {
+  if (error.details.backendCode === 'RequestTimeTooSkewed') return 1_000;
+  // The answer to HEAD has no body, and so no code: a wrong clock looks like a missing permission.
+  return request.method === 'HEAD' && error.details.status === 403 ? SKEW_MS : undefined;
 }
 
 function isAccepted(request: S3Request, response: HttpResponse): boolean {
