@@ -2,19 +2,17 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { RawClient } from '../../../bench/s3-server/client/raw-client.ts';
 import { type S3Server, type S3ServerOptions, startS3Server } from '../../../bench/s3-server/s3-server.ts';
 import { startS3ServerProcess } from '../../../bench/s3-server/s3-server-process.ts';
+import { makeCertificate } from '../transport/certificate.ts';
 import { withServer } from './with-server.ts';
 
-const TLS = {
-  key: await readFile(new URL('fixtures/localhost-key.pem', import.meta.url), 'utf8'),
-  cert: await readFile(new URL('fixtures/localhost-cert.pem', import.meta.url), 'utf8'),
-};
+const TLS = makeCertificate({ names: ['127.0.0.1', 'localhost'] });
 const MAIN = new URL('../../../bench/s3-server/main.ts', import.meta.url).pathname;
 
 async function exercise(start: (options: S3ServerOptions) => Promise<S3Server>): Promise<void> {
