@@ -16,7 +16,11 @@ import {
   type TlsSettings,
   WireError,
 } from './http-types.ts';
+import type { HttpProxy } from './proxy.ts';
 import { ResponseParser } from './response-parser.ts';
+import { tlsOptions } from './tls-options.ts';
+import { openTunnel } from './tunnel.ts';
+import { connectError, reasonOf } from './wire-errors.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Bodies up to this size go out in one piece with the head: one copy is cheaper than a second buffer to write. */
@@ -49,11 +53,18 @@ interface Exchange {
   windowFromBytes: number;
 }
 
+export interface ConnectionOptions {
+  /** What certificates are verified with; Node's own set where absent. */
+  readonly context?: SecureContext | undefined;
+  readonly proxy?: HttpProxy | undefined;
+}
+
 export class Connection {
   /** Set once the socket can carry no further request. */
   isClosed = false;
   idleSinceMs = 0;
-  readonly #socket: Socket;
+  readonly openedMs = Date.now();
+  #socket: Socket;
   readonly #parser = new ResponseParser();
   #exchange: Exchange | undefined;
   /** Answered, but its body has not said yet that it is at its end. */
@@ -61,8 +72,16 @@ export class Connection {
   #requests = 0;
   #receivedBytes = 0;
   #isConnected = false;
+  #isTunnelling = false;
+  /** Of a proxy that plain requests are sent to. */
+  #proxyName: string | undefined;
 
-  constructor(origin: Origin, tls: TlsSettings, context?: SecureContext) {
+  constructor(origin: Origin, tls: TlsSettings, options: ConnectionOptions = {}) {
+    const { proxy, context } = options;
+    if (proxy && origin.isTls) {
+      this.#socket = this.#openTunnel(proxy, origin, { tls, context });
+      return;
+    }
     const onread = {
       buffer: () => this.#parser.target(),
       callback: (count: number, buffer: Uint8Array) => {
@@ -70,21 +89,48 @@ export class Connection {
         return true;
       },
     };
-    const address = { host: origin.host, port: origin.port, noDelay: true, onread };
-    this.#socket = origin.isTls
-      ? connectTls({
-          ...address,
-          // A name is needed for SNI; an address must not be sent as one (RFC 6066 section 3).
-          ...(/^[\d.]+$|:/.test(origin.host) ? {} : { servername: origin.host }),
-          rejectUnauthorized: tls.verifies,
-          ALPNProtocols: ['http/1.1'],
-          ...(context ? { secureContext: context } : {}),
-        })
+    this.#proxyName = proxy?.name;
+    const { host, port, isTls } = proxy ?? origin;
+    const address = { host, port, noDelay: true, onread };
+    // `skipverify` is said of the storage, not of a proxy.
+    const verifies = proxy !== undefined || tls.verifies;
+    this.#socket = isTls
+      ? connectTls({ ...address, ...tlsOptions(host, verifies, context) })
       : connectTcp(address);
+    this.#listen(isTls);
+  }
+
+  /** Requests wait until the tunnel is there. A socket that is given cannot read straight into a buffer of ours. */
+  #openTunnel(
+    proxy: HttpProxy,
+    origin: Origin,
+    security: { readonly tls: TlsSettings; readonly context: SecureContext | undefined },
+  ): Socket {
+    const { socket, ready } = openTunnel(proxy, origin, security.context);
+    this.#isTunnelling = true;
+    ready.then(
+      () => {
+        if (this.isClosed) return;
+        const { host } = origin;
+        const options = tlsOptions(host, security.tls.verifies, security.context);
+        this.#socket = connectTls({ socket, host, ...options });
+        this.#isTunnelling = false;
+        this.#listen(true);
+        this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
+        if (this.#exchange) this.#write(this.#exchange);
+      },
+      (error: unknown) => this.#fail(error),
+    );
+    return socket;
+  }
+
+  #listen(isTls: boolean): void {
     this.#socket.setTimeout(CONNECT_TIMEOUT_MS, () => {
-      this.#fail(new WireError('connect', `No connection within ${CONNECT_TIMEOUT_MS / 1000} s`));
+      this.#fail(
+        connectError(new Error(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`), this.#proxyName),
+      );
     });
-    this.#socket.once(origin.isTls ? 'secureConnect' : 'connect', () => {
+    this.#socket.once(isTls ? 'secureConnect' : 'connect', () => {
       this.#isConnected = true;
       this.#socket.setTimeout(0);
       // Without this TLS sockets wait 40 ms for the peer's acknowledgement between small records.
@@ -114,7 +160,7 @@ export class Connection {
         into: request.into,
         collectBytesMax: request.collectBytesMax,
       });
-      this.#write(this.#exchange);
+      if (!this.#isTunnelling) this.#write(this.#exchange);
     });
   }
 
@@ -292,16 +338,8 @@ export class Connection {
   }
 
   #wireError(cause: NodeJS.ErrnoException | undefined): WireError {
-    const text = cause?.message ?? 'The server closed the connection';
-    if (!this.#isConnected) {
-      const isTls =
-        cause?.code !== undefined &&
-        /^(ERR_TLS|ERR_SSL|CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|INVALID_|HOSTNAME_|PATH_LENGTH|EPROTO)/.test(
-          cause.code,
-        );
-      return new WireError(isTls ? 'tls' : 'connect', text, cause);
-    }
+    if (!this.#isConnected) return connectError(cause, this.#proxyName);
     if (this.#parser.hasStarted) return new WireError('truncated', 'The answer ended in the middle', cause);
-    return new WireError(this.#requests > 1 ? 'stale' : 'reset', text, cause);
+    return new WireError(this.#requests > 1 ? 'stale' : 'reset', reasonOf(cause), cause);
   }
 }

@@ -2,20 +2,26 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { Connection } from './connection.ts';
 import {
+  authorityOf,
   type HttpRequest,
   type HttpResponse,
   type Origin,
   type TlsSettings,
   WireError,
 } from './http-types.ts';
+import type { HttpProxy } from './proxy.ts';
+import { authorizationLine, refusalOf } from './tunnel.ts';
 
 /** Servers commonly close after 5 s without a request (Node) to 65 s (Ceph's beast); a younger connection is safe. */
 const IDLE_MS_MAX = 4_000;
+/** Names are looked up for new connections only: a run of hours must notice that a service has moved. */
+const AGE_MS_MAX = 5 * 60_000;
 const WATCH_MS = 1_000;
 
 export class HttpPool {
   readonly #origin: Origin;
   readonly #tls: TlsSettings;
+  readonly #proxy: HttpProxy | undefined;
   /** Made once: reading a bundle of authorities takes longer than a handshake. */
   readonly #context: SecureContext | undefined;
   /** Last in, first out, so that a falling load lets the oldest ones go. */
@@ -25,10 +31,12 @@ export class HttpPool {
   readonly #timer: NodeJS.Timeout;
   #isClosed = false;
 
-  constructor(origin: Origin, tls: TlsSettings) {
+  constructor(origin: Origin, tls: TlsSettings, proxy?: HttpProxy) {
     this.#origin = origin;
     this.#tls = tls;
-    this.#context = origin.isTls && tls.ca ? createSecureContext({ ca: [...tls.ca] }) : undefined;
+    this.#proxy = proxy;
+    const needsTls = origin.isTls || proxy?.isTls === true;
+    this.#context = needsTls && tls.ca ? createSecureContext({ ca: [...tls.ca] }) : undefined;
     this.#timer = setInterval(() => this.#watch(), WATCH_MS);
     this.#timer.unref();
   }
@@ -45,7 +53,9 @@ export class HttpPool {
     const bound = this.#bind(request.signal);
     bound.add(connection);
     try {
-      return await connection.send(request);
+      const forward = this.#forwardProxy;
+      if (!forward) return await connection.send(request);
+      return checked(forward, this.#origin, await connection.send(absolute(request, forward, this.#origin)));
     } catch (error) {
       // What made one kept connection stale (a restart, a balancer) did so to the others: a retry must not meet them.
       if (error instanceof WireError && error.fault === 'stale') this.#dropIdle();
@@ -56,6 +66,11 @@ export class HttpPool {
       // Only here, when nothing of this request refers to the connection any more, may another one have it.
       if (!connection.isClosed) this.#idle.push(connection);
     }
+  }
+
+  /** The proxy that plain requests are given to; whatever it answers looks like the server's own answer. */
+  get #forwardProxy(): HttpProxy | undefined {
+    return this.#origin.isTls ? undefined : this.#proxy;
   }
 
   close(): void {
@@ -74,10 +89,12 @@ export class HttpPool {
       const connection = this.#idle.pop();
       if (!connection) break;
       if (connection.isClosed) continue;
-      if (Date.now() - connection.idleSinceMs < IDLE_MS_MAX) return connection;
+      const now = Date.now();
+      const isYoung = now - connection.openedMs < AGE_MS_MAX;
+      if (isYoung && now - connection.idleSinceMs < IDLE_MS_MAX) return connection;
       connection.destroy(undefined);
     }
-    return new Connection(this.#origin, this.#tls, this.#context);
+    return new Connection(this.#origin, this.#tls, { context: this.#context, proxy: this.#proxy });
   }
 
   /** One listener per signal, not per request: a request on the hot path costs two set operations. */
@@ -105,6 +122,24 @@ export class HttpPool {
       this.#idle.shift()?.destroy(undefined);
     }
   }
+}
+
+/**
+ * As proxies want to be asked (RFC 9112 section 3.2.2). They make the Host field from it, which is signed: so the port
+ * of the scheme is left out here as it is there.
+ */
+function absolute(request: HttpRequest, proxy: HttpProxy, origin: Origin): HttpRequest {
+  const authority = authorityOf(origin).replace(/:80$/, '');
+  return {
+    ...request,
+    target: `http://${authority}${request.target}`,
+    headerLines: request.headerLines + authorizationLine(proxy),
+  };
+}
+
+function checked(proxy: HttpProxy, origin: Origin, response: HttpResponse): HttpResponse {
+  if (response.status === 407) throw refusalOf(proxy, origin, { status: 407 });
+  return response;
 }
 
 function closedError(): Error {

@@ -1,9 +1,24 @@
 /** What a request to the direct engine's HTTP client looks like, and what comes back. */
+import { BlockList, isIP } from 'node:net';
 
 export interface Origin {
   readonly isTls: boolean;
   readonly host: string;
   readonly port: number;
+}
+
+/** Are these two texts one IP address? There are several ways to write one of IPv6. */
+export function isSameAddress(one: string, other: string): boolean {
+  const family = isIP(one);
+  if (family === 0 || family !== isIP(other)) return false;
+  const list = new BlockList();
+  list.addAddress(one, family === 6 ? 'ipv6' : 'ipv4');
+  return list.check(other, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** `host:port`, with brackets around an address of IPv6. */
+export function authorityOf({ host, port }: Pick<Origin, 'host' | 'port'>): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 export interface TlsSettings {
@@ -49,6 +64,10 @@ export interface HttpResponse {
 export type WireFault =
   | 'connect'
   | 'tls'
+  /** The proxy was not reached, or not in order, or did not reach the server: that may pass. */
+  | 'proxy'
+  /** The proxy refuses, and would again. */
+  | 'proxy-refused'
   | 'reset'
   | 'stale'
   | 'truncated'
@@ -60,9 +79,12 @@ export type WireFault =
 /** The exchange broke; the driver turns this into its own error. `stale`: a kept connection was closed before any answer. */
 export class WireError extends Error {
   readonly fault: WireFault;
-  constructor(fault: WireFault, message: string, cause?: unknown) {
+  /** What to do about it, where that is known here. */
+  readonly hint: string | undefined;
+  constructor(fault: WireFault, message: string, cause?: unknown, hint?: string) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'WireError';
     this.fault = fault;
+    this.hint = hint;
   }
 }

@@ -7,7 +7,8 @@ import type { HttpResponse, Origin } from '../../transport/http-types.ts';
 import { EMPTY_SHA256, encodePath, encodeUri, Signer } from '../../transport/sigv4.ts';
 import type { CallContext } from '../driver.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
-import { errorOfResponse, errorOfWire, type S3Call } from './s3-errors.ts';
+import { errorOfResponse, type S3Call } from './s3-errors.ts';
+import { errorOfWire } from './s3-wire-errors.ts';
 
 const HEAD_TIMEOUT_MS = 60_000;
 /** Listings of 1,000 keys of 1,024 bytes, percent-encoded, stay below this. */

@@ -3,7 +3,7 @@
  * Ceph's own (`XAmzContentSHA256Mismatch` as 400 and so on) were seen on 16.2 and 20.2.
  */
 import { type ErrorKind, type ErrorScope, StorageError } from '../../core/errors.ts';
-import { type HttpResponse, WireError } from '../../transport/http-types.ts';
+import type { HttpResponse } from '../../transport/http-types.ts';
 import { textOf } from './s3-xml.ts';
 
 interface Meaning {
@@ -14,6 +14,10 @@ interface Meaning {
 }
 
 const CHECK_KEYS = 'Check the access key and the secret key, and that they belong to this endpoint';
+
+const EXPIRED =
+  'The temporary credentials have expired: get new ones and run again, what was copied stays; a profile or a role renews them by itself';
+const ELSEWHERE = 'The bucket lives elsewhere: check region and endpoint';
 
 const BY_CODE: Readonly<Record<string, Meaning>> = {
   NoSuchKey: { kind: 'not-found' },
@@ -29,28 +33,22 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
   AccountProblem: { kind: 'denied', scope: 'backend' },
   InvalidAccessKeyId: { kind: 'denied', scope: 'backend', hint: CHECK_KEYS },
   SignatureDoesNotMatch: { kind: 'denied', scope: 'backend', hint: CHECK_KEYS },
-  ExpiredToken: {
-    kind: 'denied',
-    scope: 'backend',
-    hint: 'The temporary credentials have expired: renew them',
-  },
+  ExpiredToken: { kind: 'denied', scope: 'backend', hint: EXPIRED },
+  ExpiredTokenException: { kind: 'denied', scope: 'backend', hint: EXPIRED },
+  TokenRefreshRequired: { kind: 'denied', scope: 'backend', hint: EXPIRED },
   InvalidToken: {
     kind: 'denied',
     scope: 'backend',
     hint: 'The session token is not valid: renew the credentials',
   },
-  RequestTimeTooSkewed: { kind: 'denied', scope: 'backend', hint: 'Set this machine’s clock' },
+  RequestTimeTooSkewed: {
+    kind: 'denied',
+    scope: 'backend',
+    hint: 'Set the clock of this machine (NTP): signatures hold for 15 minutes',
+  },
   AuthorizationHeaderMalformed: { kind: 'denied', scope: 'backend', hint: 'Check the region' },
-  PermanentRedirect: {
-    kind: 'unsupported',
-    scope: 'backend',
-    hint: 'The bucket lives elsewhere: check region and endpoint',
-  },
-  TemporaryRedirect: {
-    kind: 'unsupported',
-    scope: 'backend',
-    hint: 'The bucket lives elsewhere: check region and endpoint',
-  },
+  PermanentRedirect: { kind: 'unsupported', scope: 'backend', hint: ELSEWHERE },
+  TemporaryRedirect: { kind: 'unsupported', scope: 'backend', hint: ELSEWHERE },
   InvalidBucketName: { kind: 'invalid-name', scope: 'backend' },
   KeyTooLongError: { kind: 'invalid-name' },
   InvalidObjectName: { kind: 'invalid-name' },
@@ -105,11 +103,7 @@ export function meaningOf(code: string, status: number): Meaning {
     return { kind: 'no-space', scope: 'backend', hint: 'Free space on the target, then run again' };
   if (status >= 500) return { kind: 'unavailable', isTransient: true };
   if (status >= 300 && status < 400) {
-    return {
-      kind: 'unsupported',
-      scope: 'backend',
-      hint: 'The bucket lives elsewhere: check region and endpoint',
-    };
+    return { kind: 'unsupported', scope: 'backend', hint: 'If that is the S3 service, give it as endpoint' };
   }
   return { kind: 'unexpected' };
 }
@@ -131,7 +125,7 @@ export function errorOfResponse(call: S3Call, response: HttpResponse): StorageEr
   const code = textOf(xml, 'Code') ?? '';
   const meaning = meaningOf(code, response.status);
   const said = textOf(xml, 'Message');
-  const reason = [code === '' ? `status ${response.status}` : code, said].filter(Boolean).join(': ');
+  const reason = code === '' ? reasonWithoutCode(response, xml) : [code, said].filter(Boolean).join(': ');
   const retryAfter = Number(response.headers.get('retry-after'));
   return new StorageError(
     `Cannot ${call.operation} ${subject(call)}: ${reason}`,
@@ -150,50 +144,32 @@ export function errorOfResponse(call: S3Call, response: HttpResponse): StorageEr
   );
 }
 
-const WIRE_KINDS: Readonly<Record<WireError['fault'], ErrorKind>> = {
-  connect: 'unavailable',
-  tls: 'unavailable',
-  reset: 'unavailable',
-  stale: 'unavailable',
-  truncated: 'corrupt',
-  timeout: 'timeout',
-  'too-slow': 'timeout',
-  malformed: 'corrupt',
-  'too-large': 'corrupt',
-};
-
-/** A broken exchange. Anything that is no WireError (an abort's reason, a body that failed) is passed on as it is. */
-export function errorOfWire(call: S3Call, error: unknown): unknown {
-  if (!(error instanceof WireError)) return error;
-  const isTls = error.fault === 'tls';
-  const hint = isTls
-    ? 'Trust the private CA with NODE_EXTRA_CA_CERTS=ca.pem, or set skipverify'
-    : error.fault === 'connect'
-      ? 'Check the endpoint, its port and the network'
-      : undefined;
-  return new StorageError(
-    `Cannot ${call.operation} ${subject(call)}: ${error.message}`,
-    {
-      kind: WIRE_KINDS[error.fault],
-      backend: call.backend,
-      operation: call.operation,
-      backendCode: `wire-${error.fault}`,
-      isTransient: !isTls,
-      scope: isTls ? 'backend' : 'object',
-      ...(call.key === undefined ? {} : { key: call.key }),
-    },
-    { cause: error, hint },
-  );
+/** What answers without S3's XML may be no S3 service, or something in front of it. Its own words may echo secrets. */
+function reasonWithoutCode({ status, headers }: HttpResponse, text: string): string {
+  const location = URL.parse(headers.get('location') ?? '');
+  if (status >= 300 && status < 400 && location) {
+    return `the server sends requests on to ${location.origin} (status ${status})`;
+  }
+  if (status === 400 && /HTTPS (server|port)/i.test(text)) {
+    return 'the server speaks TLS on this port (status 400): write https:// in the endpoint';
+  }
+  return `status ${status}`;
 }
 
 /** An answer that is a success by its status but makes no sense. */
 export function malformed(call: S3Call, what: string): StorageError {
-  return new StorageError(`Cannot ${call.operation} ${subject(call)}: ${what}`, {
-    kind: 'corrupt',
-    backend: call.backend,
-    operation: call.operation,
-    isTransient: true,
-    scope: 'object',
-    ...(call.key === undefined ? {} : { key: call.key }),
-  });
+  return new StorageError(
+    `Cannot ${call.operation} ${subject(call)}: ${what}`,
+    {
+      kind: 'corrupt',
+      backend: call.backend,
+      operation: call.operation,
+      isTransient: true,
+      scope: 'object',
+      ...(call.key === undefined ? {} : { key: call.key }),
+    },
+    {
+      hint: 'If this stays, check that the endpoint is an S3 service and that nothing in between changes answers',
+    },
+  );
 }
