@@ -6,7 +6,7 @@ import { hash, randomUUID } from 'node:crypto';
 import { crc32 as crc32Of } from 'node:zlib';
 import { isStorageError } from '../../core/errors.ts';
 import { bodyOfBytes } from '../body.ts';
-import type { Binding, CallContext, Upload } from '../driver.ts';
+import type { Binding, CallContext, PartReceipt, Upload } from '../driver.ts';
 import type { S3Client } from './s3-client.ts';
 import type { S3Multipart } from './s3-multipart.ts';
 
@@ -14,6 +14,8 @@ const BODY = Buffer.from('blobferry probes which checks this server makes\n');
 /** A CRC-32 and a digest that belong to other bytes. */
 const WRONG_CRC32 = 0x12345678;
 const WRONG = Buffer.from('other bytes');
+const TIDY_MS = 5_000;
+const NO_CRC32 = { partCrc32: false, objectCrc32: false } as const;
 
 export async function probeBinding(
   ctx: CallContext,
@@ -22,53 +24,76 @@ export async function probeBinding(
   prefix: string,
 ): Promise<Binding> {
   const key = `${prefix}${randomUUID()}`;
-  const put = async (payloadHash: string, headers: readonly (readonly [string, string])[]): Promise<void> => {
+  const put: Put = async (payloadHash, headers) => {
     const request = { method: 'PUT', operation: 'write a probe to', key, headers, payloadHash } as const;
     await client.send(ctx, { ...request, body: BODY, bodyBytes: BODY.length });
   };
   const right = hash('sha256', BODY, 'hex');
-  try {
+  const probe = async (): Promise<Binding> => {
     // First a right one: without permission to write, every wrong one would look refused.
-    await put(right, [
-      ['x-amz-checksum-sha256', Buffer.from(right, 'hex').toString('base64')],
-      ['x-amz-sdk-checksum-algorithm', 'SHA256'],
-    ]);
-    const storesSha256 = await keepsSha256(ctx, client, key, right);
+    await put(right, []);
+    const storesSha256 = await keepsSha256(ctx, client, key, right, put);
     const payloadSha256 = await isRefused(put(hash('sha256', WRONG, 'hex'), []));
     const wrongMd5 = hash('md5', WRONG, 'base64');
     const contentMd5 = await isRefused(put(right, [['content-md5', wrongMd5]]));
     const { partCrc32, objectCrc32 } = await probeMultipart(ctx, multipart, key);
     return { payloadSha256, contentMd5, partCrc32, objectCrc32, storesSha256 };
-  } finally {
-    await client.send(ctx, { method: 'DELETE', operation: 'remove a probe from', key, accepts: [404] });
-  }
+  };
+  return tidiedUp(ctx, probe, async (tidying, hasFailed) => {
+    await client.send(tidying, { method: 'DELETE', operation: 'remove a probe from', key, accepts: [404] });
+    if (!hasFailed) return;
+    // One that was begun while the answer got lost has no other trace.
+    for (const upload of await multipart.listUploads(tidying, key)) await multipart.abort(tidying, upload);
+  });
 }
+
+/**
+ * Removes what the probe made, also when the run is being cancelled. Of a failed probe the failure is what matters:
+ * tidying up likely fails for the same reason.
+ */
+async function tidiedUp<T>(
+  ctx: CallContext,
+  probe: () => Promise<T>,
+  tidy: (ctx: CallContext, hasFailed: boolean) => Promise<unknown>,
+): Promise<T> {
+  let result: T;
+  try {
+    result = await probe();
+  } catch (error) {
+    await tidy({ signal: AbortSignal.timeout(TIDY_MS) }, true).catch(() => undefined);
+    throw error;
+  }
+  await tidy(ctx, false);
+  return result;
+}
+
+type Put = (payloadHash: string, headers: readonly (readonly [string, string])[]) => Promise<void>;
 
 async function keepsSha256(
   ctx: CallContext,
   client: S3Client,
   key: string,
   sha256: string,
+  put: Put,
 ): Promise<boolean> {
+  const putWith = (base64: string): Promise<void> =>
+    put(sha256, [
+      ['x-amz-checksum-sha256', base64],
+      // Ceph 20 looks at the checksum only when the algorithm is named as well.
+      ['x-amz-sdk-checksum-algorithm', 'SHA256'],
+    ]);
+  const right = Buffer.from(sha256, 'hex').toString('base64');
+  try {
+    await putWith(right);
+  } catch (error) {
+    if (isUnable(error)) return false;
+    throw error;
+  }
   const headers = [['x-amz-checksum-mode', 'ENABLED']] as const;
   const response = await client.send(ctx, { method: 'HEAD', operation: 'stat a probe in', key, headers });
-  const kept = response.headers.get('x-amz-checksum-sha256');
-  if (kept !== Buffer.from(sha256, 'hex').toString('base64')) return false;
+  if (response.headers.get('x-amz-checksum-sha256') !== right) return false;
   // Some servers hand back whatever was sent. One that keeps a wrong value keeps nothing worth having.
-  return isRefused(
-    client.send(ctx, {
-      method: 'PUT',
-      operation: 'write a probe to',
-      key,
-      headers: [
-        ['x-amz-checksum-sha256', hash('sha256', WRONG, 'base64')],
-        ['x-amz-sdk-checksum-algorithm', 'SHA256'],
-      ],
-      payloadHash: sha256,
-      body: BODY,
-      bodyBytes: BODY.length,
-    }),
-  );
+  return isRefused(putWith(hash('sha256', WRONG, 'base64')));
 }
 
 async function probeMultipart(
@@ -76,36 +101,58 @@ async function probeMultipart(
   multipart: S3Multipart,
   key: string,
 ): Promise<{ partCrc32: boolean; objectCrc32: boolean }> {
-  const nothing = { partCrc32: false, objectCrc32: false };
-  let upload: Upload;
+  const body = bodyOfBytes(BODY);
+  const right = crc32Of(BODY);
+  const put = (upload: Upload, crc32: number) =>
+    multipart.putPart(ctx, upload, { number: 1, offset: 0, body, crc32 });
+  const complete = (upload: Upload, part: PartReceipt, crc32: number) =>
+    multipart.complete(ctx, upload, [part], { sizeBytes: BODY.length, crc32 });
+  const inUpload = async <T>(work: (upload: Upload) => Promise<T>): Promise<T> => {
+    const upload = await multipart.begin(ctx, key);
+    return tidiedUp(
+      ctx,
+      () => work(upload),
+      (tidying) => multipart.abort(tidying, upload),
+    );
+  };
   try {
-    upload = await multipart.begin(ctx, key);
+    // First a right one: a server that takes no such uploads at all would seem to refuse every wrong one.
+    await inUpload(async (upload) => complete(upload, await put(upload, right), right));
   } catch (error) {
-    // A server that knows no checksums may refuse the headers that ask for them; a denial is the caller's matter.
-    if (isStorageError(error, 'unsupported', 'unexpected')) return nothing;
+    if (isUnable(error)) return NO_CRC32;
     throw error;
   }
-  try {
-    const wrong = { number: 1, offset: 0, body: bodyOfBytes(BODY), crc32: WRONG_CRC32 };
-    if (!(await isRefused(multipart.putPart(ctx, upload, wrong)))) return nothing;
-    const crc32 = crc32Of(BODY);
-    const part = await multipart.putPart(ctx, upload, { ...wrong, crc32 });
-    const whole = { sizeBytes: BODY.length, crc32: WRONG_CRC32 };
-    const objectCrc32 = await isRefused(multipart.complete(ctx, upload, [part], whole));
-    return { partCrc32: true, objectCrc32 };
-  } finally {
-    await multipart.abort(ctx, upload);
-  }
+  return inUpload(async (upload) => {
+    if (!(await isRefused(put(upload, WRONG_CRC32)))) return NO_CRC32;
+    const part = await put(upload, right);
+    return { partCrc32: true, objectCrc32: await isRefused(complete(upload, part, WRONG_CRC32)) };
+  });
 }
 
-/** Refused for what was wrong about it; any other failure is no finding and is passed on. */
+/** Refused for what was wrong about it, after a right one was taken; any other failure is no finding and is passed on. */
 async function isRefused(attempt: Promise<unknown>): Promise<boolean> {
   try {
     await attempt;
     return false;
   } catch (error) {
-    if (isStorageError(error, 'corrupt') && error.details.status !== undefined) return true;
-    if (isStorageError(error, 'unexpected', 'unsupported') && error.details.status === 400) return true;
+    if (isCorruption(error) || isBadRequest(error)) return true;
     throw error;
   }
+}
+
+/** What was right was refused. A denial is the caller's matter, and so is whatever may pass. */
+function isUnable(error: unknown): boolean {
+  return isStorageError(error, 'unsupported', 'unexpected') || isCorruption(error);
+}
+
+function isCorruption(error: unknown): boolean {
+  return isStorageError(error, 'corrupt') && error.details.status !== undefined;
+}
+
+function isBadRequest(error: unknown): boolean {
+  if (!isStorageError(error)) return false;
+  const { kind, status, backendCode } = error.details;
+  // A server may hash the body to check the signature over it: then a wrong hash is a wrong signature.
+  if (backendCode === 'SignatureDoesNotMatch') return true;
+  return (kind === 'unexpected' || kind === 'unsupported') && (status === 400 || status === 422);
 }

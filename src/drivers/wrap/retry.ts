@@ -57,12 +57,14 @@ function delayOf(policy: RetryPolicy, count: number, retryAfterMs = 0): number {
 export function withRetries(driver: StorageDriver, policy: RetryPolicy, onRetry: OnRetry): StorageDriver {
   const run = <T>(ctx: CallContext, operation: Operation, attempt: () => Promise<T>): Promise<T> =>
     retried(ctx, policy, (error) => onRetry(operation, error), attempt);
-  const { multipart } = driver;
+  const { multipart, binding } = driver;
   return {
     kind: driver.kind,
     name: driver.name,
     facts: driver.facts,
-    ...(driver.binding ? { binding: driver.binding } : {}),
+    ...(binding
+      ? { binding: { probe: (ctx, prefix) => run(ctx, 'write', () => binding.probe(ctx, prefix)) } }
+      : {}),
     // Upload sends its parts itself and cannot be repeated from outside without reading the source again.
     ...(driver.streamUpload ? { streamUpload: driver.streamUpload } : {}),
     ...(multipart ? { multipart: retriedMultipart(multipart, run) } : {}),
