@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { IntegrityError, StorageError } from '../../src/core/errors.ts';
 import { withRetries } from '../../src/drivers/wrap/retry.ts';
 import {
+  afterwards,
   answersVersion,
   type Fault,
   fails,
@@ -300,6 +301,17 @@ describe('copyObject() to a target that checks nothing', () => {
     await inWorld({ target, readsBack: true, targetFaults }, async (world) => {
       assertNotCopied(await world.copy(world.put(BLOB, BYTES)), 'failed', /gave back other bytes/);
       world.assertAbsent(BLOB);
+    });
+  });
+
+  it('finds more bytes than were written', async () => {
+    let grown = undefined as unknown as CopyWorld;
+    const appends = afterwards(() => grown.putTarget(BLOB, Buffer.concat([BYTES, BYTES])));
+    const targetFaults: readonly Fault[] = [{ on: 'write', does: appends }];
+    await inWorld({ target, readsBack: true, targetFaults }, async (world) => {
+      grown = world;
+      assertCopied(await world.copy(world.put(BLOB, BYTES)), 'digest');
+      assert.ok(world.inTarget(BLOB)?.equals(BYTES));
     });
   });
 

@@ -189,6 +189,12 @@ describe('copyObject() in parts, when bytes are not what they should be', () => 
 
   it('finds a range that came short', async () => {
     await copyBlob({ sourceFaults: [{ on: 'read', nth: 3, does: readsShortBy(1) }] }, assertArrived);
+    // Nothing but the count of bytes tells here.
+    const sourceFaults: readonly Fault[] = [{ on: 'read', nth: 3, does: readsShortBy(1) }];
+    await inWorld({ source: { hides: ['md5', 'checksums'] }, sourceFaults }, async (world) => {
+      assertCopied(await world.copy(world.put(NOTES, BYTES)), 'none');
+      assert.ok(world.inTarget(NOTES)?.equals(BYTES));
+    });
   });
 
   it('is damaged, or unsettled in a live pass, when two readings agree on wrong bytes', async () => {
@@ -244,6 +250,24 @@ describe('copyObject() in parts, when bytes are not what they should be', () => 
         world.assertAbsent(BLOB);
       });
     }
+  });
+});
+
+describe('copyObject() in parts, when reads answer in another order than they were asked', () => {
+  it('hashes and puts together in the order of the object', async () => {
+    const slow = new Gate();
+    const sourceFaults: readonly Fault[] = [{ on: 'read', nth: 2, does: slow.effect }];
+    await inWorld({ sourceFaults }, async (world) => {
+      const copied = world.copy(world.put(BLOB, BYTES));
+      await slow.reached;
+      while (world.sourceDriver.callsOf('read').length < 4) await settled();
+      for (let turn = 0; turn < 20; turn += 1) await settled();
+      assert.equal(world.targetDriver.callsOf('part').length, 1, 'a part was sent before it was hashed');
+      slow.open();
+      assertCopied(await copied, 'digest');
+      assert.ok(world.inTarget(BLOB)?.equals(BYTES));
+      assert.equal(world.counters.count('restartedObjects'), 0);
+    });
   });
 });
 

@@ -92,6 +92,7 @@ describe('copyObject() through one streaming upload', () => {
         assertNotCopied(await world.copy(world.put(BLOB, wrong)), state, /its path says/);
         world.assertAbsent(BLOB);
         assert.ok(world.sourceDriver.callsOf('read').some((call) => call.isFresh));
+        assert.deepEqual(world.targetDriver.callsOf('remove'), [], 'wrong bytes were visible for a while');
       });
     }
   });
@@ -133,6 +134,7 @@ describe('copyObject() through one streaming upload', () => {
     await inWorld({ ...SILENT, readsTwice: true, sourceFaults }, async (world) => {
       assertNotCopied(await world.copy(world.put(NOTES, BYTES)), 'failed', /different bytes/);
       world.assertAbsent(NOTES);
+      assert.deepEqual(world.targetDriver.callsOf('remove'), [], 'wrong bytes were visible for a while');
     });
   });
 
@@ -168,6 +170,37 @@ describe('copyObject() through one streaming upload', () => {
         assert.ok(world.inTarget(NOTES)?.equals(now));
       });
     }
+  });
+
+  it('never mixes two versions of the same size, though nothing else could tell', async () => {
+    const now = seededBytes('streamed', 'same size', BYTES.length);
+    let changing = undefined as unknown as CopyWorld;
+    const change = first(() => changing.put(NOTES, now));
+    await inWorld({ ...SILENT, sourceFaults: [{ on: 'read', nth: 3, does: change }] }, async (world) => {
+      changing = world;
+      assertCopied(await world.copy(world.put(NOTES, BYTES)), 'none');
+      assert.ok(world.inTarget(NOTES)?.equals(now));
+    });
+  });
+
+  it('tells what happened to the source, whatever the upload makes of it', async () => {
+    const veils: Effect = {
+      onBody: (body) => ({
+        sizeBytes: body.sizeBytes,
+        async *open() {
+          try {
+            yield* body.open();
+          } catch (error) {
+            throw new Error('the stream broke', { cause: error });
+          }
+        },
+      }),
+    };
+    const sourceFaults: readonly Fault[] = [{ on: 'read', nth: 4, does: fails('denied') }];
+    const targetFaults: readonly Fault[] = [{ on: 'upload', does: veils }];
+    await inWorld({ ...STREAMS, sourceFaults, targetFaults }, async (world) => {
+      assertNotCopied(await world.copy(world.put(BLOB, BYTES)), 'failed', /scripted denied/);
+    });
   });
 
   it('leaves nothing when a read or the upload fails', async () => {

@@ -256,6 +256,25 @@ describe('runShard() that cannot go on', () => {
     }
   });
 
+  it('stops the objects that still wait when another one, or a listing, ends the run', async () => {
+    const full: Fault = { on: 'write', nth: 2, does: fails('no-space', { scope: 'backend' }) };
+    const unlisted: Fault = { on: 'list', nth: 2, does: fails('denied') };
+    for (const [side, fault, reason] of [
+      ['targetFaults', full, /scripted no-space/],
+      ['sourceFaults', unlisted, /scripted denied/],
+    ] as const) {
+      const waits: Fault = { on: 'write', nth: 1, does: hangs() };
+      const targetFaults = side === 'targetFaults' ? [waits, fault] : [waits];
+      const sourceFaults = side === 'sourceFaults' ? [fault] : [];
+      const options = { layout: rawLayout, source: { pageObjectsMax: 2 }, sourceFaults, targetFaults };
+      await inWorld(options, async (world) => {
+        for (const key of ['a', 'b', 'c']) world.put(key, key);
+        assert.match(stoppedBy(await world.wholePhase('names')), reason);
+        world.assertAbsent('a');
+      });
+    }
+  });
+
   it('stops after 10,000 failed objects, and names those', async () => {
     const targetFaults: readonly Fault[] = [{ on: 'write', times: 'always', does: fails('denied') }];
     await inWorld({ layout: rawLayout, targetFaults, concurrency: 4 }, async (world) => {

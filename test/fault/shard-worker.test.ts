@@ -10,7 +10,7 @@ import type { Binding } from '../../src/drivers/driver.ts';
 import { openMemoryDriver } from '../../src/drivers/memory/memory-driver.ts';
 import { forgetStore, type MemoryStore, storeNamed } from '../../src/drivers/memory/memory-store.ts';
 import type { DriverSpec, OpenDriver } from '../../src/drivers/spec.ts';
-import { type Fault, FaultDriver, fails, hangs } from '../support/fault-driver.ts';
+import { type Fault, FaultDriver, fails, Gate, hangs } from '../support/fault-driver.ts';
 import { blobPath } from '../unit/copy/registry-names.ts';
 
 const BLOBS: Shard = { id: 'blobs-1', phase: 'blobs', range: { prefix: 'docker/registry/v2/blobs/' } };
@@ -86,6 +86,16 @@ function cancel(channelName: string, jobId: string): void {
   channel.close();
 }
 
+/** Settles once this thread's listeners have heard one more message. */
+async function hears(channelName: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const listener = new BroadcastChannel(channelName);
+  listener.onmessage = () => resolve();
+  await promise;
+  listener.close();
+  await settled();
+}
+
 describe('ShardWorker', () => {
   it('opens both ends once for all shards of a job, and anew for another job', async (t) => {
     const bench = benchFor(t);
@@ -157,7 +167,6 @@ describe('ShardWorker', () => {
     bench.source.put(BLOB, Buffer.from('a blob'), undefined);
     const running = bench.worker.run(bench.task());
     await isReading;
-    cancel(bench.channel, 'another job');
     cancel(bench.channel, 'job 1');
     const reply = await running;
     assert.ok(!reply.ok);
@@ -166,20 +175,26 @@ describe('ShardWorker', () => {
     assert.equal(bench.target.get(BLOB), undefined);
   });
 
+  it('goes on when another job is cancelled', async (t) => {
+    const gate = new Gate();
+    const bench = benchFor(t, { sourceFaults: [{ on: 'read', does: gate.effect }] });
+    bench.source.put(BLOB, Buffer.from('a blob'), undefined);
+    const running = bench.worker.run(bench.task());
+    await gate.reached;
+    const heard = hears(bench.channel);
+    cancel(bench.channel, 'another job');
+    await heard;
+    gate.open();
+    assert.equal((await running).ok, true);
+    assert.ok(bench.target.get(BLOB));
+  });
+
   it('begins nothing for a job that was cancelled before its first shard came', async (t) => {
     const bench = benchFor(t);
     bench.source.put(BLOB, Buffer.from('a blob'), undefined);
-    // Another listener of this thread: once it has heard the message, the worker has as well.
-    const heard = new Promise<void>((resolve) => {
-      const listener = new BroadcastChannel(bench.channel);
-      listener.onmessage = () => {
-        listener.close();
-        resolve();
-      };
-    });
+    const heard = hears(bench.channel);
     cancel(bench.channel, 'job 1');
     await heard;
-    await settled();
     const reply = await bench.worker.run(bench.task());
     assert.ok(!reply.ok && reply.isCancelled);
     assert.equal(bench.target.get(BLOB), undefined);

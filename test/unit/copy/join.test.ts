@@ -84,6 +84,19 @@ describe('joinListings()', () => {
     );
   });
 
+  it('pairs paths whose order in bytes is not that of UTF-16 units', async () => {
+    const source = new Side(['\u{fffd}', '😀', 'a'], [1, 1, 1], '');
+    const joined = await collect(source.listing(), new Side(['😀', 'a'], [1, 1], '').listing());
+    assert.deepEqual(
+      joined.map((one) => [one.path, one.target?.key]),
+      [
+        ['a', 'a'],
+        ['\u{fffd}', undefined],
+        ['😀', '😀'],
+      ],
+    );
+  });
+
   it('asks for no page behind the one in which the border lies', async () => {
     const paths = Array.from({ length: 90 }, (_, index) => `k${String(index).padStart(2, '0')}`);
     const cut = Array.from({ length: 9 }, () => 10);

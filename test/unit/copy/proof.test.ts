@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { statedMd5 } from '../../../src/copy/judge.ts';
 import { msrLayout } from '../../../src/layout/msr.ts';
 import type { Effect, Fault } from '../../support/fault-driver.ts';
 import {
@@ -202,6 +203,19 @@ describe('copyObject() of a source whose bytes are not what their name says', ()
         });
       }
     }
+  });
+});
+
+describe('statedMd5()', () => {
+  const listed = { key: 'k', sizeBytes: 1, md5: 'listed', version: 'v1' };
+  const read = { bytesRead: 1, totalBytes: 1 };
+
+  it('is that of the read, or of a listing that speaks of the same version, or none', () => {
+    assert.equal(statedMd5(listed, { ...read, md5: 'read', version: 'v2' }), 'read');
+    assert.equal(statedMd5(listed, { ...read, version: 'v1' }), 'listed');
+    assert.equal(statedMd5(listed, { ...read, version: 'v2' }), undefined);
+    assert.equal(statedMd5(listed, read), undefined);
+    assert.equal(statedMd5(listed, undefined), undefined);
   });
 });
 

@@ -184,6 +184,23 @@ describe('planShards() and runShard()', () => {
       const { length } = world.sourceDriver.listings;
       assert.ok(length <= 64, `${length} listings to plan`);
     });
+    await inWorld({ threads: 8 }, async (world) => {
+      for (let at = 0; at < 40; at += 1) {
+        world.put(tagPath(`${`org${at}/`.repeat(8)}app`, 'latest'), linkText('deep'));
+      }
+      await world.plan('names');
+      const { length } = world.sourceDriver.listings;
+      assert.ok(length <= 64, `${length} listings to plan where every folder has one in it`);
+    });
+  });
+
+  it('list each object once to copy it: what phase one did is not listed again', async () => {
+    await inWorld({ threads: 2, source: { pageObjectsMax: 7 } }, async (world) => {
+      for (let at = 0; at < 200; at += 1) world.put(blobPath(`blob ${at}`), `blob ${at}`);
+      for (let at = 0; at < 50; at += 1) world.put(tagPath(`app${at}`, 'v1'), linkText(`${at}`));
+      await world.pass();
+      assert.equal(world.counters.count('listedSource'), 250);
+    });
   });
 
   it('cut a large registry into as many shards of about the same size as there are threads to keep busy', async () => {
