@@ -126,7 +126,7 @@ function planThreadMemory({ memoryBytes, threads, partBytes }: CopyOptions): Mem
 }
 
 /** What makes two runs the same job. Names carry no secrets. */
-function identityOf(job: CopyJob, layout: Layout): string {
+export function identityOf(job: Pick<CopyJob, 'source' | 'target'>, layout: Layout): string {
   const from = `${storageName(job.source)} /${keyPrefixOf(job.source)}`;
   const to = `${storageName(job.target)} /${keyPrefixOf(job.target)}`;
   return `${from} -> ${to}, layout ${layout.name}`;

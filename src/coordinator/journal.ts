@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { ConfigError } from '../core/errors.ts';
 import type { CopyException, CopySummary } from '../core/job.ts';
 
-const FILE_NAME = 'journal.sqlite';
+export const FILE_NAME = 'journal.sqlite';
 const VERSION = 1;
 
 const SCHEMA = `

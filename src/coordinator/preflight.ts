@@ -43,7 +43,7 @@ export async function claimTarget(
 }
 
 /** The first object that someone may miss: not our own leftovers, the marks of folders, or what a file system keeps. */
-async function firstKey(
+export async function firstKey(
   ctx: CallContext,
   target: StorageDriver,
   keyPrefix: string,

@@ -1,7 +1,7 @@
 /**
  * The direction of imports, held by a test of our own. Each tier may import what stands before it:
  *
- *   core <- transport <- drivers <- layout <- copy | verify <- coordinator <- platform <- metrics | server | report <- cli
+ *   core <- transport <- drivers <- layout <- copy | verify <- coordinator <- plan <- platform <- metrics | server | report <- cli
  *
  * Folders of one tier do not know each other: `verify` is a second opinion only while it shares nothing with `copy`.
  */
@@ -18,6 +18,7 @@ const TIERS: readonly (readonly string[])[] = [
   ['layout'],
   ['copy', 'verify'],
   ['coordinator'],
+  ['plan'],
   ['platform'],
   ['metrics', 'server', 'report'],
   ['cli'],

@@ -1,0 +1,93 @@
+/** What a plan answers: plain records for people, for `--json` and for exit codes. */
+import type { Side } from '../core/counters.ts';
+import type { LayoutName, ObjectClass } from '../layout/layout.ts';
+import type { Cost } from './cost.ts';
+import type { Expected, SampleResult } from './estimate.ts';
+import type { RequestCounts } from './requests.ts';
+
+/**
+ * What a copy would do with an object.
+ * - `missing`: the target has none; copied.
+ * - `differing`: the target has other content under a name that may change, or that this job wrote; replaced.
+ * - `equal`: nothing to do.
+ * - `undecided`: same size, and no checksum tells; a copy reads both and then copies it or not.
+ * - `conflicting`: the target has other content under a name that must not change; left as it is, exit code 3.
+ * - `impossible`: the target cannot hold it; the copy of it fails.
+ */
+export const PLAN_STATES = [
+  'missing',
+  'differing',
+  'equal',
+  'undecided',
+  'conflicting',
+  'impossible',
+] as const;
+export type PlanState = (typeof PLAN_STATES)[number];
+
+export interface Amount {
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+/** A path, and where that is not plain from the list it is in, why. */
+export interface NamedPath {
+  readonly path: string;
+  readonly why?: string;
+}
+
+/** Requests that depend on what only writing to the target can tell. */
+export interface PossibleRequests {
+  readonly side: Side;
+  readonly upTo: number;
+  readonly why: string;
+}
+
+export interface PlanSummary {
+  readonly event: 'summary';
+  readonly source: string;
+  readonly target: string;
+  readonly layout: LayoutName;
+  /** Nothing that a copy would miss lies under the target's root. */
+  readonly targetIsEmpty: boolean;
+  /** The first object found there. */
+  readonly targetHolds?: string;
+  /** A copy refuses this target unless `--into-nonempty` is given. */
+  readonly needsIntoNonempty: boolean;
+  readonly objects: Readonly<Record<PlanState, Amount>>;
+  readonly objectsByClass: Readonly<Record<ObjectClass, Readonly<Record<PlanState, Amount>>>>;
+  /** Missing and differing ones. */
+  readonly objectsToCopy: number;
+  readonly bytesToCopy: number;
+  readonly objectsLeftOut: number;
+  readonly listedSource: number;
+  readonly listedTarget: number;
+  /** The first ones of each. */
+  readonly leftOut: readonly string[];
+  readonly differing: readonly NamedPath[];
+  readonly conflicting: readonly NamedPath[];
+  readonly impossible: readonly NamedPath[];
+  /** By side and operation, for one copy that meets no fault. */
+  readonly requests: RequestCounts;
+  readonly possibleRequests: readonly PossibleRequests[];
+  /** Bytes that leave each side; those of undecided objects are taken to be read on both. */
+  readonly bytesRead: Readonly<Record<Side, number>>;
+  readonly threads: number;
+  /** Bound for the resident set of the process that copies. */
+  readonly memoryBytes: number;
+  readonly partBytes: number;
+  readonly listSeconds: number;
+  readonly sample: SampleResult;
+  /** Absent where nothing was sampled that it could rest on. */
+  readonly expected?: Expected;
+  /** Only where a price file was given. */
+  readonly cost?: Cost;
+  readonly warnings: readonly string[];
+  /** Of the plan itself. */
+  readonly seconds: number;
+}
+
+/** 0: nothing known stands against a copy; 1: some objects cannot be copied or read; 3: conflicts with what is there. */
+export function planExitCodeOf(summary: PlanSummary): 0 | 1 | 3 {
+  if (summary.objects.conflicting.objects > 0) return 3;
+  return summary.objects.impossible.objects > 0 || summary.sample.unreadable.length > 0 ? 1 : 0;
+}
