@@ -162,7 +162,7 @@ export class ResponseParser {
       const name = line.slice(0, Math.max(0, colon));
       if (!HEADER_NAME.test(name))
         throw new WireError('malformed', 'The answer has a header line without a proper name');
-      this.#addHeader(name.toLowerCase(), line.slice(colon + 1).trim());
+      this.#addHeader(name.toLowerCase(), withoutBlanks(line, colon + 1));
     }
     const options = this.headers
       .get('connection')
@@ -348,4 +348,17 @@ export class ResponseParser {
       this.#state = this.#remaining === 0 ? 'trailer' : 'chunk-data';
     }
   }
+}
+
+/** What stands behind `from` less the spaces and tabs around it; `trim` takes more away than HTTP does, NBSP for one. */
+function withoutBlanks(line: string, from: number): string {
+  let start = from;
+  let end = line.length;
+  while (start < end && isBlank(line.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(line.charCodeAt(end - 1))) end -= 1;
+  return line.slice(start, end);
+}
+
+function isBlank(unit: number): boolean {
+  return unit === 32 || unit === 9;
 }

@@ -9,7 +9,7 @@ export interface RawCase {
   readonly isClosed?: true;
   readonly expected: GoodAnswer | BadAnswer;
   /** What undici does otherwise, where it does. */
-  readonly undici?: 'accepts' | 'refuses';
+  readonly undici?: 'accepts' | 'refuses' | 'misreads';
 }
 
 export interface GoodAnswer {
@@ -96,6 +96,17 @@ const GOOD: readonly RawCase[] = [
     name: 'chunks whose data contain line ends',
     raw: `${CHUNKED}8\r\n\r\n0\r\n\r\n\n\r\n1\r\n\r\r\n0\r\n\r\n`,
     expected: good(200, '\r\n0\r\n\r\n\n\r'),
+  },
+  {
+    name: 'a tab behind the coding',
+    raw: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n1\r\na\r\n0\r\n\r\n',
+    expected: good(200, 'a'),
+    undici: 'misreads',
+  },
+  {
+    name: 'a header value that ends with a no-break space',
+    raw: 'HTTP/1.1 200 OK\r\nX-A: \xc3\xa0\r\nContent-Length: 0\r\n\r\n',
+    expected: { ...good(200, ''), headers: { 'x-a': '\xc3\xa0' } },
   },
   { name: 'no chunk but the last', raw: `${CHUNKED}0\r\n\r\n`, expected: good(200, '') },
   {
@@ -268,6 +279,11 @@ const BAD: readonly RawCase[] = [
   { name: 'a list of lengths', raw: 'HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\nabc', expected: bad },
   { name: 'a length with a sign', raw: 'HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc', expected: bad },
   { name: 'a negative length', raw: 'HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n', expected: bad },
+  {
+    name: 'a length behind a vertical tab',
+    raw: 'HTTP/1.1 200 OK\r\nContent-Length:\x0b3\r\n\r\nabc',
+    expected: bad,
+  },
   { name: 'an empty length', raw: 'HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n', expected: bad },
   { name: 'a hexadecimal length', raw: 'HTTP/1.1 200 OK\r\nContent-Length: 0x3\r\n\r\nabc', expected: bad },
   {
