@@ -1,9 +1,30 @@
 /** The one place (beside tests) that knows which drivers there are. Worker threads load it too, so imports stay lazy. */
 import { ConfigError } from '../core/errors.ts';
-import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
+import type { StorageDriver } from '../drivers/driver.ts';
+import type { DriverSpec, OpenDriver, StorageSpec } from '../drivers/spec.ts';
+
+/** Told what the user should know although it was dealt with, such as a bucket in another region. */
+type OnNotice = (sentence: string) => void;
 
 /** Rejects with ConfigError or StorageError when the storage cannot be opened in that role. */
-export const openDriver: OpenDriver = async (spec, role) => {
+export const openDriver: OpenDriver = (spec, role) => open(spec, role, undefined);
+
+/** Threads find the same as the drivers that were opened before them, so only those tell it; each sentence once. */
+export function openDriverTelling(onNotice: OnNotice): OpenDriver {
+  const told = new Set<string>();
+  return (spec, role) =>
+    open(spec, role, (sentence) => {
+      if (told.has(sentence)) return;
+      told.add(sentence);
+      onNotice(sentence);
+    });
+}
+
+async function open(
+  spec: DriverSpec,
+  role: 'source' | 'target',
+  onNotice: OnNotice | undefined,
+): Promise<StorageDriver> {
   const { storage } = spec;
   switch (storage.kind) {
     case 'fs': {
@@ -13,15 +34,15 @@ export const openDriver: OpenDriver = async (spec, role) => {
     case 's3': {
       if (spec.engine === 'sdk') {
         const { openS3SdkDriver } = await import('../drivers/s3/s3-sdk-driver.ts');
-        return await openS3SdkDriver({ ...spec, storage });
+        return await openS3SdkDriver({ ...spec, storage }, onNotice);
       }
       const { openS3Driver } = await import('../drivers/s3/s3-driver.ts');
-      return await openS3Driver({ ...spec, storage });
+      return await openS3Driver({ ...spec, storage }, onNotice);
     }
     case 'memory':
       throw new ConfigError(`Cannot use memory://${storage.name}: stores in memory exist in tests only`);
   }
-};
+}
 
 /** The same settings with credentials in them: found once, so that not every thread searches for itself. */
 export async function withFoundCredentials(spec: StorageSpec): Promise<StorageSpec> {

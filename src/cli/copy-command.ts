@@ -7,7 +7,7 @@ import type { CopyEvent } from '../core/events.ts';
 import { type CopyOptions, type CopySummary, exitCodeOf } from '../core/job.ts';
 import type { CopyMetrics } from '../metrics/copy-metrics.ts';
 import type { MetricsServer } from '../metrics/metrics-server.ts';
-import { openDriver } from './composition.ts';
+import { openDriverTelling } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { CopyProgress } from './copy-progress.ts';
 import { jsonLine } from './json.ts';
@@ -61,7 +61,7 @@ async function copy(
     return await runCopy(
       { ...storages, options: copyOptions(given, defaultJournalFolder(storages, given.layout, env)) },
       {
-        openDriver,
+        openDriver: openDriverTelling((message) => hear({ event: 'warning', message })),
         workerUrl: WORKER_URL,
         signal,
         onEvent: hear,

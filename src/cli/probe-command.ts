@@ -1,5 +1,5 @@
 /** `blobferry probe`. */
-import { openDriver } from './composition.ts';
+import { openDriverTelling } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { capitalized, EXIT_USAGE } from './failure.ts';
 import { jsonLine } from './json.ts';
@@ -23,7 +23,7 @@ export async function runProbeCommand(
     layout: given.layout,
     engine: given.engine,
     isWriting: given.write === true,
-    openDriver,
+    openDriver: openDriverTelling((sentence) => context.output.say(`warning: ${printable(sentence)}`)),
     signal: context.signal,
   });
   if (given.json) context.output.print(jsonLine(report));

@@ -8,6 +8,8 @@ import type { StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { withFoundCredentials } from './composition.ts';
 import type { CommandContext } from './context.ts';
+import { environmentKeys } from './storage/environment-keys.ts';
+import { withNetwork } from './storage/network.ts';
 import { readStorage } from './storage/read-storage.ts';
 
 export interface Storages {
@@ -31,7 +33,11 @@ export async function readOneStorage(
 ): Promise<StorageSpec> {
   const { spec, notes } = await readStorage(argument, env, { role });
   for (const note of notes) output.say(`note: ${note}`);
-  return withFoundCredentials(spec);
+  if (spec.kind !== 's3') return spec;
+  const reached = withNetwork(spec, env);
+  for (const note of reached.notes) output.say(`note: ${note}`);
+  const credentials = spec.credentials ?? environmentKeys(spec, env);
+  return withFoundCredentials({ ...reached.spec, ...(credentials ? { credentials } : {}) });
 }
 
 export interface Ownership {

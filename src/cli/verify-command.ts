@@ -8,13 +8,14 @@ import type { Layout } from '../layout/layout.ts';
 import { type VerifySummary, verifyExitCodeOf } from '../verify/summary.ts';
 import type { VerifyProgress } from '../verify/tally.ts';
 import { runVerify } from '../verify/verify.ts';
-import { openDriver } from './composition.ts';
+import { openDriverTelling } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { keepHeapSmall } from './heap.ts';
 import { jsonLine } from './json.ts';
 import type { VerifyArguments } from './program.ts';
 import { Progress, type ProgressReading } from './progress.ts';
 import { readStorages, type Storages } from './storages.ts';
+import { printable } from './text.ts';
 import { verifyReading } from './verify-progress.ts';
 import { verifySummaryText } from './verify-summary.ts';
 
@@ -27,6 +28,7 @@ export async function runVerifyCommand(given: VerifyArguments, context: CommandC
       hint: 'Everything equals itself: give the storage that was copied to with --to',
     });
   }
+  const openDriver = openDriverTelling((sentence) => context.output.say(`warning: ${printable(sentence)}`));
   const from = await openDriver({ storage: source, engine: 'direct' }, 'source');
   try {
     // Only read, so that a target on a file system mounted read-only can be verified.

@@ -1,4 +1,5 @@
 /** Storage settings as plain clonable records: what the configuration becomes, and what workers are given. */
+import type { ProxySettings } from '../transport/proxy.ts';
 import type { Binding, StorageDriver } from './driver.ts';
 
 export interface FileSystemSpec {
@@ -16,6 +17,15 @@ export interface S3Credentials {
   readonly sessionToken?: string;
   /** Epoch milliseconds. */
   readonly expiresAtMs?: number;
+  /** Not from the settings but from where the AWS SDK looks: worth looking there again once they are refused. */
+  readonly isFound?: boolean;
+}
+
+/** How servers are reached from this machine, as its environment says; read once, for all threads. */
+export interface NetworkSettings {
+  readonly proxies?: ProxySettings;
+  /** Absolute path of a PEM file with further authorities to trust (AWS_CA_BUNDLE). */
+  readonly caFile?: string;
 }
 
 export interface S3Spec {
@@ -38,6 +48,7 @@ export interface S3Spec {
   readonly storageClass?: string;
   readonly objectAcl?: string;
   readonly userAgent?: string;
+  readonly network?: NetworkSettings;
 }
 
 /** For tests: a named store inside this process. */

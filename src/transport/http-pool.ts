@@ -3,6 +3,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { Connection } from './connection.ts';
 import {
   authorityOf,
+  CONNECTION_AGE_MS_MAX,
   type HttpRequest,
   type HttpResponse,
   type Origin,
@@ -14,8 +15,6 @@ import { authorizationLine, refusalOf } from './tunnel.ts';
 
 /** Servers commonly close after 5 s without a request (Node) to 65 s (Ceph's beast); a younger connection is safe. */
 const IDLE_MS_MAX = 4_000;
-/** Names are looked up for new connections only: a run of hours must notice that a service has moved. */
-const AGE_MS_MAX = 5 * 60_000;
 const WATCH_MS = 1_000;
 
 export class HttpPool {
@@ -90,7 +89,7 @@ export class HttpPool {
       if (!connection) break;
       if (connection.isClosed) continue;
       const now = Date.now();
-      const isYoung = now - connection.openedMs < AGE_MS_MAX;
+      const isYoung = now - connection.openedMs < CONNECTION_AGE_MS_MAX;
       if (isYoung && now - connection.idleSinceMs < IDLE_MS_MAX) return connection;
       connection.destroy(undefined);
     }

@@ -1,6 +1,9 @@
 /** What a request to the direct engine's HTTP client looks like, and what comes back. */
 import { BlockList, isIP } from 'node:net';
 
+/** Names are looked up for new connections only: a run of hours must notice that a service has moved. */
+export const CONNECTION_AGE_MS_MAX = 5 * 60_000;
+
 export interface Origin {
   readonly isTls: boolean;
   readonly host: string;

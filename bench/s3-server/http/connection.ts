@@ -253,7 +253,11 @@ export class Connection {
   #send(current: Current, response: Response): void {
     const { exchange } = current;
     const { body } = response;
-    const head = responseHead(response, exchange.requestId, current.closesAfter);
+    const head = responseHead(response, {
+      requestId: exchange.requestId,
+      closes: current.closesAfter,
+      nowMs: this.#service.now(),
+    });
     if (body === undefined || (exchange.faults.isEmpty && typeof body === 'string')) {
       this.#socket.write(head + (body ?? ''), 'latin1');
       this.#answered(current);

@@ -3,9 +3,16 @@ import { STATUS_CODES } from 'node:http';
 import type { Response } from '../s3/operation.ts';
 import { httpDate } from './http-date.ts';
 
-export function responseHead(response: Response, requestId: string, closes: boolean): string {
+export interface HeadFacts {
+  readonly requestId: string;
+  readonly closes: boolean;
+  /** By the server's clock. */
+  readonly nowMs: number;
+}
+
+export function responseHead(response: Response, { requestId, closes, nowMs }: HeadFacts): string {
   const { status, body } = response;
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nServer: embedded-s3\r\nDate: ${httpDate(Date.now())}\r\nx-amz-request-id: ${requestId}\r\n`;
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nServer: embedded-s3\r\nDate: ${httpDate(nowMs)}\r\nx-amz-request-id: ${requestId}\r\n`;
   for (const [name, value] of response.headers) head += `${name}: ${value}\r\n`;
   const hasLength = status !== 204 && status !== 304;
   if (hasLength) {

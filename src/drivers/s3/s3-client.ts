@@ -1,26 +1,20 @@
 /** Signs and sends one S3 request over the direct engine, and turns what comes back into answers or StorageErrors. */
-import { readFileSync } from 'node:fs';
-import { getCACertificates } from 'node:tls';
 import { StorageError } from '../../core/errors.ts';
-import { HttpPool } from '../../transport/http-pool.ts';
-import type { HttpResponse, Origin } from '../../transport/http-types.ts';
+import type { HttpPool } from '../../transport/http-pool.ts';
+import type { HttpResponse } from '../../transport/http-types.ts';
 import { EMPTY_SHA256, encodePath, encodeUri, Signer } from '../../transport/sigv4.ts';
+import { refusalOf } from '../../transport/tunnel.ts';
 import type { CallContext } from '../driver.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
-import { errorOfResponse, type S3Call } from './s3-errors.ts';
+import { CredentialKeeper, type CredentialSource } from './credential-keeper.ts';
+import { addressOf, openPool, proxyOf, relocated, type S3Address } from './s3-address.ts';
+import { errorOfResponse, type S3Call, textOfAnswer } from './s3-errors.ts';
+import { isExpiry, leastSkewOf, movedError, movedNotice, regionIn, serverTimeOf } from './s3-refusals.ts';
 import { errorOfWire } from './s3-wire-errors.ts';
 
 const HEAD_TIMEOUT_MS = 60_000;
 /** Listings of 1,000 keys of 1,024 bytes, percent-encoded, stay below this. */
 const COLLECT_BYTES_MAX = 16 * 1024 * 1024;
-/** Credentials are renewed this long before they expire. */
-const RENEW_MS = 5 * 60_000;
-/** While they are still good, who gives them is not asked more often than this. */
-const RENEW_AGAIN_MS = 30_000;
-/** Servers allow 15 minutes, some less. */
-const SKEW_MS = 5 * 60_000;
-
-export type CredentialSource = () => Promise<S3Credentials>;
 
 export interface S3Request {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
@@ -43,82 +37,178 @@ export interface S3Request {
 
 const NO_HEADERS: readonly (readonly [string, string])[] = [];
 
+export interface S3ClientOptions {
+  /** Display name of the storage. */
+  readonly name: string;
+  readonly credentials: S3Credentials;
+  /** Asked for others shortly before credentials expire, and when the server says that they have. */
+  readonly renew?: CredentialSource;
+  /** Told, once, what the user should know although it was dealt with. */
+  readonly onNotice?: ((sentence: string) => void) | undefined;
+}
+
+/** Where requests go; replaced when the bucket turns out to live in another region. */
+interface Place extends S3Address {
+  readonly spec: S3Spec;
+  readonly pool: HttpPool;
+  readonly signer: Signer;
+}
+
+/** What a request was sent with; others may have learnt better while it was under way. */
+interface Sent {
+  readonly place: Place;
+  readonly credentials: S3Credentials;
+  readonly clockOffsetMs: number;
+}
+
+/** What a refusal can be answered with, each once per request. */
+type Remedy = 'clock' | 'credentials' | 'region';
+
 export class S3Client {
   readonly name: string;
-  readonly #pool: HttpPool;
-  readonly #signer: Signer;
-  readonly #host: string;
-  readonly #pathPrefix: string;
-  readonly #renew: CredentialSource | undefined;
+  readonly #keeper: CredentialKeeper;
   readonly #userAgent: string;
-  #expiresAtMs: number;
-  #renewFromMs: number;
-  #renewal: Promise<void> | undefined;
+  readonly #onNotice: (sentence: string) => void;
+  #place: Place;
+  /** Pools of places that requests may still be under way to. */
+  readonly #left: HttpPool[] = [];
+  /** The region of the settings, where the bucket turned out to live in another one. */
+  #movedFrom: string | undefined;
 
-  constructor(spec: S3Spec, options: { name: string; credentials: S3Credentials; renew?: CredentialSource }) {
-    const { origin, host, pathPrefix } = addressOf(spec);
-    this.name = options.name;
-    this.#host = host;
-    this.#pathPrefix = pathPrefix;
-    const ca = extraCertificates(origin);
-    this.#pool = new HttpPool(origin, { verifies: !spec.skipsTlsVerify, ...(ca ? { ca } : {}) });
-    this.#signer = new Signer(spec.region, options.credentials);
-    this.#expiresAtMs = options.credentials.expiresAtMs ?? Number.POSITIVE_INFINITY;
-    this.#renewFromMs = this.#expiresAtMs - RENEW_MS;
-    this.#renew = options.renew;
+  constructor(spec: S3Spec, options: S3ClientOptions) {
+    const { name, credentials, renew, onNotice } = options;
+    this.name = name;
+    this.#keeper = new CredentialKeeper({ backend: name, credentials, ...(renew ? { renew } : {}) });
     this.#userAgent = `user-agent: ${spec.userAgent ?? 'blobferry'}\r\n`;
+    this.#onNotice = onNotice ?? (() => undefined);
+    this.#place = placeOf(spec, credentials);
   }
 
-  /** Sends once (twice where the server only minds our clock) and returns a 2xx or accepted answer. */
+  /** Sends once (again where what the server minds can be mended) and returns a 2xx or accepted answer. */
   async send(ctx: CallContext, request: S3Request): Promise<HttpResponse> {
-    if (Date.now() > this.#renewFromMs) await this.#renewCredentials();
+    if (this.#keeper.isDue) await this.#keeper.renew();
     const call: S3Call = {
       backend: this.name,
       operation: request.operation,
       ...(request.key === undefined ? {} : { key: request.key }),
     };
-    const { clockOffsetMs } = this.#signer;
+    const sent = this.#sent();
     const response = await this.#exchange(ctx, request, call);
     if (isAccepted(request, response)) return response;
-    const error = errorOfResponse(call, response);
-    const leastMs = leastSkewOf(request, error);
-    if (leastMs === undefined || !this.#learnsClock(response, clockOffsetMs, leastMs)) throw error;
-    if (isStream(request.body)) {
-      // Its pieces are gone; whoever owns the retries opens the body again.
-      throw new StorageError(
-        error.message,
-        { ...error.details, isTransient: true, scope: 'object' },
-        { cause: error },
-      );
-    }
-    const second = await this.#exchange(ctx, request, call);
-    if (isAccepted(request, second)) return second;
-    throw errorOfResponse(call, second);
+    return this.#afterRefusal(ctx, request, call, { response, sent });
   }
 
   close(): void {
-    this.#pool.close();
+    for (const pool of [this.#place.pool, ...this.#left]) pool.close();
   }
 
   /** How far the server's clock is ahead, where it was found to matter; milliseconds. */
   get clockOffsetMs(): number {
-    return this.#signer.clockOffsetMs;
+    return this.#place.signer.clockOffsetMs;
+  }
+
+  #sent(): Sent {
+    const place = this.#place;
+    return { place, credentials: this.#keeper.current, clockOffsetMs: place.signer.clockOffsetMs };
+  }
+
+  async #afterRefusal(
+    ctx: CallContext,
+    request: S3Request,
+    call: S3Call,
+    first: { readonly response: HttpResponse; readonly sent: Sent },
+  ): Promise<HttpResponse> {
+    const tried = new Set<Remedy>();
+    let { response, sent } = first;
+    for (;;) {
+      const error = this.#errorOf(call, response, sent.place);
+      const remedy = await this.#mend(request, response, { error, sent, tried });
+      if (remedy === undefined) throw error;
+      if (isStream(request.body)) {
+        // Its pieces are gone; whoever owns the retries opens the body again.
+        const details = { ...error.details, isTransient: true, scope: 'object' } as const;
+        throw new StorageError(error.message, details, { cause: error });
+      }
+      tried.add(remedy);
+      sent = this.#sent();
+      response = await this.#exchange(ctx, request, call);
+      if (isAccepted(request, response)) return response;
+    }
+  }
+
+  /** A plain proxy's own refusal looks like an answer of the server; S3's carry its XML or its request id. */
+  #errorOf(call: S3Call, response: HttpResponse, { spec, origin }: Place): StorageError {
+    const proxy = origin.isTls ? undefined : proxyOf(spec);
+    const { status, headers } = response;
+    const isS3 = headers.has('x-amz-request-id') || textOfAnswer(response).includes('<Error');
+    // Others (404 above all) mean something to the caller, whoever says them.
+    const isRefusal = [403, 502, 503, 504].includes(status) && !headers.has('retry-after');
+    if (proxy && !isS3 && isRefusal) {
+      const error = errorOfWire(call, refusalOf(proxy, origin, { status }));
+      if (error instanceof StorageError) return error;
+    }
+    return errorOfResponse(call, response);
+  }
+
+  /** @returns what was mended, undefined where nothing could be. */
+  async #mend(
+    request: S3Request,
+    response: HttpResponse,
+    refusal: { readonly error: StorageError; readonly sent: Sent; readonly tried: ReadonlySet<Remedy> },
+  ): Promise<Remedy | undefined> {
+    const { error, sent, tried } = refusal;
+    if (!tried.has('clock')) {
+      const leastMs = leastSkewOf(request.method, error);
+      if (leastMs !== undefined && this.#learnsClock(response, sent, leastMs)) return 'clock';
+    }
+    const region = regionIn(response);
+    if (region !== undefined && this.#follows(region, { error, sent, tried })) return 'region';
+    if (!tried.has('credentials') && isExpiry(request.method, error, sent.credentials)) {
+      if (await this.#keeper.replace(sent.credentials)) return 'credentials';
+    }
+    return undefined;
+  }
+
+  #learnsClock(response: HttpResponse, sent: Sent, leastMs: number): boolean {
+    const offsetMs = (serverTimeOf(response) ?? Number.NaN) - Date.now();
+    if (!(Math.abs(offsetMs - sent.clockOffsetMs) > leastMs)) return false;
+    this.#place.signer.clockOffsetMs = offsetMs;
+    return true;
+  }
+
+  /** Once for as long as the bucket is used: a server that sends on and on is refused. */
+  #follows(
+    region: string,
+    { error, sent, tried }: { error: StorageError; sent: Sent; tried: ReadonlySet<Remedy> },
+  ): boolean {
+    if (sent.place !== this.#place && !tried.has('region')) return true;
+    const { spec, signer } = this.#place;
+    if (region === spec.region) return false;
+    if (this.#movedFrom !== undefined) throw movedError(error, [this.#movedFrom, spec.region, region]);
+    this.#movedFrom = spec.region;
+    this.#left.push(this.#place.pool);
+    this.#place = placeOf(relocated(spec, region), this.#keeper.current);
+    this.#place.signer.clockOffsetMs = signer.clockOffsetMs;
+    this.#onNotice(movedNotice(spec, region));
+    return true;
   }
 
   async #exchange(ctx: CallContext, request: S3Request, call: S3Call): Promise<HttpResponse> {
-    const path =
-      request.key === undefined ? this.#pathPrefix || '/' : `${this.#pathPrefix}/${encodePath(request.key)}`;
+    const { pathPrefix, signer, host, pool } = this.#place;
+    const path = request.key === undefined ? pathPrefix || '/' : `${pathPrefix}/${encodePath(request.key)}`;
     const query = canonicalQuery(request.query);
-    const headerLines = this.#signer.sign({
+    const { current } = this.#keeper;
+    if (signer.credentials !== current) signer.credentials = current;
+    const headerLines = signer.sign({
       method: request.method,
       path,
       query,
-      host: this.#host,
+      host,
       payloadHash: request.payloadHash ?? EMPTY_SHA256,
       headers: request.headers ?? NO_HEADERS,
     });
     try {
-      return await this.#pool.request({
+      return await pool.request({
         method: request.method,
         target: query === '' ? path : `${path}?${query}`,
         headerLines: headerLines + this.#userAgent,
@@ -134,43 +224,10 @@ export class S3Client {
       throw errorOfWire(call, error);
     }
   }
-
-  /** @param signedWithMs the offset that the refused request was signed with; others may have learnt meanwhile. */
-  #learnsClock(response: HttpResponse, signedWithMs: number, leastMs: number): boolean {
-    const offsetMs = Date.parse(response.headers.get('date') ?? '') - Date.now();
-    if (!(Math.abs(offsetMs - signedWithMs) > leastMs)) return false;
-    this.#signer.clockOffsetMs = offsetMs;
-    return true;
-  }
-
-  #renewCredentials(): Promise<void> {
-    const renew = this.#renew;
-    if (!renew) return Promise.resolve();
-    this.#renewal ??= this.#renewOnce(renew).finally(() => {
-      this.#renewal = undefined;
-    });
-    return this.#renewal;
-  }
-
-  async #renewOnce(renew: CredentialSource): Promise<void> {
-    try {
-      const credentials = await renew();
-      this.#signer.credentials = credentials;
-      this.#expiresAtMs = credentials.expiresAtMs ?? Number.POSITIVE_INFINITY;
-    } catch (error) {
-      // Whoever gives credentials may be away for a while: those at hand are good for minutes yet.
-      if (Date.now() >= this.#expiresAtMs) throw error;
-    }
-    const fromMs = Math.max(this.#expiresAtMs - RENEW_MS, Date.now() + RENEW_AGAIN_MS);
-    this.#renewFromMs = Math.min(fromMs, this.#expiresAtMs);
-  }
 }
 
-/** From which difference between the clocks on a refusal is its fault; undefined where it never is. */
-function leastSkewOf(request: S3Request, error: StorageError): number | undefined {
-  if (error.details.backendCode === 'RequestTimeTooSkewed') return 1_000;
-  // The answer to HEAD has no body, and so no code: a wrong clock looks like a missing permission.
-  return request.method === 'HEAD' && error.details.status === 403 ? SKEW_MS : undefined;
+function placeOf(spec: S3Spec, credentials: S3Credentials): Place {
+  return { ...addressOf(spec), spec, pool: openPool(spec), signer: new Signer(spec.region, credentials) };
 }
 
 function isAccepted(request: S3Request, response: HttpResponse): boolean {
@@ -188,25 +245,4 @@ function canonicalQuery(query: S3Request['query']): string {
   const pairs = query.map(([name, value]) => [encodeUri(name), encodeUri(value)] as const);
   pairs.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
   return pairs.map(([name, value]) => `${name}=${value}`).join('&');
-}
-
-function addressOf(spec: S3Spec): { origin: Origin; host: string; pathPrefix: string } {
-  const url = new URL(spec.endpoint ?? `https://s3.${spec.region}.amazonaws.com`);
-  const isTls = url.protocol === 'https:';
-  const hostname = spec.isPathStyle ? url.hostname : `${spec.bucket}.${url.hostname}`;
-  const bare = hostname.replace(/^\[|\]$/g, '');
-  const port = url.port === '' ? (isTls ? 443 : 80) : Number(url.port);
-  const base = url.pathname.replace(/\/+$/, '');
-  return {
-    origin: { isTls, host: bare, port },
-    host: url.port === '' ? hostname : `${hostname}:${url.port}`,
-    pathPrefix: spec.isPathStyle ? `${base}/${encodePath(spec.bucket)}` : base,
-  };
-}
-
-/** AWS_CA_BUNDLE adds to what Node trusts, as the AWS tools understand it; NODE_EXTRA_CA_CERTS Node adds by itself. */
-function extraCertificates(origin: Origin): readonly string[] | undefined {
-  const file = process.env['AWS_CA_BUNDLE'];
-  if (!origin.isTls || !file) return undefined;
-  return [...getCACertificates('default'), readFileSync(file, 'utf8')];
 }

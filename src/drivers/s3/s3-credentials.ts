@@ -1,38 +1,29 @@
 /** Where S3 credentials come from: the storage settings, else the AWS SDK's chain (environment, profile, instance role). */
 import { ConfigError } from '../../core/errors.ts';
-import type { S3Credentials, S3Spec, StorageSpec } from '../spec.ts';
+import type { S3Credentials, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
-import type { CredentialSource } from './s3-client.ts';
+import type { CredentialSource } from './credential-keeper.ts';
 
-/** Static credentials stay as they are; those that expire are looked for again. */
-export function credentialSource(spec: S3Spec): CredentialSource {
+/** Settings whose credentials are given are static; those that were found are looked for again when they expire. */
+export async function credentialsFor(
+  spec: S3Spec,
+): Promise<{ readonly credentials: S3Credentials; readonly renew?: CredentialSource }> {
   const { credentials } = spec;
-  if (credentials && credentials.expiresAtMs === undefined) return () => Promise.resolve(credentials);
-  return () => findCredentials(spec);
+  if (credentials && !credentials.isFound) return { credentials };
+  return { credentials: credentials ?? (await findCredentials(spec)), renew: () => lookUp(spec) };
 }
 
 /**
  * The same settings with credentials in them, so that threads need not each search (and import) for themselves.
  * @throws ConfigError where none are found.
  */
-export async function withCredentials<S extends StorageSpec>(spec: S): Promise<S> {
-  if (spec.kind !== 's3' || spec.credentials) return spec;
-  return { ...spec, credentials: await findCredentials(spec) };
+export async function withCredentials(spec: S3Spec): Promise<S3Spec> {
+  return spec.credentials ? spec : { ...spec, credentials: await findCredentials(spec) };
 }
 
 async function findCredentials(spec: S3Spec): Promise<S3Credentials> {
-  const given = environmentCredentials(spec);
-  if (given) return given;
-  // The chain is 0.1 s and 20 MB of imports, which a run with keys in its settings does not need.
-  const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
   try {
-    const found = await defaultProvider(spec.profile === undefined ? {} : { profile: spec.profile })();
-    return {
-      accessKeyId: found.accessKeyId,
-      secretAccessKey: found.secretAccessKey,
-      ...(found.sessionToken === undefined ? {} : { sessionToken: found.sessionToken }),
-      ...(found.expiration === undefined ? {} : { expiresAtMs: found.expiration.getTime() }),
-    };
+    return await lookUp(spec);
   } catch (error) {
     throw new ConfigError(`Found no credentials for ${storageName(spec)}: ${(error as Error).message}`, {
       cause: error,
@@ -41,16 +32,41 @@ async function findCredentials(spec: S3Spec): Promise<S3Credentials> {
   }
 }
 
-/**
- * Static keys in the environment, which the SDK's chain takes first unless a profile is named; finding them here spares
- * the import of the chain.
- */
-function environmentCredentials(spec: S3Spec): S3Credentials | undefined {
-  const { env } = process;
-  const accessKeyId = env['AWS_ACCESS_KEY_ID'];
-  const secretAccessKey = env['AWS_SECRET_ACCESS_KEY'];
-  if (spec.profile !== undefined || env['AWS_PROFILE'] || !accessKeyId || !secretAccessKey) return undefined;
-  if (env['AWS_CREDENTIAL_EXPIRATION']) return undefined;
-  const sessionToken = env['AWS_SESSION_TOKEN'];
-  return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
+/** Rejects with an Error whose message is one line that completes a sentence. */
+async function lookUp(spec: S3Spec): Promise<S3Credentials> {
+  // The chain is 0.1 s and 20 MB of imports, which a run with keys in its settings does not need.
+  const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
+  const { network, profile } = spec;
+  const handler = network && (await import('./s3-sdk-handler.ts')).sdkHandlerOptions(spec, true);
+  const find = defaultProvider({
+    // Files may have been written since; what the process read at its start is no news.
+    ignoreCache: true,
+    ...(profile === undefined ? {} : { profile }),
+    // The services that give out credentials are behind the same proxy as the storage.
+    ...(handler ? { clientConfig: { requestHandler: handler } } : {}),
+  });
+  try {
+    const found = await find();
+    return {
+      accessKeyId: found.accessKeyId,
+      secretAccessKey: found.secretAccessKey,
+      isFound: true,
+      ...(found.sessionToken === undefined ? {} : { sessionToken: found.sessionToken }),
+      ...(found.expiration === undefined ? {} : { expiresAtMs: found.expiration.getTime() }),
+    };
+  } catch (error) {
+    throw new Error(whyNone(error), { cause: error });
+  }
+}
+
+const DETAIL_MAX = 200;
+
+/** A failed command is told with its whole command line, which may hold secrets; its own last words are for people. */
+function whyNone(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const lines = text.split('\n').map((line) => line.trim());
+  if (!lines[0]?.startsWith('Command failed')) return lines[0] || 'the AWS SDK gives no reason';
+  const last = lines.slice(1).findLast((line) => line !== '');
+  const detail = last === undefined ? '' : `: ${last.replace(/\p{Cc}/gu, ' ').slice(0, DETAIL_MAX)}`;
+  return `the credential_process of the profile failed${detail}`;
 }

@@ -18,11 +18,11 @@ import type {
   WriteResult,
 } from '../driver.ts';
 import { isWithin, prefetchedPages } from '../paging.ts';
-import type { DriverSpec, S3Credentials, S3Spec } from '../spec.ts';
+import type { DriverSpec, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { probeBinding } from './s3-binding.ts';
-import { type CredentialSource, S3Client } from './s3-client.ts';
-import { credentialSource } from './s3-credentials.ts';
+import { S3Client, type S3ClientOptions } from './s3-client.ts';
+import { credentialsFor } from './s3-credentials.ts';
 import { malformed } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { md5OfETag, parseListing, type S3ListPage } from './s3-listing.ts';
@@ -40,11 +40,7 @@ const UNPROBED: Binding = {
   storesSha256: false,
 };
 
-export interface S3DriverOptions {
-  readonly credentials: S3Credentials;
-  /** Asked shortly before credentials expire. */
-  readonly renew?: CredentialSource;
-}
+export type S3DriverOptions = Omit<S3ClientOptions, 'name'>;
 
 export class S3Driver implements StorageDriver {
   readonly kind = 's3';
@@ -195,12 +191,12 @@ export class S3Driver implements StorageDriver {
 }
 
 /** Credentials that are not in the settings are looked for where the AWS SDK looks, now and whenever they expire. */
-export async function openS3Driver(spec: DriverSpec & { readonly storage: S3Spec }): Promise<S3Driver> {
-  const find = credentialSource(spec.storage);
-  return new S3Driver(spec.storage, spec.binding, {
-    credentials: spec.storage.credentials ?? (await find()),
-    renew: find,
-  });
+export async function openS3Driver(
+  spec: DriverSpec & { readonly storage: S3Spec },
+  onNotice?: (sentence: string) => void,
+): Promise<S3Driver> {
+  const found = await credentialsFor(spec.storage);
+  return new S3Driver(spec.storage, spec.binding, { ...found, onNotice });
 }
 
 function identity(headers: ReadonlyMap<string, string>): { version?: string; md5?: string } {

@@ -119,13 +119,21 @@ export function subject(call: S3Call): string {
   return call.key === undefined ? call.backend : `"${call.key}" in ${call.backend}`;
 }
 
+/** What a refusal says; refusals are short. */
+export function textOfAnswer(response: HttpResponse): string {
+  return response.body.toString('utf8');
+}
+
 /** An answer that is not a success. HEAD answers have no body, so only the status tells. */
 export function errorOfResponse(call: S3Call, response: HttpResponse): StorageError {
-  const xml = response.body.toString('utf8');
+  const xml = textOfAnswer(response);
   const code = textOf(xml, 'Code') ?? '';
   const meaning = meaningOf(code, response.status);
   const said = textOf(xml, 'Message');
-  const reason = code === '' ? reasonWithoutCode(response, xml) : [code, said].filter(Boolean).join(': ');
+  const reason =
+    code === ''
+      ? reasonWithoutCode(response.status, response.headers.get('location'), xml)
+      : [code, said].filter(Boolean).join(': ');
   const retryAfter = Number(response.headers.get('retry-after'));
   return new StorageError(
     `Cannot ${call.operation} ${subject(call)}: ${reason}`,
@@ -145,10 +153,10 @@ export function errorOfResponse(call: S3Call, response: HttpResponse): StorageEr
 }
 
 /** What answers without S3's XML may be no S3 service, or something in front of it. Its own words may echo secrets. */
-function reasonWithoutCode({ status, headers }: HttpResponse, text: string): string {
-  const location = URL.parse(headers.get('location') ?? '');
-  if (status >= 300 && status < 400 && location) {
-    return `the server sends requests on to ${location.origin} (status ${status})`;
+export function reasonWithoutCode(status: number, location: string | undefined, text = ''): string {
+  const url = URL.parse(location ?? '');
+  if (status >= 300 && status < 400 && url) {
+    return `the server sends requests on to ${url.origin} (status ${status})`;
   }
   if (status === 400 && /HTTPS (server|port)/i.test(text)) {
     return 'the server speaks TLS on this port (status 400): write https:// in the endpoint';

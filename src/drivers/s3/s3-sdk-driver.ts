@@ -29,9 +29,14 @@ import type {
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
+import { CredentialKeeper } from './credential-keeper.ts';
+import { addressOf, endpointOf, proxyOf } from './s3-address.ts';
+import { credentialsFor } from './s3-credentials.ts';
 import { malformed, type S3Call } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
-import { errorOfSdk } from './s3-sdk-errors.ts';
+import { errorOfSdk, type Forwarding } from './s3-sdk-errors.ts';
+import { forwardThrough, sdkHandlerOptions } from './s3-sdk-handler.ts';
+import { addRemedies } from './s3-sdk-remedies.ts';
 
 const MD5 = /^"?([0-9a-f]{32})"?$/;
 /** lib-storage holds this many parts of this size at once. */
@@ -53,8 +58,10 @@ export class S3SdkDriver implements StorageDriver {
   readonly #client: S3Client;
   readonly #spec: S3Spec;
   readonly #takesChecksums: boolean;
+  readonly #forwarding: Forwarding | undefined;
 
   constructor(spec: S3Spec, client: S3Client, takesChecksums: boolean) {
+    this.#forwarding = forwardingOf(spec);
     this.#takesChecksums = takesChecksums;
     this.#spec = spec;
     this.name = storageName(spec);
@@ -202,13 +209,19 @@ export class S3SdkDriver implements StorageDriver {
       return await call();
     } catch (error) {
       ctx.signal.throwIfAborted();
-      throw errorOfSdk({ backend: this.name, operation, ...(key === undefined ? {} : { key }) }, error);
+      const call = { backend: this.name, operation, ...(key === undefined ? {} : { key }) };
+      throw errorOfSdk(call, error, this.#forwarding);
     }
   }
 }
 
-export async function openS3SdkDriver(spec: DriverSpec & { readonly storage: S3Spec }): Promise<S3SdkDriver> {
+export async function openS3SdkDriver(
+  spec: DriverSpec & { readonly storage: S3Spec },
+  onNotice?: (sentence: string) => void,
+): Promise<S3SdkDriver> {
   const { storage, binding } = spec;
+  const name = storageName(storage);
+  const keeper = new CredentialKeeper({ backend: name, ...(await credentialsFor(storage)) });
   // The SDK's default sends CRC trailers, which Ceph 16, Swift and old MinIO answer with 411 or 501.
   const takesChecksums = binding?.storesSha256 === true;
   const client = new S3Client({
@@ -217,18 +230,27 @@ export async function openS3SdkDriver(spec: DriverSpec & { readonly storage: S3S
     maxAttempts: 1,
     requestChecksumCalculation: takesChecksums ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: {
-      requestTimeout: 60_000,
-      connectionTimeout: 10_000,
-      httpsAgent: { maxSockets: 256, rejectUnauthorized: !storage.skipsTlsVerify },
-      httpAgent: { maxSockets: 256 },
-    },
+    requestHandler: sdkHandlerOptions(storage, !storage.skipsTlsVerify),
     // Named even for AWS itself: left open, the SDK would follow AWS_ENDPOINT_URL to another server than `direct`.
-    endpoint: storage.endpoint ?? `https://s3.${storage.region}.amazonaws.com`,
-    ...(storage.credentials === undefined ? {} : { credentials: storage.credentials }),
-    ...(storage.profile === undefined ? {} : { profile: storage.profile }),
+    endpoint: endpointOf(storage),
+    credentials: async () => {
+      if (keeper.isDue) await keeper.renew();
+      const { accessKeyId, secretAccessKey, sessionToken } = keeper.current;
+      // A date that has passed makes the SDK ask for every request; else it would keep what the server refused.
+      const token = sessionToken === undefined ? {} : { sessionToken };
+      return { accessKeyId, secretAccessKey, ...token, expiration: new Date(0) };
+    },
   });
+  addRemedies(client, { spec: storage, name, keeper, onNotice });
+  const forwarding = forwardingOf(storage);
+  if (forwarding) forwardThrough(client, forwarding.proxy);
   return new S3SdkDriver(storage, client, takesChecksums);
+}
+
+function forwardingOf(spec: S3Spec): Forwarding | undefined {
+  const { origin } = addressOf(spec);
+  const proxy = origin.isTls ? undefined : proxyOf(spec);
+  return proxy && { proxy, origin };
 }
 
 async function fill(into: Uint8Array, body: Readable, stopsWhenFull: boolean): Promise<number> {

@@ -1,43 +1,80 @@
-/** The SDK's exceptions as StorageErrors, through the same table as the direct engine's answers. */
+/** The SDK's exceptions as StorageErrors, through the same tables as the direct engine's answers. */
 import { StorageError } from '../../core/errors.ts';
-import { meaningOf, type S3Call, subject } from './s3-errors.ts';
+import { type Origin, WireError } from '../../transport/http-types.ts';
+import type { HttpProxy } from '../../transport/proxy.ts';
+import { refusalOf } from '../../transport/tunnel.ts';
+import { wireErrorOf } from '../../transport/wire-errors.ts';
+import { meaningOf, reasonWithoutCode, type S3Call, subject } from './s3-errors.ts';
+import { errorOfWire } from './s3-wire-errors.ts';
 
 interface SdkError extends Error {
-  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
   readonly code?: string;
 }
 
-export function errorOfSdk(call: S3Call, error: unknown): unknown {
+/** A proxy that plain requests are given to: whatever it says looks like the server's own answer. */
+export interface Forwarding {
+  readonly proxy: HttpProxy;
+  readonly origin: Origin;
+}
+
+/** What the SDK calls an answer without a code in it. */
+const NO_CODE = /^(?:\d+|Unknown|UnknownError|Error|SyntaxError)$/;
+
+export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding): unknown {
   if (!(error instanceof Error) || error.name === 'AbortError' || error instanceof StorageError) return error;
-  const { $metadata, code, name } = error as SdkError;
-  const status = $metadata?.httpStatusCode;
-  const keyed = call.key === undefined ? {} : { key: call.key };
-  const base = { backend: call.backend, operation: call.operation, ...keyed };
-  if (status === undefined) {
-    // No answer at all: the network, or a body that ended early.
-    return new StorageError(
-      `Cannot ${call.operation} ${subject(call)}: ${error.message}`,
-      {
-        ...base,
-        kind: 'unavailable',
-        isTransient: true,
-        scope: 'object',
-        ...(code ? { backendCode: code } : {}),
-      },
-      { cause: error, hint: 'Check the endpoint, its port and the network' },
-    );
+  const status = (error as SdkError).$metadata?.httpStatusCode;
+  if (status === undefined) return errorWithoutAnswer(call, error);
+  const { $metadata, $response, name } = error as SdkError;
+  const isRefusal = [403, 407, 502, 503, 504].includes(status) && $metadata?.requestId === undefined;
+  if (forwarding && isRefusal && NO_CODE.test(name)) {
+    return errorOfWire(call, refusalOf(forwarding.proxy, forwarding.origin, { status }));
   }
-  const meaning = meaningOf(name, status);
+  const code = NO_CODE.test(name) ? '' : name;
+  const meaning = meaningOf(code, status);
+  const reason =
+    code === '' ? reasonWithoutCode(status, $response?.headers?.['location']) : `${name}: ${error.message}`;
   return new StorageError(
-    `Cannot ${call.operation} ${subject(call)}: ${name}: ${error.message}`,
+    `Cannot ${call.operation} ${subject(call)}: ${reason}`,
     {
-      ...base,
+      ...baseOf(call),
       kind: meaning.kind,
       status,
-      backendCode: name,
+      ...(code === '' ? {} : { backendCode: code }),
       isTransient: meaning.isTransient ?? false,
       scope: meaning.scope ?? 'object',
     },
     { cause: error, hint: meaning.hint },
   );
+}
+
+/** No answer at all: the network, or a body that ended early. */
+function errorWithoutAnswer(call: S3Call, error: Error): unknown {
+  const wire = wireErrorOf(error) ?? timeoutOf(error);
+  if (wire) return errorOfWire(call, wire);
+  const { code } = error as SdkError;
+  return new StorageError(
+    `Cannot ${call.operation} ${subject(call)}: ${error.message}`,
+    {
+      ...baseOf(call),
+      kind: 'unavailable',
+      isTransient: true,
+      scope: 'object',
+      ...(code ? { backendCode: code } : {}),
+    },
+    { cause: error, hint: 'Check the endpoint, its port and the network' },
+  );
+}
+
+function timeoutOf(error: Error): WireError | undefined {
+  if (error.name !== 'TimeoutError') return undefined;
+  return /establish a connection/.test(error.message)
+    ? new WireError('connect', 'no connection within 10 s', error)
+    : new WireError('timeout', 'No answer within 60 s', error);
+}
+
+function baseOf(call: S3Call) {
+  const keyed = call.key === undefined ? {} : { key: call.key };
+  return { backend: call.backend, operation: call.operation, ...keyed };
 }

@@ -1,0 +1,116 @@
+/**
+ * Keeps the credentials of one driver good: renews them before they expire and when the server says that they have,
+ * once for all requests that wait. Every thread has its own.
+ */
+import { StorageError } from '../../core/errors.ts';
+import type { S3Credentials } from '../spec.ts';
+
+/** Credentials are renewed this long before they expire. */
+const RENEW_MS = 5 * 60_000;
+/** While they are still good, who gives them is not asked more often than this. */
+const RENEW_AGAIN_MS = 30_000;
+/** Credentials of a minute or less are renewed when half of their time is over. */
+const RENEW_AGAIN_PART = 0.5;
+
+export type CredentialSource = () => Promise<S3Credentials>;
+
+export interface CredentialKeeperOptions {
+  /** Display name of the storage. */
+  readonly backend: string;
+  readonly credentials: S3Credentials;
+  /** Absent: these are all there will ever be. */
+  readonly renew?: CredentialSource;
+}
+
+export class CredentialKeeper {
+  readonly #backend: string;
+  readonly #renew: CredentialSource | undefined;
+  #current: S3Credentials;
+  #renewFromMs: number;
+  #renewal: Promise<void> | undefined;
+  /** When renewed credentials were last asked for because the server refused the present ones. */
+  #forcedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: CredentialKeeperOptions) {
+    this.#backend = options.backend;
+    this.#renew = options.renew;
+    this.#current = options.credentials;
+    this.#renewFromMs = expiryOf(options.credentials) - RENEW_MS;
+  }
+
+  get current(): S3Credentials {
+    return this.#current;
+  }
+
+  /** Cheap enough to be asked before every request. */
+  get isDue(): boolean {
+    return Date.now() > this.#renewFromMs && this.#renew !== undefined;
+  }
+
+  /** Rejects only when the credentials at hand have expired and there are no others. */
+  async renew(): Promise<void> {
+    try {
+      await this.#renewOnce();
+    } catch (error) {
+      // Whoever gives credentials may be away for a while: those at hand are good for minutes yet.
+      if (Date.now() >= expiryOf(this.#current)) throw this.#failure(error);
+    }
+  }
+
+  /**
+   * The server says that these have expired.
+   * @returns whether other ones are there now; rejects when none can be had.
+   */
+  async replace(refused: S3Credentials): Promise<boolean> {
+    if (isOther(this.#current, refused)) return true;
+    if (this.#renew === undefined || Date.now() - this.#forcedAtMs < RENEW_AGAIN_MS) return false;
+    this.#forcedAtMs = Date.now();
+    try {
+      await this.#renewOnce();
+    } catch (error) {
+      throw this.#failure(error);
+    }
+    return isOther(this.#current, refused);
+  }
+
+  #renewOnce(): Promise<void> {
+    const renew = this.#renew;
+    if (!renew) return Promise.resolve();
+    this.#renewal ??= this.#ask(renew).finally(() => {
+      this.#renewal = undefined;
+    });
+    return this.#renewal;
+  }
+
+  async #ask(renew: CredentialSource): Promise<void> {
+    try {
+      this.#current = await renew();
+    } finally {
+      const now = Date.now();
+      const expiresAtMs = expiryOf(this.#current);
+      const pauseMs = Math.min(RENEW_AGAIN_MS, Math.max(0, (expiresAtMs - now) * RENEW_AGAIN_PART));
+      this.#renewFromMs = Math.min(Math.max(expiresAtMs - RENEW_MS, now + pauseMs), expiresAtMs);
+    }
+  }
+
+  #failure(cause: unknown): StorageError {
+    const operation = 'renew the credentials of';
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return new StorageError(
+      `Cannot ${operation} ${this.#backend}: ${why}`,
+      { kind: 'denied', backend: this.#backend, operation, isTransient: false, scope: 'backend' },
+      {
+        cause,
+        hint: 'Mend where they come from (environment, profile, container or instance role) and run again: what was copied stays',
+      },
+    );
+  }
+}
+
+function expiryOf(credentials: S3Credentials): number {
+  return credentials.expiresAtMs ?? Number.POSITIVE_INFINITY;
+}
+
+function isOther(one: S3Credentials, other: S3Credentials): boolean {
+  return one.accessKeyId !== other.accessKeyId || one.sessionToken !== other.sessionToken;
+}
