@@ -62,12 +62,13 @@ export async function measureCli(
 }
 
 /** CPU seconds that sha256 of one GiB takes now; a machine that is busy or slow shows here as it does in the copier. */
-export function sha256SecondsPerGib(): number {
-  const bytes = Buffer.alloc(64 * 1024 ** 2, 7);
+export function sha256SecondsPerGib(bytes = 512 * 1024 ** 2): number {
+  const piece = Buffer.alloc(16 * 1024 ** 2, 7);
+  const rounds = Math.max(1, Math.round(bytes / piece.length));
   const before = process.cpuUsage();
-  for (let count = 0; count < 8; count += 1) hash('sha256', bytes, 'hex');
+  for (let count = 0; count < rounds; count += 1) hash('sha256', piece, 'hex');
   const { user, system } = process.cpuUsage(before);
-  return ((user + system) / 1e6) * 2;
+  return ((user + system) / 1e6) * (1024 ** 3 / (rounds * piece.length));
 }
 
 /** What CPU seconds would be on the reference machine. */

@@ -1,0 +1,76 @@
+/** blobferry itself, as `npm run blobferry` starts it, with its defaults. */
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { CopySummary, Engine } from '../../src/core/job.ts';
+import {
+  AWS_KEYS,
+  type Claims,
+  type CopyJob,
+  type FoundCopier,
+  type Place,
+  plainEnvironment,
+} from './copier.ts';
+
+const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const PACKAGE = new URL('../../package.json', import.meta.url);
+/** Where the script of package.json has it; without it each start would strip the types of all sources anew. */
+const COMPILE_CACHE = join(tmpdir(), 'node-compile-cache');
+
+export function blobferry(engine: Engine, commit: string): FoundCopier {
+  const { version } = JSON.parse(readFileSync(PACKAGE, 'utf8')) as { readonly version: string };
+  return {
+    name: engine === 'direct' ? 'blobferry' : 'blobferry-sdk',
+    version: `${version} (${commit}), engine ${engine}, Node ${process.versions.node}`,
+    cannot: () => undefined,
+    commandLine: (job) => ({
+      command: process.execPath,
+      args: [
+        CLI,
+        'copy',
+        ...['--from', urlOf(job.source), '--to', urlOf(job.target)],
+        ...['--journal', join(job.scratch, 'journal'), '--json'],
+        ...(job.isPrefilled ? ['--into-nonempty'] : []),
+        ...(engine === 'sdk' ? ['--engine', 'sdk'] : []),
+      ],
+      env: plainEnvironment(job, environmentOf(job)),
+    }),
+    claims: (_route, stdout) => claimsOf(stdout),
+    explain: (stdout) => {
+      const summary = summaryOf(stdout);
+      const first = summary?.exceptions[0];
+      return summary?.stoppedBy?.message ?? (first && `${first.state}: ${first.error.message}`);
+    },
+  };
+}
+
+function environmentOf(job: CopyJob): Readonly<Record<string, string>> {
+  return { ...AWS_KEYS, NODE_COMPILE_CACHE: COMPILE_CACHE, NODE_EXTRA_CA_CERTS: job.caFile };
+}
+
+function urlOf(place: Place): string {
+  if (place.kind === 'fs') return pathToFileURL(place.folder).href;
+  return `s3://${place.bucket}?endpoint=${place.endpoint}&region=us-east-1`;
+}
+
+function claimsOf(stdout: string): Claims {
+  const summary = summaryOf(stdout);
+  if (!summary) return { hashed: 'no summary', bound: 'no summary' };
+  const { objectsCopied, objectsUnproved, binding } = summary;
+  const unproved = objectsUnproved === 0 ? '' : `, ${objectsUnproved} of them unproved`;
+  const hashed =
+    objectsCopied === 0
+      ? 'nothing to copy'
+      : `sha256 of all ${objectsCopied} objects, compared with the digests in their paths${unproved}`;
+  return { hashed, bound: binding };
+}
+
+function summaryOf(stdout: string): CopySummary | undefined {
+  try {
+    const last = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as CopySummary;
+    return last.event === 'summary' ? last : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * The bench: `npm run bench`, `npm run bench -- --help`. Results go to a file of JSON lines, progress to stderr and a
+ * table to stdout. It exits with 0 when the bench itself went well (a peer that failed is a result), 1 when it did not
+ * or blobferry failed, 2 for wrong usage, 130 for Ctrl-C.
+ */
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isFound } from './copiers/copier.ts';
+import { findCopiers } from './copiers/find-copiers.ts';
+import { floorsOf } from './floors/floors.ts';
+import { describeMachine } from './measure/machine.ts';
+import { type BenchOptions, HELP, parseOptions, UsageError } from './options.ts';
+import { allCells, chooseCells, ROUTES } from './plan/cell.ts';
+import type { BenchLine } from './records.ts';
+import { renderPage } from './report/page.ts';
+import { agreementsOf, type Bench, readBench, resultsOf } from './report/summarise.ts';
+import { agreementText, progressLine, resultText } from './report/text.ts';
+import { runBench } from './run/run-bench.ts';
+
+const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2));
+  switch (options.mode) {
+    case 'help':
+      process.stdout.write(HELP);
+      return 0;
+    case 'list':
+      return list(options);
+    case 'report':
+      return report(options);
+    case 'compare': {
+      const [first, second] = options.files.map(readFile);
+      if (first && second) process.stdout.write(`${agreementText(agreementsOf(first, second))}\n`);
+      return 0;
+    }
+    case 'run':
+      return run(options);
+  }
+}
+
+async function run(options: BenchOptions): Promise<number> {
+  if (process.platform !== 'linux')
+    throw new UsageError('The bench measures with what Linux keeps in /proc, and so runs on Linux only');
+  const cells = choose(options);
+  const searches = await search(options);
+  const now = new Date().toISOString().replaceAll(':', '').slice(0, 15);
+  const file = options.out ?? join(RESULTS, `${now}.jsonl`);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, '');
+  const lines: BenchLine[] = [];
+  const write = (line: BenchLine): void => {
+    lines.push(line);
+    appendFileSync(file, `${JSON.stringify(line)}\n`);
+    const text = progressLine(line);
+    if (text !== '') process.stderr.write(`${text}\n`);
+  };
+  await runBench({ ...options, cells, searches }, write);
+  const bench = readBench(file, readFileSync(file, 'utf8'));
+  process.stdout.write(`${resultText(resultsOf(bench))}\n\nresults: ${relative(process.cwd(), file)}\n`);
+  const isOwnFailure = lines.some(
+    (line) => line.kind === 'run' && line.copier.startsWith('blobferry') && line.outcome === 'failed',
+  );
+  return isOwnFailure ? 1 : 0;
+}
+
+async function list(options: BenchOptions): Promise<number> {
+  const cells = allCells(options.isQuick);
+  const chosen = new Set(choose(options));
+  const out = ['Cells (* runs):', ...cells.map((cell) => `  ${chosen.has(cell) ? '*' : ' '} ${cell.id}`)];
+  out.push('', 'Copiers:');
+  for (const one of await search(options))
+    out.push(isFound(one) ? `  * ${one.name}: ${one.version}` : `    ${one.missing}`);
+  out.push('', 'Floors:');
+  for (const route of ROUTES) out.push(`  ${route}: ${floorsOf(route).join(', ')}`);
+  process.stdout.write(`${out.join('\n')}\n`);
+  return 0;
+}
+
+function report(options: BenchOptions): number {
+  const files =
+    options.files.length > 0
+      ? options.files
+      : readdirSync(RESULTS)
+          .filter((name) => name.endsWith('.jsonl'))
+          .map((name) => join(RESULTS, name));
+  if (files.length === 0) throw new UsageError('There are no results yet: run the bench first');
+  const benches = files.map(readFile);
+  const out = options.out ?? join(RESULTS, 'report.html');
+  mkdirSync(dirname(out), { recursive: true });
+  writeFileSync(out, renderPage(benches));
+  process.stdout.write(`${relative(process.cwd(), out)}\n`);
+  return 0;
+}
+
+function readFile(file: string): Bench {
+  try {
+    return readBench(basename(file), readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function choose({ isQuick, patterns }: BenchOptions): ReturnType<typeof chooseCells> {
+  try {
+    return chooseCells(allCells(isQuick), patterns);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function search({ copiers, peers }: BenchOptions): ReturnType<typeof findCopiers> {
+  try {
+    return await findCopiers({ names: copiers, commands: peers, commit: describeMachine().commit });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const isUsage = error instanceof UsageError;
+  const text = error instanceof Error ? (isUsage ? error.message : (error.stack ?? error.message)) : error;
+  process.stderr.write(`${text}\n`);
+  process.exitCode = isUsage ? 2 : 1;
+}

@@ -1,0 +1,223 @@
+/** The whole bench: trials, then each cell with all copiers in turn, and a line for everything that happened. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeCertificate } from '../../test/unit/transport/certificate.ts';
+import { type CopierSearch, type FoundCopier, isFound, type MissingCopier } from '../copiers/copier.ts';
+import type { SetName } from '../data/data-set.ts';
+import { type BenchObject, objectsOf, trialObjects } from '../data/objects.ts';
+import { floorsOf, measureFloor } from '../floors/floors.ts';
+import { describeMachine, load } from '../measure/machine.ts';
+import { SpeedGauge, usageOf } from '../measure/usage.ts';
+import type { Cell, PlannedCell, Route, Scheme } from '../plan/cell.ts';
+import type { Parameters } from '../plan/parameters.ts';
+import type { BenchLine } from '../records.ts';
+import { runOnce, type Stage } from './run-once.ts';
+import { openSource, openTarget, type SourceSide, type Tls } from './sides.ts';
+import { runTrial, trialsOf } from './trials.ts';
+
+export interface BenchPlan {
+  readonly cells: readonly PlannedCell[];
+  readonly searches: readonly CopierSearch[];
+  readonly parameters: Parameters;
+  readonly isQuick: boolean;
+  readonly withTrials: boolean;
+  /** Only the whole workload, not its half: no cost per object without the start. */
+  readonly sets: readonly SetName[];
+  /** Where the files of sources and targets lie. */
+  readonly folder: string | undefined;
+}
+
+/** Called for each line as soon as it is known. */
+export type WriteLine = (line: BenchLine) => void;
+
+export async function runBench(plan: BenchPlan, write: WriteLine): Promise<void> {
+  const started = performance.now();
+  const folder = mkdtempSync(join(plan.folder ?? tmpdir(), 'blobferry-bench-'));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove);
+  try {
+    const bench = new Bench(plan, write, folder);
+    write({
+      kind: 'bench',
+      format: 1,
+      at: new Date().toISOString(),
+      isQuick: plan.isQuick,
+      parameters: plan.parameters,
+      machine: describeMachine(),
+      copiers: bench.copiers.map(({ name, version }) => ({ name, version })),
+      missing: plan.searches.filter((one): one is MissingCopier => !isFound(one)),
+    });
+    if (plan.withTrials) await bench.runTrials();
+    await bench.runCells();
+    const seconds = Math.round((performance.now() - started) / 1000);
+    write({ kind: 'end', at: new Date().toISOString(), seconds, load: load() });
+  } finally {
+    remove();
+    process.off('exit', remove);
+  }
+}
+
+const MIB = 1024 ** 2;
+
+type SourceKind = 's3' | 'fs';
+
+class Bench {
+  readonly copiers: readonly FoundCopier[];
+  readonly #plan: BenchPlan;
+  readonly #write: WriteLine;
+  readonly #folder: string;
+  readonly #tls: Tls;
+  readonly #caFile: string;
+  readonly #gauge: SpeedGauge;
+
+  constructor(plan: BenchPlan, write: WriteLine, folder: string) {
+    this.copiers = plan.searches.filter(isFound);
+    this.#gauge = new SpeedGauge(plan.isQuick ? 64 * MIB : 512 * MIB);
+    this.#plan = plan;
+    this.#write = write;
+    this.#folder = folder;
+    this.#tls = makeCertificate({ names: ['127.0.0.1', 'localhost'] });
+    this.#caFile = join(folder, 'ca.pem');
+    writeFileSync(this.#caFile, this.#tls.cert);
+  }
+
+  async runTrials(): Promise<void> {
+    const ways = new Map<string, { readonly route: Route; readonly scheme: Scheme }>();
+    for (const { route, scheme } of this.#plan.cells) ways.set(`${route}/${scheme}`, { route, scheme });
+    // Each way takes a minute with all copiers, and a smoke test has none to spare.
+    for (const { route, scheme } of [...ways.values()].slice(0, this.#plan.isQuick ? 1 : ways.size)) {
+      const objects = [...trialObjects(this.#plan.parameters)];
+      await this.#withSource(scheme, kindOfSource(route), objects, async (source) => {
+        await this.#withStage({ route, scheme }, source, undefined, async (stage) => {
+          for (const copier of this.copiers) await this.#tryCopier(stage, route, scheme, copier);
+        });
+      });
+    }
+  }
+
+  async #tryCopier(stage: Stage, route: Route, scheme: Scheme, copier: FoundCopier): Promise<void> {
+    if (copier.cannot(route) !== undefined) return;
+    for (const trial of trialsOf(route)) {
+      const record = await runTrial(stage, { route, scheme, copier, trial });
+      this.#write(record);
+      if (record.outcome === 'failed') return;
+    }
+  }
+
+  /** Cells with the same source follow one another, so that it is filled once. */
+  async runCells(): Promise<void> {
+    const groups = Map.groupBy(
+      this.#plan.cells,
+      ({ workload, scheme, route }) => `${workload}/${scheme}/${kindOfSource(route)}`,
+    );
+    for (const cells of groups.values()) {
+      const [first] = cells;
+      if (!first) continue;
+      const objects = (): Iterable<BenchObject> => objectsOf(first.workload, this.#plan.parameters);
+      await this.#withSource(first.scheme, kindOfSource(first.route), objects(), async (source) => {
+        for (const cell of cells) {
+          const prefilled = cell.workload === 'listing' ? objects() : undefined;
+          await this.#withStage(cell, source, prefilled, (stage) => this.#runCell(stage, cell));
+        }
+      });
+    }
+  }
+
+  async #withSource(
+    scheme: Scheme,
+    kind: SourceKind,
+    objects: Iterable<BenchObject>,
+    use: (source: SourceSide) => Promise<void>,
+  ): Promise<void> {
+    const folder = join(this.#folder, 'source');
+    const source = await openSource({ kind, scheme, tls: this.#tls, folder }, objects);
+    try {
+      await use(source);
+    } finally {
+      await source.close();
+    }
+  }
+
+  async #withStage(
+    { route, scheme }: Pick<Cell, 'route' | 'scheme'>,
+    source: SourceSide,
+    prefilled: Iterable<BenchObject> | undefined,
+    use: (stage: Stage) => Promise<void>,
+  ): Promise<void> {
+    const folder = join(this.#folder, 'target');
+    mkdirSync(folder, { recursive: true });
+    const kind = route === 's3-fs' ? 'fs' : 's3';
+    const target = await openTarget({ kind, scheme, tls: this.#tls, folder }, prefilled);
+    try {
+      await use({
+        parameters: this.#plan.parameters,
+        source,
+        target,
+        isPrefilled: prefilled !== undefined,
+        caFile: this.#caFile,
+        folder: this.#folder,
+        gauge: this.#gauge,
+      });
+    } finally {
+      await target.close();
+    }
+  }
+
+  async #runCell(stage: Stage, { workload, route, scheme, condition }: PlannedCell): Promise<void> {
+    const cell = { workload, route, scheme, condition };
+    let able: readonly FoundCopier[] = this.copiers.filter((copier) => this.#takesPart(copier, cell));
+    for (let repeat = 1; repeat <= this.#plan.parameters.repeat; repeat += 1) {
+      if (workload !== 'listing') await this.#runFloors(stage, cell, repeat);
+      for (const copier of rotated(able, repeat - 1)) {
+        const isGood = await this.#runSets(stage, cell, copier, repeat);
+        // What has failed is shown as failed, so no further figures are needed.
+        if (!isGood) able = able.filter((one) => one !== copier);
+      }
+    }
+  }
+
+  #takesPart(copier: FoundCopier, cell: Cell): boolean {
+    const reason = copier.cannot(cell.route);
+    if (reason !== undefined) this.#write({ kind: 'absence', cell, copier: copier.name, reason });
+    return reason === undefined;
+  }
+
+  async #runSets(stage: Stage, cell: Cell, copier: FoundCopier, repeat: number): Promise<boolean> {
+    for (const set of this.#plan.sets) {
+      const record = await runOnce(stage, { cell, copier, set, repeat });
+      this.#write(record);
+      if (record.outcome !== 'ok') return false;
+    }
+    return true;
+  }
+
+  async #runFloors(stage: Stage, cell: Cell, repeat: number): Promise<void> {
+    for (const floor of floorsOf(cell.route)) {
+      for (const set of this.#plan.sets) {
+        const expected = stage.source.sets[set];
+        const place = stage.source.place(set);
+        const measured = await measureFloor(floor, {
+          route: cell.route,
+          set: expected,
+          folder: place.kind === 'fs' ? place.folder : undefined,
+          limitSeconds: this.#plan.parameters.limitSeconds,
+        });
+        const usage = usageOf(measured, this.#gauge.around());
+        const amount = { objects: expected.sizes.size, bytes: expected.bytes };
+        const at = new Date().toISOString();
+        this.#write({ kind: 'floor', at, cell, floor, set, repeat, ...amount, ...usage });
+      }
+    }
+  }
+}
+
+function kindOfSource(route: Route): SourceKind {
+  return route === 'fs-s3' ? 'fs' : 's3';
+}
+
+/** Nobody always goes first. */
+function rotated<T>(values: readonly T[], by: number): readonly T[] {
+  const at = values.length === 0 ? 0 : by % values.length;
+  return [...values.slice(at), ...values.slice(0, at)];
+}

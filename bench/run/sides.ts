@@ -1,0 +1,131 @@
+/** Both ends of a copy: where the objects come from and where they go, filled, checked and emptied. */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Check, checkBucket, checkFolder, type Sampling } from '../check/check-target.ts';
+import { emptyBucket } from '../check/empty-bucket.ts';
+import { type Planted, plantBadParts } from '../check/planted-part.ts';
+import type { Place } from '../copiers/copier.ts';
+import type { DataSet, DataSets, SetName } from '../data/data-set.ts';
+import { fillBuckets } from '../data/fill-buckets.ts';
+import { fillFolders } from '../data/fill-folders.ts';
+import type { BenchObject } from '../data/objects.ts';
+import type { Scheme } from '../plan/cell.ts';
+import { type S3ServerProcess, startS3ServerProcess } from '../s3-server/s3-server-process.ts';
+
+export interface Tls {
+  /** PEM. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface SideOptions {
+  readonly kind: 's3' | 'fs';
+  readonly scheme: Scheme;
+  readonly tls: Tls;
+  /** Of this side's own; made when it is needed and removed with it. */
+  readonly folder: string;
+}
+
+const BUCKETS = ['full', 'half', 'target'];
+
+interface Side {
+  /** Undefined for file systems. */
+  readonly server: S3ServerProcess | undefined;
+  close(): Promise<void>;
+}
+
+export interface SourceSide extends Side {
+  readonly sets: DataSets;
+  place(set: SetName): Place;
+}
+
+export interface TargetSide extends Side {
+  /** Where the set goes; empty, or filled with it where the target holds everything from the start. */
+  place(set: SetName): Place;
+  /** Undefined for file systems, which check nothing. */
+  plant(): Promise<Planted | undefined>;
+  check(set: SetName, expected: DataSet, sampling: Sampling): Promise<Check>;
+  /** Empties it for the next run. */
+  clear(): Promise<void>;
+}
+
+function caOf({ scheme, tls }: SideOptions): string | undefined {
+  return scheme === 'https' ? tls.cert : undefined;
+}
+
+function startServer(options: SideOptions): Promise<S3ServerProcess> {
+  return startS3ServerProcess({
+    buckets: BUCKETS,
+    ...(options.scheme === 'https' ? { tls: options.tls } : {}),
+  });
+}
+
+export async function openSource(options: SideOptions, objects: Iterable<BenchObject>): Promise<SourceSide> {
+  if (options.kind === 'fs') {
+    const close = async (): Promise<void> => rmSync(options.folder, { recursive: true, force: true });
+    const sets = fillFolders(options.folder, objects);
+    return {
+      server: undefined,
+      sets,
+      place: (set) => ({ kind: 'fs', folder: join(options.folder, set) }),
+      close,
+    };
+  }
+  const server = await startServer(options);
+  try {
+    const sets = await fillBuckets(server, objects, { ca: caOf(options) });
+    return {
+      server,
+      sets,
+      place: (set) => ({ kind: 's3', endpoint: server.endpoint, bucket: set }),
+      close: () => server.close(),
+    };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+/** @param prefilled what the target holds from the start and keeps, for workloads with nothing to copy. */
+export async function openTarget(
+  options: SideOptions,
+  prefilled?: Iterable<BenchObject>,
+): Promise<TargetSide> {
+  return options.kind === 'fs' ? folderTarget(options, prefilled) : bucketTarget(options, prefilled);
+}
+
+function folderTarget({ folder }: SideOptions, prefilled: Iterable<BenchObject> | undefined): TargetSide {
+  const root = (set: SetName): string => join(folder, prefilled ? set : 'target');
+  const makeEmpty = (): void => {
+    rmSync(join(folder, 'target'), { recursive: true, force: true });
+    mkdirSync(join(folder, 'target'), { recursive: true });
+  };
+  makeEmpty();
+  if (prefilled) fillFolders(folder, prefilled);
+  return {
+    server: undefined,
+    place: (set) => ({ kind: 'fs', folder: root(set) }),
+    plant: async () => undefined,
+    check: (set, expected, sampling) => checkFolder(root(set), expected, sampling),
+    clear: async () => makeEmpty(),
+    close: async () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+async function bucketTarget(
+  options: SideOptions,
+  prefilled: Iterable<BenchObject> | undefined,
+): Promise<TargetSide> {
+  const server = await startServer(options);
+  const ca = caOf(options);
+  if (prefilled) await fillBuckets(server, prefilled, { ca });
+  const bucket = (set: SetName): string => (prefilled ? set : 'target');
+  return {
+    server,
+    place: (set) => ({ kind: 's3', endpoint: server.endpoint, bucket: bucket(set) }),
+    plant: () => plantBadParts({ endpoint: server.endpoint, bucket: 'target', ca }),
+    check: (set, expected, sampling) => checkBucket(server, { bucket: bucket(set), ca }, expected, sampling),
+    clear: () => emptyBucket(server, { bucket: 'target', ca }),
+    close: () => server.close(),
+  };
+}
