@@ -304,7 +304,8 @@ class Probe {
   }
 }
 
-async function isYetToBeMade(storage: StorageSpec, error: unknown): Promise<boolean> {
+/** A target folder that a copy would make: it is not there, and the folder it would lie in is. */
+export async function isYetToBeMade(storage: StorageSpec, error: unknown): Promise<boolean> {
   if (storage.kind !== 'fs' || !isStorageError(error, 'not-found')) return false;
   if (await stat(storage.rootDirectory).catch(() => undefined)) return false;
   const parent = await stat(dirname(storage.rootDirectory)).catch(() => undefined);

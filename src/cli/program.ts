@@ -36,6 +36,19 @@ export interface CopyArguments {
   readonly json?: boolean;
 }
 
+export interface PlanArguments {
+  readonly from: string;
+  readonly to: string;
+  readonly layout: LayoutChoice;
+  readonly threads: number;
+  readonly partSize: number | 'auto';
+  readonly memory?: number;
+  readonly journal?: string;
+  readonly sample: number;
+  readonly prices?: string;
+  readonly json?: boolean;
+}
+
 export interface VerifyArguments {
   readonly from: string;
   readonly to: string;
@@ -55,6 +68,7 @@ export interface ProbeArguments {
 }
 
 export interface Actions {
+  plan(given: PlanArguments): Promise<void>;
   copy(given: CopyArguments): Promise<void>;
   verify(given: VerifyArguments): Promise<void>;
   probe(storage: string, given: ProbeArguments): Promise<void>;
@@ -67,6 +81,7 @@ const PART_BYTES_MAX = 1024 * MIB;
 /** A verification needs so much for itself and one large buffer; a copy's minimum depends on its threads. */
 const MEMORY_MIN = 136 * MIB;
 const MEMORY_MAX = 1024 ** 2 * MIB;
+const SAMPLE_MAX = 1024 ** 2 * MIB;
 
 const STORAGE_HELP = `
 A storage is a YAML file with the registry's own "storage:" section (filesystem or s3), or a URL:
@@ -85,6 +100,7 @@ export function buildProgram(version: string, actions: Actions): Command {
     .helpCommand('help [command]', 'show what a command does')
     .addHelpText('after', `${STORAGE_HELP}\n${EXIT_HELP}`);
   addProbe(program, actions);
+  addPlan(program, actions);
   addCopy(program, actions);
   addVerify(program, actions);
   return program;
@@ -112,19 +128,53 @@ function storages(command: Command): Command {
     .addOption(layoutOption());
 }
 
-function addCopy(program: Command, actions: Actions): void {
-  const threads = Math.min(64, availableParallelism());
+function threadsOption(): Option {
+  return new Option('--threads <number>', 'worker threads')
+    .argParser(readInteger(1, 64))
+    .default(Math.min(64, availableParallelism()));
+}
+
+function partSizeOption(): Option {
+  return new Option('--part-size <size>', 'bytes of one request')
+    .argParser(orAuto(readSize(64 * KIB, PART_BYTES_MAX)))
+    .default('auto');
+}
+
+function memoryOption(): Option {
   const memory = `${defaultMemoryBytes(2) / MIB}MiB at 2 threads, 64MiB more for each further one`;
+  return new Option('--memory <size>', `bound for the process's memory (${memory})`).argParser(
+    readSize(MEMORY_MIN, MEMORY_MAX),
+  );
+}
+
+function addPlan(program: Command, actions: Actions): void {
+  const description = 'say what a copy would do, and about how long it would take; writes nothing';
+  storages(program.command('plan').description(description))
+    .addOption(threadsOption())
+    .addOption(partSizeOption())
+    .addOption(memoryOption())
+    .option('--journal <folder>', 'journal of the copy, to see what it has begun already (as for copy)')
+    .addOption(
+      new Option('--sample <size>', 'bytes read from the source to estimate the time; 0 reads none')
+        .argParser(readSize(0, SAMPLE_MAX))
+        .default(64 * MIB, '64MiB'),
+    )
+    .option('--prices <file>', 'YAML file with prices of requests and egress: say what the copy would cost')
+    .option('--json', 'print one JSON object per line on stdout, the last one the summary')
+    .action((given: PlanArguments) => actions.plan(given));
+}
+
+function addCopy(program: Command, actions: Actions): void {
   storages(program.command('copy').description('copy what the target lacks, proving every object on its way'))
     .option(
       '--frozen',
       'the source is read-only: what does not fit is damage, what is gone is a failure',
       false,
     )
-    .option('--threads <number>', 'worker threads', readInteger(1, 64), threads)
+    .addOption(threadsOption())
     .option('--concurrency <number>', 'objects in flight per thread', orAuto(readInteger(1, 1024)), 'auto')
-    .option('--part-size <size>', 'bytes of one request', orAuto(readSize(64 * KIB, PART_BYTES_MAX)), 'auto')
-    .option('--memory <size>', `bound for the process's memory (${memory})`, readSize(MEMORY_MIN, MEMORY_MAX))
+    .addOption(partSizeOption())
+    .addOption(memoryOption())
     .option('--bandwidth <rate>', 'at most so many bytes per second in each direction', readByteRate)
     .option('--requests <rate>', 'at most so many requests per second to each side', readRequestRate)
     .addOption(engineOption())

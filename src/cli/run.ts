@@ -32,6 +32,11 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
       const { runVerifyCommand } = await import('./verify-command.ts');
       exitCode = await runVerifyCommand(given, context);
     },
+    plan: async (given) => {
+      isJson = given.json === true;
+      const { runPlanCommand } = await import('./plan-command.ts');
+      exitCode = await runPlanCommand(given, context);
+    },
     probe: async (storage, given) => {
       isJson = given.json === true;
       const { runProbeCommand } = await import('./probe-command.ts');

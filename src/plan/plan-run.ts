@@ -22,8 +22,8 @@ const COMPARED_MAX = 1_000;
 const COMPARED_AT_ONCE = 16;
 const WARNINGS_MAX = 100;
 const LEFT_OUT_NAMED = 10;
-/** What finding out an S3 server's checks costs at most: four PUTs, a HEAD, an upload of two parts, and removing both. */
-const BINDING_REQUESTS_MAX = 11;
+/** Finding out an S3 server's checks: five PUTs, a HEAD, two uploads with three parts, and removing everything. */
+const BINDING_REQUESTS_MAX = 16;
 
 /** Numbers that only grow. */
 export interface PlanProgress {

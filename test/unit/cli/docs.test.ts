@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { buildProgram } from '../../../src/cli/program.ts';
 
 const nothing = async (): Promise<void> => undefined;
-const program = buildProgram('0', { copy: nothing, verify: nothing, probe: nothing });
+const program = buildProgram('0', { plan: nothing, copy: nothing, verify: nothing, probe: nothing });
 
 async function read(path: string): Promise<string> {
   return await readFile(new URL(`../../../${path}`, import.meta.url), 'utf8');
@@ -54,7 +54,7 @@ describe('README.md and the documents', () => {
     const known = new Set(program.commands.flatMap(({ options }) => options.map(({ long }) => long)));
     for (const file of ['README.md', 'docs/cli.md', 'docs/exit-codes.md', 'docs/metrics.md']) {
       for (const [, line = ''] of (await read(file)).matchAll(
-        /blobferry(?: --)? ((?:copy|verify|probe)\b[^\n`]*)/g,
+        /blobferry(?: --)? ((?:plan|copy|verify|probe)\b[^\n`]*)/g,
       )) {
         for (const [flag] of line.matchAll(/(?<!\S)--[a-z-]+/g))
           assert.ok(known.has(flag), `${file}: ${flag}`);
