@@ -86,6 +86,12 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
     hint: 'Free space on the target, then run again',
   },
   NotImplemented: { kind: 'unsupported' },
+  // Named because Complete may say them with a status that speaks of something else.
+  InvalidPart: { kind: 'unexpected' },
+  InvalidPartOrder: { kind: 'unexpected' },
+  InvalidRequest: { kind: 'unexpected' },
+  InvalidArgument: { kind: 'unexpected' },
+  MalformedXML: { kind: 'unexpected' },
 };
 
 /** What a code and status mean; shared with the SDK engine. */

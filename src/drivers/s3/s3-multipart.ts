@@ -198,7 +198,8 @@ function crc32Headers(crc32: number): [string, string][] {
 
 function completeXml(parts: readonly PartReceipt[], isCrc: boolean): string {
   const lines = parts.map((part) => {
-    const crc32 = isCrc ? `<ChecksumCRC32>${crc32Base64(part.crc32 ?? 0)}</ChecksumCRC32>` : '';
+    const crc32 =
+      isCrc && part.crc32 !== undefined ? `<ChecksumCRC32>${crc32Base64(part.crc32)}</ChecksumCRC32>` : '';
     return `<Part><PartNumber>${part.number}</PartNumber><ETag>${escapeXml(part.tag)}</ETag>${crc32}</Part>`;
   });
   return `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${lines.join('')}</CompleteMultipartUpload>`;
