@@ -348,7 +348,7 @@ describe('runShard() over listings out of order', () => {
       ['targetFaults', [1, 2, 3]],
     ] as const) {
       for (const nth of pages) {
-        const fault: Fault = { on: 'list', nth, does: swapsEnds() };
+        const fault: Fault = { on: 'list', nth, times: 'always', does: swapsEnds() };
         await inWorld({ source: shape, target: shape, [side]: [fault] }, async (world) => {
           for (let at = 0; at < 30; at += 1) putRepository(world, `app${at}`);
           for (let at = 0; at < 15; at += 1) {
