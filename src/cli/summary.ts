@@ -152,6 +152,7 @@ function notInTarget(summary: CopySummary, paint: Paint): readonly string[] {
         count,
         '  ',
       ),
+      ...hintsOf(named),
     );
   }
   if (summary.stoppedBy) {
@@ -159,6 +160,14 @@ function notInTarget(summary: CopySummary, paint: Paint): readonly string[] {
     if (summary.stoppedBy.hint) lines.push(`  ${capitalized(summary.stoppedBy.hint)}`);
   }
   return lines;
+}
+
+const HINTS_SHOWN = 3;
+
+/** What to do about them: mostly the same for all, so each is said once. */
+function hintsOf(exceptions: readonly CopyException[]): readonly string[] {
+  const hints = new Set(exceptions.map(({ error }) => error.hint).filter((hint) => hint !== undefined));
+  return [...hints].slice(0, HINTS_SHOWN).map((hint) => `  ${capitalized(hint)}`);
 }
 
 function remarks(summary: CopySummary, paint: Paint): readonly string[] {

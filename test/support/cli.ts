@@ -16,6 +16,8 @@ export interface CliOptions {
   readonly timeoutMs?: number;
   /** Default: the folder of the sources. */
   readonly cwd?: string;
+  /** A command that becomes the program, such as `setpriv …`. */
+  readonly through?: readonly string[];
 }
 
 /** One line of `--json`. */
@@ -44,7 +46,13 @@ let stateFolder: string | undefined;
 export async function runBlobferry(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   stateFolder ??= processTempFolder('state');
   const started = performance.now();
-  const child = spawnOwned(process.execPath, [join(SOURCES, 'src/cli/main.ts'), ...args], {
+  const [command = process.execPath, ...rest] = [
+    ...(options.through ?? []),
+    process.execPath,
+    join(SOURCES, 'src/cli/main.ts'),
+    ...args,
+  ];
+  const child = spawnOwned(command, rest, {
     cwd: options.cwd ?? SOURCES,
     env: cleanEnvironment({ XDG_STATE_HOME: stateFolder, ...withoutAmazon(), ...options.env }),
   });

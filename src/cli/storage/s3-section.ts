@@ -129,6 +129,7 @@ function readCustomAddress(section: Section, read: Read, place: Place, regionend
   const isPathStyle = usesPathStyle(place.bucket, {
     asked: values.forcepathstyle,
     hasOwnEndpoint: true,
+    endpoint,
     isTls: endpoint.startsWith('https:'),
   });
   return { endpoint, isPathStyle };
@@ -142,6 +143,7 @@ function readAwsAddress(section: Section, read: Read, place: Place): Address {
   const isPathStyle = usesPathStyle(place.bucket, {
     asked: values.forcepathstyle,
     hasOwnEndpoint: false,
+    endpoint: undefined,
     isTls: isSecure,
   });
   if (isAccelerated && values.usefipsendpoint) {

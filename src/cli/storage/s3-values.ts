@@ -10,6 +10,10 @@ export function readBucket(text: string): string | Refused {
   if (text.includes('/')) {
     return new Refused('must be the bucket alone (the rest belongs into rootdirectory)');
   }
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-bucket-naming-rules.html
+  if (/--x-s3$/.test(text)) {
+    return new Refused('must not be a directory bucket: those have sessions and listings of their own');
+  }
   // Buckets older than the DNS rules of 2018 have capitals and `_`, up to 255 characters; Ceph's tenants bring a `:`.
   const isName = /^[A-Za-z0-9][A-Za-z0-9._:-]{1,253}[A-Za-z0-9_-]$/.test(text);
   return isName
@@ -89,10 +93,14 @@ export interface PathStyleOptions {
   /** Distribution 2.8 puts the bucket into the path as soon as there is an endpoint; 3 does so when told to. */
   readonly hasOwnEndpoint: boolean;
   readonly isTls: boolean;
+  /** Where it is an IP address, no name can be put in front of it. */
+  readonly endpoint: string | undefined;
 }
 
 /** Does the bucket stand in the path of requests instead of the host name? */
 export function usesPathStyle(bucket: string, options: PathStyleOptions): boolean {
+  const host = URL.parse(options.endpoint ?? '')?.hostname.replace(/^\[|\]$/g, '') ?? '';
+  if (isIP(host) !== 0) return true;
   return (options.asked ?? options.hasOwnEndpoint) || !fitsHostName(bucket, options.isTls);
 }
 

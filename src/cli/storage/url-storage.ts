@@ -104,6 +104,7 @@ function readS3Url(url: string, env: Environment): StorageReading {
     isPathStyle: usesPathStyle(bucket, {
       asked: readFlag(given, 'pathstyle'),
       hasOwnEndpoint: customEndpoint !== undefined,
+      endpoint: customEndpoint,
       isTls: !customEndpoint?.startsWith('http:'),
     }),
     skipsTlsVerify: readFlag(given, 'skipverify') ?? false,

@@ -9,7 +9,15 @@ import type { S3Credentials, S3Spec } from '../spec.ts';
 import { CredentialKeeper, type CredentialSource } from './credential-keeper.ts';
 import { addressOf, openPool, proxyOf, relocated, type S3Address } from './s3-address.ts';
 import { errorOfResponse, type S3Call, textOfAnswer } from './s3-errors.ts';
-import { isExpiry, leastSkewOf, movedError, movedNotice, regionIn, serverTimeOf } from './s3-refusals.ts';
+import {
+  clockNotice,
+  isExpiry,
+  leastSkewOf,
+  movedError,
+  movedNotice,
+  regionIn,
+  serverTimeOf,
+} from './s3-refusals.ts';
 import { errorOfWire } from './s3-wire-errors.ts';
 
 const HEAD_TIMEOUT_MS = 60_000;
@@ -173,6 +181,7 @@ export class S3Client {
     const offsetMs = (serverTimeOf(response) ?? Number.NaN) - Date.now();
     if (!(Math.abs(offsetMs - sent.clockOffsetMs) > leastMs)) return false;
     this.#place.signer.clockOffsetMs = offsetMs;
+    this.#onNotice(clockNotice(sent.place.spec, offsetMs));
     return true;
   }
 

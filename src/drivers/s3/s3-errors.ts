@@ -15,6 +15,7 @@ interface Meaning {
 
 const CHECK_KEYS = 'Check the access key and the secret key, and that they belong to this endpoint';
 
+const CHECK_KMS = 'Check the parameter keyid, and that these credentials may use that key';
 const EXPIRED =
   'The temporary credentials have expired: get new ones and run again, what was copied stays; a profile or a role renews them by itself';
 const ELSEWHERE = 'The bucket lives elsewhere: check region and endpoint';
@@ -54,6 +55,14 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
   InvalidObjectName: { kind: 'invalid-name' },
   InvalidObjectState: { kind: 'unsupported', hint: 'The object is archived: restore it first' },
   InvalidStorageClass: { kind: 'unsupported', scope: 'backend', hint: 'Check the parameter storageclass' },
+  AccessControlListNotSupported: {
+    kind: 'unsupported',
+    scope: 'backend',
+    hint: 'The bucket takes no ACLs: remove the parameter objectacl',
+  },
+  'KMS.NotFoundException': { kind: 'denied', scope: 'backend', hint: CHECK_KMS },
+  'KMS.DisabledException': { kind: 'denied', scope: 'backend', hint: CHECK_KMS },
+  'KMS.KMSInvalidStateException': { kind: 'denied', scope: 'backend', hint: CHECK_KMS },
   PreconditionFailed: { kind: 'precondition' },
   InvalidRange: { kind: 'range' },
   SlowDown: { kind: 'throttled', isTransient: true },

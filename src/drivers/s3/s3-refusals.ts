@@ -49,6 +49,13 @@ export function regionIn(response: HttpResponse): string | undefined {
   return region !== undefined && /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(region) ? region : undefined;
 }
 
+/** @param offsetMs what the server's clock is ahead of this machine's. */
+export function clockNotice(spec: S3Spec, offsetMs: number): string {
+  const minutes = Math.round(Math.abs(offsetMs) / 60_000);
+  const way = offsetMs > 0 ? 'behind' : 'ahead of';
+  return `The clock of this machine is ${minutes} minutes ${way} that of ${storageName(spec)}: requests are signed by the server’s; set the one that is wrong`;
+}
+
 export function movedNotice(spec: S3Spec, region: string): string {
   return `The bucket of ${storageName(spec)} is in the region "${region}", not in "${spec.region}": requests go there; write that region into its settings`;
 }

@@ -4,7 +4,7 @@ import { StorageError } from '../../core/errors.ts';
 import type { S3Spec } from '../spec.ts';
 import type { CredentialKeeper } from './credential-keeper.ts';
 import { endpointOf, relocated } from './s3-address.ts';
-import { isExpiry, movedError, movedNotice } from './s3-refusals.ts';
+import { clockNotice, isExpiry, movedError, movedNotice } from './s3-refusals.ts';
 import { errorOfSdk } from './s3-sdk-errors.ts';
 
 interface SdkRefusal extends Error {
@@ -65,7 +65,10 @@ class Remedies {
 
   async mend(error: SdkRefusal, sent: Sent, command = ''): Promise<string | undefined> {
     // The SDK corrects its clock by itself and leaves it to a retry, of which it has none here, to use it.
-    if (error.$metadata?.clockSkewCorrected && !sent.tried.has('clock')) return 'clock';
+    if (error.$metadata?.clockSkewCorrected && !sent.tried.has('clock')) {
+      this.#options.onNotice?.(clockNotice(this.#spec, this.#client.config.systemClockOffset));
+      return 'clock';
+    }
     if (this.#follows(error, sent)) return 'region';
     const refusal = errorOfSdk({ backend: this.#options.name, operation: 'use' }, error);
     if (!(refusal instanceof StorageError) || sent.tried.has('credentials')) return undefined;

@@ -1,5 +1,8 @@
-/** A self-signed certificate (X.509 version 3, ECDSA P-256) made with node:crypto alone, for servers of tests. */
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+/**
+ * Certificates (X.509 version 3, ECDSA P-256) made with node:crypto alone, for servers of tests: self-signed ones, which
+ * may also vouch for others, and those that they vouch for.
+ */
+import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
 export interface CertificateChoices {
   /** DNS names and addresses (IPv4 or IPv6) that it is good for. */
@@ -7,12 +10,15 @@ export interface CertificateChoices {
   /** Default: from yesterday for a year. */
   readonly notBefore?: Date;
   readonly notAfter?: Date;
+  /** Who vouches for it; default: it does so itself. */
+  readonly issuer?: Certificate;
 }
 
 export interface Certificate {
   /** PEM. */
   readonly cert: string;
   readonly key: string;
+  readonly commonName: string;
 }
 
 const DAY_MS = 24 * 3_600_000;
@@ -20,34 +26,36 @@ const DAY_MS = 24 * 3_600_000;
 export function makeCertificate(choices: CertificateChoices): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = sequence(oid(1, 2, 840, 10045, 4, 3, 2));
-  const name = sequence(set(sequence(oid(2, 5, 4, 3), utf8(`test ${choices.names[0] ?? ''}`))));
+  const commonName = `test ${choices.names[0] ?? ''}`;
+  const { issuer } = choices;
   const notBefore = choices.notBefore ?? new Date(Date.now() - DAY_MS);
   const notAfter = choices.notAfter ?? new Date(Date.now() + 365 * DAY_MS);
   const extensions = sequence(
     sequence(oid(2, 5, 29, 17), octets(sequence(...choices.names.map(generalName)))),
-    sequence(
-      oid(2, 5, 29, 19),
-      tlv(0x01, Buffer.from([0xff])),
-      octets(sequence(tlv(0x01, Buffer.from([0xff])))),
-    ),
+    ...(issuer ? [] : [BASIC_CONSTRAINTS_CA]),
   );
   const content = sequence(
     tlv(0xa0, integer(Buffer.from([2]))),
     integer(Buffer.concat([Buffer.from([1]), randomBytes(8)])),
     algorithm,
-    name,
+    nameOf(issuer?.commonName ?? commonName),
     sequence(utcTime(notBefore), utcTime(notAfter)),
-    name,
+    nameOf(commonName),
     publicKey.export({ type: 'spki', format: 'der' }),
     tlv(0xa3, extensions),
   );
-  const signature = sign('sha256', content, privateKey);
+  const signature = sign('sha256', content, issuer ? createPrivateKey(issuer.key) : privateKey);
   const der = sequence(content, algorithm, tlv(0x03, Buffer.concat([Buffer.from([0]), signature])));
   const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    commonName,
   };
+}
+
+function nameOf(commonName: string): Buffer {
+  return sequence(set(sequence(oid(2, 5, 4, 3), utf8(commonName))));
 }
 
 function tlv(tag: number, content: Buffer): Buffer {
@@ -96,3 +104,7 @@ function generalName(name: string): Buffer {
   if (name === '::1') return tlv(0x87, Buffer.from([...Array.from({ length: 15 }, () => 0), 1]));
   return tlv(0x82, Buffer.from(name));
 }
+
+const TRUE = tlv(0x01, Buffer.from([0xff]));
+/** Critical, and: it is an authority. */
+const BASIC_CONSTRAINTS_CA = sequence(oid(2, 5, 29, 19), TRUE, octets(sequence(TRUE)));
