@@ -7,8 +7,11 @@ import type { ObjectInfo } from '../drivers/driver.ts';
 import { type GroupMeasure, type SampleResult, SMALL_BYTES_MAX } from './estimate.ts';
 
 /** Objects kept for the sample, of each group. */
-const SMALL_KEPT = 256;
+const SMALL_KEPT = 2_000;
 const LARGE_KEPT = 32;
+/** Of that many, the first ones open connections and warm the code, and are not measured. */
+const WARMED_UP_FROM = 256;
+const WARM_UP = 64;
 /** As a copy has in flight in one thread. */
 const READS_AT_ONCE = 32;
 /** No object begins behind this time, of each group; twice of it ends those that are in flight. */
@@ -62,13 +65,11 @@ export class Sample {
   /** @param bytesMax read in all; 0 reads nothing. Rejects for an abort and for what would end a copy, too. */
   async measure(ctx: CopyContext, bytesMax: number): Promise<SampleResult> {
     const reader = new SampleReader(ctx);
-    const cpuBefore = process.cpuUsage();
     const smallMax = this.#large.kept.length === 0 ? bytesMax : bytesMax * SMALL_SHARE;
     const small = await reader.read(this.#small.kept, smallMax);
-    const large = await reader.read(this.#large.kept, bytesMax - small.bytes);
-    const cpu = process.cpuUsage(cpuBefore);
+    const large = await reader.read(this.#large.kept, bytesMax - reader.bytesRead);
     const seconds = small.seconds + large.seconds;
-    const busyShare = seconds === 0 ? 0 : Math.min(1, (cpu.user + cpu.system) / 1e6 / seconds);
+    const busyShare = seconds === 0 ? 0 : Math.min(1, reader.cpuSeconds / seconds);
     const { unreadable, vanished } = reader;
     return { small, large, busyShare, unreadable, vanished };
   }
@@ -77,6 +78,10 @@ export class Sample {
 class SampleReader {
   readonly unreadable: { readonly path: string; readonly why: string }[] = [];
   vanished = 0;
+  /** Of what was measured. */
+  cpuSeconds = 0;
+  /** In all. */
+  bytesRead = 0;
   readonly #ctx: CopyContext;
 
   constructor(ctx: CopyContext) {
@@ -85,8 +90,24 @@ class SampleReader {
 
   async read(candidates: readonly Candidate[], bytesMax: number): Promise<GroupMeasure> {
     const chosen = withinBudget(candidates, bytesMax);
-    const startMs = performance.now();
+    const warmUp = chosen.length >= WARMED_UP_FROM ? WARM_UP : 0;
     const deadline = AbortSignal.timeout(2 * GROUP_SECONDS_MAX * 1000);
+    await this.#readAll(chosen.slice(0, warmUp), deadline);
+    const startMs = performance.now();
+    const cpuBefore = process.cpuUsage();
+    const { objects, bytes } = await this.#readAll(chosen.slice(warmUp), deadline);
+    if (objects === 0) return { objects, bytes, seconds: 0 };
+    const cpu = process.cpuUsage(cpuBefore);
+    this.cpuSeconds += (cpu.user + cpu.system) / 1e6;
+    return { objects, bytes, seconds: (performance.now() - startMs) / 1000 };
+  }
+
+  /** What was read of it; the rest was not to be read, or not in time. */
+  async #readAll(
+    chosen: readonly Chosen[],
+    deadline: AbortSignal,
+  ): Promise<{ readonly objects: number; readonly bytes: number }> {
+    const startMs = performance.now();
     const stop = new AbortController();
     const signal = AbortSignal.any([this.#ctx.signal, deadline, stop.signal]);
     const queue = chosen.values();
@@ -95,8 +116,7 @@ class SampleReader {
     const lane = async (): Promise<void> => {
       for (const { candidate, bytes: wanted } of queue) {
         if (performance.now() - startMs > GROUP_SECONDS_MAX * 1000) return;
-        const isRead = await this.#readOne({ ...this.#ctx, signal }, candidate, wanted, deadline);
-        if (!isRead) continue;
+        if (!(await this.#readOne({ ...this.#ctx, signal }, candidate, wanted, deadline))) continue;
         objects += 1;
         bytes += wanted;
       }
@@ -109,7 +129,8 @@ class SampleReader {
     );
     const failed = (await Promise.allSettled(lanes)).find(({ status }) => status === 'rejected');
     if (failed) throw stop.signal.reason;
-    return { objects, bytes, seconds: objects === 0 ? 0 : (performance.now() - startMs) / 1000 };
+    this.bytesRead += bytes;
+    return { objects, bytes };
   }
 
   async #readOne(
