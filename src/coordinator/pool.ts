@@ -28,12 +28,16 @@ export class ShardPool {
   readonly #pool: Piscina;
   readonly #channel: BroadcastChannel;
   readonly #jobId: string;
-  #isCancelled = false;
+  readonly #cancelled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PoolOptions) {
     const channel = `blobferry-${options.jobId}`;
-    const workerData: WorkerData = { counters: options.counters, channel };
+    const workerData: WorkerData = {
+      counters: options.counters,
+      channel,
+      cancelled: this.#cancelled.buffer,
+    };
     this.#jobId = options.jobId;
     this.#channel = new BroadcastChannel(channel);
     this.#pool = new Piscina({
@@ -58,8 +62,7 @@ export class ShardPool {
 
   /** Threads stop their requests and answer; one that does not is ended. */
   cancel(): void {
-    if (this.#isCancelled) return;
-    this.#isCancelled = true;
+    if (Atomics.exchange(this.#cancelled, 0, 1) === 1) return;
     const message: ControlMessage = { type: 'cancel', jobId: this.#jobId };
     this.#channel.postMessage(message);
     this.#timer = setTimeout(() => void this.#pool.destroy(), CANCEL_PATIENCE_MS);

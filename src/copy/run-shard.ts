@@ -1,7 +1,9 @@
 /** One shard: list both sides, join, copy what differs. The same code under the thread pool and under any other scheduler. */
+
+import type { CounterWriter } from '../core/counters.ts';
 import { BlobferryError, toErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
-import type { StorageDriver } from '../drivers/driver.ts';
+import type { ListPage, StorageDriver } from '../drivers/driver.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
 import { copyObject } from './copy-object.ts';
 import { type Joined, joinListings, type Listing } from './join.ts';
@@ -101,12 +103,13 @@ class ShardRun {
     options: { isSorting: boolean },
   ): Listing {
     const isSource = driver === ctx.source;
-    return listShard(ctx, driver, {
+    const listing = listShard(ctx, driver, {
       shard: this.#shard,
       keyPrefix,
       isSorting: options.isSorting,
       prune: (folder) => this.#leavesOut(ctx, folder, undefined, isSource),
     });
+    return isSource ? listing : { ...listing, pages: countedPages(listing.pages, ctx.counters) };
   }
 
   /** Pages are joined in batches; objects of one whose whole answer is "equal by listing" cost no promise. */
@@ -187,6 +190,16 @@ class ShardRun {
       if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
     }
     return true;
+  }
+}
+
+async function* countedPages(
+  pages: AsyncIterable<ListPage>,
+  counters: CounterWriter,
+): AsyncGenerator<ListPage> {
+  for await (const page of pages) {
+    counters.count('listedTarget', page.objects.length);
+    yield page;
   }
 }
 

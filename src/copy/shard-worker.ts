@@ -24,12 +24,12 @@ export class ShardWorker {
   readonly #openDriver: OpenDriver;
   readonly #channel: BroadcastChannel;
   #engine: Promise<Engine> | undefined;
-  /** Jobs cancelled before this thread heard of them. */
-  readonly #cancelled = new Set<string>();
+  readonly #cancelled: Int32Array;
 
   constructor(data: WorkerData, openDriver: OpenDriver) {
     this.#counters = new CounterWriter(data.counters);
     this.#openDriver = openDriver;
+    this.#cancelled = new Int32Array(data.cancelled);
     this.#channel = new BroadcastChannel(data.channel);
     this.#channel.onmessage = (event) => this.#onControl((event as { data: ControlMessage }).data);
     // The channel must not keep a finished thread alive.
@@ -69,7 +69,7 @@ export class ShardWorker {
 
   async #open(pass: PassSettings): Promise<Engine> {
     const cancel = new AbortController();
-    if (this.#cancelled.has(pass.jobId)) cancel.abort();
+    if (Atomics.load(this.#cancelled, 0) === 1) cancel.abort();
     const [source, target] = await Promise.all([
       this.#wrapped(pass, pass.source, 'source'),
       this.#wrapped(pass, pass.target, 'target'),
@@ -109,7 +109,6 @@ export class ShardWorker {
   }
 
   #onControl(message: ControlMessage): void {
-    this.#cancelled.add(message.jobId);
     void this.#engine?.then(
       (engine) => {
         if (engine.jobId === message.jobId) engine.cancel.abort();

@@ -63,6 +63,8 @@ export interface WorkerData {
   readonly counters: CounterMemory;
   /** Name of the BroadcastChannel that control messages come over. */
   readonly channel: string;
+  /** One 32-bit cell, 1 once the job is cancelled: a thread that was still starting does not hear the message. */
+  readonly cancelled: SharedArrayBuffer;
 }
 
 export interface ControlMessage {

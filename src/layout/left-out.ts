@@ -31,13 +31,17 @@ const FILE_SYSTEM_NAME = /(?:^|\/)(?:\.snapshot\/|lost\+found\/|\.nfs)/;
  * @param sizeBytes undefined when asked about a folder.
  */
 export function leftOutOfRegistry(path: string, sizeBytes: number | undefined): boolean {
-  if (leftOutOfRaw(path)) return true;
+  if (leftOutOfRaw(path, sizeBytes)) return true;
   if (sizeBytes === 0 && path.endsWith('/')) return true;
   return isUpload(path) || FILE_SYSTEM_NAME.test(path);
 }
 
-/** The rule of the layout `raw`: nothing but our own files. */
-export function leftOutOfRaw(path: string): boolean {
+/**
+ * The rule of the layout `raw`: nothing but our own files, and the root's own marker, which is no object below it (the
+ * S3 console makes a key `root/` for a "folder").
+ */
+export function leftOutOfRaw(path: string, sizeBytes?: number): boolean {
+  if (path === '') return sizeBytes !== undefined;
   return path.startsWith(TEMPORARY_FOLDER) || path.startsWith(PROBE_FOLDER);
 }
 

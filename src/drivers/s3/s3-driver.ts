@@ -201,7 +201,9 @@ export async function openS3Driver(
 
 function identity(headers: ReadonlyMap<string, string>): { version?: string; md5?: string } {
   const etag = headers.get('etag');
-  const md5 = md5OfETag(etag);
+  // Under a KMS key the ETag has the form of an MD5 and is none.
+  const isOpaque = headers.get('x-amz-server-side-encryption')?.startsWith('aws:kms') ?? false;
+  const md5 = isOpaque ? undefined : md5OfETag(etag);
   return { ...(etag === undefined ? {} : { version: etag }), ...(md5 === undefined ? {} : { md5 }) };
 }
 

@@ -75,13 +75,18 @@ describe('what raw leaves out', () => {
     assert.equal(rawLayout.leavesOut('.blobferry-tmp/0001', 3), true);
   });
 
+  it('is the marker of the root, which is no object below it, but not the root as a folder', () => {
+    assert.equal(rawLayout.leavesOut('', 0), true);
+    assert.equal(rawLayout.leavesOut('', undefined), false);
+  });
+
   it('is nothing else', () => {
     for (const path of ['a/', '.snapshot/x', 'lost+found/x', '.nfs1', `${REPOSITORIES}app/_uploads/x`]) {
       assert.equal(rawLayout.leavesOut(path, 0), false, path);
     }
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.option(fc.nat(), { nil: undefined }), (path, size) => {
-        assert.equal(rawLayout.leavesOut(path, size), path.startsWith('.blobferry-tmp/'));
+        if (path !== '') assert.equal(rawLayout.leavesOut(path, size), path.startsWith('.blobferry-tmp/'));
       }),
     );
   });
