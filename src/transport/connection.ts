@@ -41,8 +41,6 @@ interface Exchange {
   readonly request: HttpRequest;
   readonly resolve: (response: HttpResponse) => void;
   readonly reject: (error: unknown) => void;
-  /** The sending of a body that comes in pieces. */
-  pieces?: Promise<void>;
   /** The last byte of the request was handed to the socket. */
   isGiven: boolean;
   /** The last byte of the request left this process. */
@@ -67,8 +65,6 @@ export class Connection {
   #socket: Socket;
   readonly #parser = new ResponseParser();
   #exchange: Exchange | undefined;
-  /** Answered, but its body has not said yet that it is at its end. */
-  #concluding: Exchange | undefined;
   #requests = 0;
   #receivedBytes = 0;
   #isConnected = false;
@@ -166,7 +162,6 @@ export class Connection {
 
   /** Ends the connection; a running exchange rejects with this reason. */
   destroy(reason: unknown): void {
-    this.#concluding?.reject(reason);
     this.#fail(reason);
   }
 
@@ -212,9 +207,7 @@ export class Connection {
     const head = `${method} ${target} HTTP/1.1\r\n${headerLines}${length}\r\n`;
     const onSent = () => this.#sent(exchange);
     if (body !== undefined && !(body instanceof Uint8Array)) {
-      this.#socket.write(head, 'latin1');
-      exchange.pieces = this.#writePieces(exchange, body);
-      exchange.pieces.then(onSent, (error: unknown) => {
+      this.#writePieces(exchange, Buffer.from(head, 'latin1'), body).then(onSent, (error: unknown) => {
         if (this.#exchange === exchange) this.#fail(error);
       });
       return;
@@ -233,39 +226,56 @@ export class Connection {
     } else {
       this.#socket.cork();
       this.#socket.write(head, 'latin1');
-      this.#writeSlices(exchange, body, bodyBytes, onSent);
+      this.#writeSlices(exchange, body, { isEnd: true }, onSent);
       this.#socket.uncork();
     }
   }
 
-  /** @param left how many bytes of the request's body there are from here on. */
-  #writeSlices(exchange: Exchange, bytes: Uint8Array, left: number, onDone: (error?: Error) => void): void {
+  /** @param isEnd the request ends with these bytes. */
+  #writeSlices(
+    exchange: Exchange,
+    bytes: Uint8Array,
+    { isEnd }: { readonly isEnd: boolean },
+    onDone: (error?: Error) => void,
+  ): void {
     const slice = bytes.subarray(0, SLICE_BYTES);
-    if (slice.length === left) exchange.isGiven = true;
+    const isLast = slice.length === bytes.length;
+    if (isLast && isEnd) exchange.isGiven = true;
     this.#socket.write(slice, (error) => {
-      const isLast = slice.length === bytes.length;
       // A finished exchange has no use for the rest; a failed write fails it by the socket's own event.
       if (error || isLast || this.#exchange !== exchange) onDone(error ?? undefined);
-      else this.#writeSlices(exchange, bytes.subarray(slice.length), left - slice.length, onDone);
+      else this.#writeSlices(exchange, bytes.subarray(slice.length), { isEnd }, onDone);
     });
   }
 
-  async #writePieces(exchange: Exchange, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  /**
+   * The last byte (of an empty body: the head) waits until the body says that it is at its end. One that turns out
+   * longer than announced, or fails at last, must not have become an object.
+   */
+  async #writePieces(exchange: Exchange, head: Buffer, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     let left = exchange.request.bodyBytes;
-    if (left === 0) exchange.isGiven = true;
+    let last = head;
+    if (left > 0) this.#socket.write(head);
     for await (const piece of pieces) {
       if (piece.length > left) throw new WireError('malformed', 'The body is longer than announced');
-      if (piece.length === 0) continue;
       if (this.#exchange !== exchange) return;
-      // The piece's memory is only ours until the next one is asked for.
-      await new Promise<void>((resolve, reject) => {
-        this.#writeSlices(exchange, piece, left, (error) =>
-          error ? reject(this.#wireError(error)) : resolve(),
-        );
-      });
+      if (piece.length === 0) continue;
       left -= piece.length;
+      if (left === 0) last = Buffer.of(piece.at(-1) ?? 0);
+      // The piece's memory is only ours until the next one is asked for.
+      await this.#writePiece(exchange, left === 0 ? piece.subarray(0, -1) : piece, { isEnd: false });
     }
     if (left > 0) throw new WireError('malformed', 'The body is shorter than announced');
+    if (this.#exchange === exchange) await this.#writePiece(exchange, last, { isEnd: true });
+  }
+
+  #writePiece(exchange: Exchange, piece: Uint8Array, end: { readonly isEnd: boolean }): Promise<void> {
+    if (piece.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#writeSlices(exchange, piece, end, (error) =>
+        error ? reject(this.#wireError(error)) : resolve(),
+      );
+    });
   }
 
   #sent(exchange: Exchange): void {
@@ -307,22 +317,9 @@ export class Connection {
     };
     if (parser.keepsAlive && exchange.isSent && !this.isClosed) this.idleSinceMs = Date.now();
     else this.#shut();
-    this.#conclude(exchange, response);
-  }
-
-  /** A refusal may come at any time, but nobody can have taken what was not even given. */
-  #conclude(exchange: Exchange, response: HttpResponse): void {
-    if (response.status >= 300) {
-      exchange.resolve(response);
-    } else if (!exchange.isGiven) {
-      exchange.reject(new WireError('malformed', 'The server said success before it had the whole body'));
-    } else if (exchange.pieces && !exchange.isSent) {
-      // The body may still turn out longer than announced, or fail: then what the server took is not all of it.
-      this.#concluding = exchange;
-      exchange.pieces.then(() => exchange.resolve(response), exchange.reject);
-    } else {
-      exchange.resolve(response);
-    }
+    // A refusal may come at any time, but nobody can have taken what was not even given.
+    if (exchange.isGiven || response.status >= 300) exchange.resolve(response);
+    else exchange.reject(new WireError('malformed', 'The server said success before it had the whole body'));
   }
 
   #shut(): void {

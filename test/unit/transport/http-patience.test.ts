@@ -275,7 +275,7 @@ describe('HttpPool and an abort', () => {
     });
   }
 
-  it('rejects while a body that was wholly sent has not come to its own end', async (t) => {
+  it('rejects while a body that gave all its bytes has not come to its own end', async (t) => {
     const server = await serveRaw(t, { onRequest: (peer) => peer.send(answer()) });
     const pool = new HttpPool({ isTls: false, host: '127.0.0.1', port: server.port }, { verifies: true });
     t.after(() => pool.close());
@@ -288,11 +288,13 @@ describe('HttpPool and an abort', () => {
       makeRequest({ method: 'PUT', body: unending(), bodyBytes: 10, signal: abort.signal }),
     );
     const failed = assert.rejects(running, (error) => error === reason);
-    await until(() => server.requests.length === 1);
+    await until(() => server.peers.length === 1);
     await settle();
     abort.abort(reason);
     await failed;
     assert.equal(pool.openConnections, 0);
+    await server.allClosed();
+    assert.equal(server.requests.length, 0);
   });
 
   it('reaches all requests of a signal, and none of another one, on kept connections too', async (t) => {

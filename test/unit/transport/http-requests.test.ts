@@ -163,23 +163,30 @@ describe('HttpPool and a body that is not as long as announced', () => {
     assert.equal(server.requests.length, 0);
   });
 
-  it('fails a request whose pieces are too many, even when the server has answered already', async (t) => {
+  it('breaks off before the end of a request whose pieces are too many', async (t) => {
     const server = await serveRaw(t, { onRequest: (peer) => peer.send(answer()) });
     const pool = poolFor(t, server);
-    for (const sizes of [[5, 6], [5, 5, 1], [11], [10, 0, 0, 1]]) {
+    for (const sizes of [[5, 6], [5, 5, 1], [11], [10, 0, 0, 1], [10, 10]]) {
       const request = makeRequest({ method: 'PUT', body: pieces(...sizes), bodyBytes: 10 });
       await assert.rejects(pool.request(request), failures(/longer/), sizes.join());
     }
+    await server.allClosed();
+    assert.equal(server.requests.length, 0);
   });
 
-  it('fails an empty request whose body yields bytes after all', async (t) => {
-    const server = await serveRaw(t, { onRequest: (peer) => peer.send(answer()) });
+  it('does not even begin an empty request whose body yields bytes after all', async (t) => {
+    const heads: string[] = [];
+    const server = await serveRaw(t, {
+      onHead: (_, head) => heads.push(head),
+      onRequest: (peer) => peer.send(answer()),
+    });
     const pool = poolFor(t, server);
     await assert.rejects(
-      pool.request(makeRequest({ method: 'PUT', body: pieces(3), bodyBytes: 0 })),
+      pool.request(makeRequest({ method: 'PUT', body: pieces(0, 3), bodyBytes: 0 })),
       failures(/longer/),
     );
-    const nothing = await pool.request(makeRequest({ method: 'PUT', body: pieces(), bodyBytes: 0 }));
+    assert.deepEqual(heads, []);
+    const nothing = await pool.request(makeRequest({ method: 'PUT', body: pieces(0), bodyBytes: 0 }));
     assert.equal(nothing.status, 200);
   });
 
@@ -199,7 +206,7 @@ describe('HttpPool and a body that is not as long as announced', () => {
     assert.equal(server.requests.length, 0);
   });
 
-  it('rejects with what the body throws behind its last byte', async (t) => {
+  it('rejects with what the body throws behind its last byte, which never leaves', async (t) => {
     const server = await serveRaw(t, { onRequest: (peer) => peer.send(answer()) });
     const pool = poolFor(t, server);
     const reason = new Error('too late, but not unheard');
@@ -212,6 +219,8 @@ describe('HttpPool and a body that is not as long as announced', () => {
       pool.request(makeRequest({ method: 'PUT', body: failing(), bodyBytes: 10 })),
       (error) => error === reason,
     );
+    await server.allClosed();
+    assert.equal(server.requests.length, 0);
   });
 });
 
