@@ -11,13 +11,12 @@ import { openDriverTelling } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { CopyProgress } from './copy-progress.ts';
 import { jsonLine } from './json.ts';
+import { WORKER_URL } from './own-files.ts';
 import type { CopyArguments } from './program.ts';
 import { Progress } from './progress.ts';
 import { defaultJournalFolder, readStorages, type Storages, withOwnership } from './storages.ts';
 import { copySummaryText } from './summary.ts';
 import { printable } from './text.ts';
-
-const WORKER_URL = new URL('../../workers/copy.ts', import.meta.url);
 
 export async function runCopyCommand(given: CopyArguments, context: CommandContext): Promise<number> {
   if (given.metricsHost !== undefined && given.metricsPort === undefined) {

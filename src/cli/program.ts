@@ -1,8 +1,9 @@
 /** The commands and their options, as commander is told them. What they do is in the `…-command.ts` files. */
 import { availableParallelism } from 'node:os';
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import type { Engine, LayoutChoice } from '../core/job.ts';
+import { examplesText } from './examples.ts';
 import {
   orAuto,
   readByteRate,
@@ -67,11 +68,15 @@ export interface ProbeArguments {
   readonly json?: boolean;
 }
 
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof SHELLS)[number];
+
 export interface Actions {
   plan(given: PlanArguments): Promise<void>;
   copy(given: CopyArguments): Promise<void>;
   verify(given: VerifyArguments): Promise<void>;
   probe(storage: string, given: ProbeArguments): Promise<void>;
+  completion(shell: Shell): Promise<void>;
 }
 
 const KIB = 1024;
@@ -103,6 +108,8 @@ export function buildProgram(version: string, actions: Actions): Command {
   addPlan(program, actions);
   addCopy(program, actions);
   addVerify(program, actions);
+  addCompletion(program, actions);
+  for (const command of program.commands) command.addHelpText('after', examplesText(command.name()));
   return program;
 }
 
@@ -131,7 +138,7 @@ function storages(command: Command): Command {
 function threadsOption(): Option {
   return new Option('--threads <number>', 'worker threads')
     .argParser(readInteger(1, 64))
-    .default(Math.min(64, availableParallelism()));
+    .default(Math.min(64, availableParallelism()), 'one per core');
 }
 
 function partSizeOption(): Option {
@@ -227,4 +234,12 @@ function addProbe(program: Command, actions: Actions): void {
     .addOption(engineOption())
     .option('--json', 'print the findings as one JSON object')
     .action((storage: string, given: ProbeArguments) => actions.probe(storage, given));
+}
+
+function addCompletion(program: Command, actions: Actions): void {
+  program
+    .command('completion')
+    .description('print a script that completes commands and options in a shell')
+    .addArgument(new Argument('<shell>', 'which one').choices(SHELLS))
+    .action((shell: Shell) => actions.completion(shell));
 }

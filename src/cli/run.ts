@@ -5,6 +5,7 @@ import type { CommandContext } from './context.ts';
 import { EXIT_STOPPED, EXIT_USAGE, exitCodeOfFailure, failureText, tellFailure } from './failure.ts';
 import { jsonLine } from './json.ts';
 import { type Host, Output } from './output.ts';
+import { PACKAGE_URL } from './own-files.ts';
 import { buildProgram } from './program.ts';
 import { listenForStop } from './stop.ts';
 
@@ -42,6 +43,10 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
       const { runProbeCommand } = await import('./probe-command.ts');
       exitCode = await runProbeCommand(storage, given, context);
     },
+    completion: async (shell) => {
+      const { runCompletionCommand } = await import('./completion-command.ts');
+      runCompletionCommand(shell, program, context);
+    },
   });
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({
@@ -75,7 +80,7 @@ function fail(error: unknown, { output, env, signal }: CommandContext, isJson: b
 }
 
 function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(PACKAGE_URL, 'utf8');
   const description: { readonly version?: unknown } = JSON.parse(text);
   return String(description.version);
 }

@@ -21,6 +21,8 @@ const REQUIREMENTS = {
   rclone: { commands: ['rclone'], packages: ['rclone'] },
   aws: { commands: ['aws'], packages: ['awscli'] },
   s3cmd: { commands: ['s3cmd'], packages: ['s3cmd'] },
+  zsh: { commands: ['zsh'], packages: ['zsh'] },
+  fish: { commands: ['fish'], packages: ['fish'] },
   promtool: { commands: ['promtool'], packages: ['prometheus'] },
 } as const satisfies Readonly<Record<string, Requirement>>;
 
