@@ -30,7 +30,7 @@ const CORE_MAY_IMPORT = ['node:crypto', 'node:assert', 'node:assert/strict', 'no
 const MAY_COMPUTE_NAMES = ['src/coordinator/pool.ts'];
 /** What a worker thread loads of the command line: which drivers there are, and nothing else. */
 const COMPOSITION = 'src/cli/composition.ts';
-const AREAS = ['src', 'workers', 'bench', 'test'];
+const AREAS = ['src', 'workers', 'bench', 'test', 'tools'];
 
 /** What one file imports; paths are relative to the checkout, with `/`. */
 interface Use extends ImportReference {

@@ -3,7 +3,7 @@ import { glob, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const FILES = [
-  '{src,workers,test,bench,docs,grafana,deploy}/**/*.{ts,md,json,yml,yaml,sh}',
+  '{src,workers,test,bench,tools,docs,grafana,deploy}/**/*.{ts,md,json,yml,yaml,sh}',
   '*.{md,json,yml}',
   '.ci/*',
 ];
