@@ -15,3 +15,20 @@ export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Pr
     signal.removeEventListener('abort', onAbort);
   }
 }
+
+/** The same items, waiting for each no longer than until the signal; rejects with the signal's reason then. */
+export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = items[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const step = await orAborted(iterator.next(), signal);
+      if (step.done) return;
+      yield step.value;
+    }
+  } finally {
+    const closing = Promise.resolve(iterator.return?.());
+    // One that stalls cannot be closed before it goes on, and nobody hears of it then.
+    if (signal.aborted) closing.catch(() => undefined);
+    else await closing;
+  }
+}

@@ -26,6 +26,7 @@ import type {
   WriteOptions,
   WriteResult,
 } from '../driver.ts';
+import { untilAborted } from '../or-aborted.ts';
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
@@ -155,7 +156,7 @@ export class S3SdkDriver implements StorageDriver {
     const partSize = Math.max(PART_BYTES, Math.ceil(body.sizeBytes / PARTS_MAX));
     const source = body.bytes
       ? asBuffer(body.bytes)
-      : Readable.from(copied(call, body), { objectMode: false });
+      : Readable.from(copied(call, body, ctx.signal), { objectMode: false });
     const upload = new Upload({
       client: this.#client,
       queueSize: QUEUE_SIZE,
@@ -273,9 +274,10 @@ function checkSize(call: S3Call, sent: number, announced: number): void {
   if (sent !== announced) throw malformed(call, `the body has ${sent} bytes instead of ${announced}`);
 }
 
-async function* copied(call: S3Call, body: Body): AsyncGenerator<Buffer> {
+async function* copied(call: S3Call, body: Body, signal: AbortSignal): AsyncGenerator<Buffer> {
   let sent = 0;
-  for await (const piece of body.open()) {
+  // A stream waits for its generator before it says that it was destroyed, and the SDK for the stream.
+  for await (const piece of untilAborted(body.open(), signal)) {
     sent += piece.length;
     yield Buffer.from(piece);
   }

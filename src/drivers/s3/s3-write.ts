@@ -1,7 +1,7 @@
 /** Headers of uploads: what the target's configuration asks for, and the checksums that bind the body. */
 import { createHash, hash } from 'node:crypto';
 import type { Binding, Body, CallContext } from '../driver.ts';
-import { orAborted } from '../or-aborted.ts';
+import { untilAborted } from '../or-aborted.ts';
 import type { S3Spec } from '../spec.ts';
 
 type Headers = readonly (readonly [string, string])[];
@@ -23,12 +23,8 @@ export function objectHeaders(spec: S3Spec): Headers {
 async function digestOfBody(ctx: CallContext, algorithm: 'sha256' | 'md5', body: Body): Promise<Buffer> {
   if (body.bytes) return hash(algorithm, body.bytes, 'buffer');
   const hasher = createHash(algorithm);
-  const pieces = body.open()[Symbol.asyncIterator]();
-  for (;;) {
-    const step = await orAborted(pieces.next(), ctx.signal);
-    if (step.done) return hasher.digest();
-    hasher.update(step.value);
-  }
+  for await (const piece of untilAborted(body.open(), ctx.signal)) hasher.update(piece);
+  return hasher.digest();
 }
 
 /**
