@@ -23,6 +23,8 @@ const REQUIREMENTS = {
   s3cmd: { commands: ['s3cmd'], packages: ['s3cmd'] },
   zsh: { commands: ['zsh'], packages: ['zsh'] },
   fish: { commands: ['fish'], packages: ['fish'] },
+  // The oldest supported Node, from npm: its test finds out whether it can be had.
+  'node-24': { commands: [], packages: [] },
   promtool: { commands: ['promtool'], packages: ['prometheus'] },
 } as const satisfies Readonly<Record<string, Requirement>>;
 
@@ -49,11 +51,22 @@ export function missingTools(...names: readonly ToolName[]): string | false {
   const missing = problems.filter(({ why }) => why !== undefined);
   if (missing.length === 0) return false;
   const text = `${MISSING}${missing.map(({ name, why }) => `${name} (${why})`).join(', ')}`;
-  const mustBeThere = missing.filter(({ name }) => isRequired(name));
-  if (mustBeThere.length > 0) {
-    throw new Error(`${text}; BLOBFERRY_TEST_REQUIRED says that it must be there`);
-  }
+  demandUnrequired(
+    missing.map(({ name }) => name),
+    text,
+  );
   return text;
+}
+
+/** The same for something that only its test can look for: `test.skip(missingTool('node-24', 'npm has it not'))`. */
+export function missingTool(name: ToolName, why: string): string {
+  const text = `${MISSING}${name} (${why})`;
+  demandUnrequired([name], text);
+  return text;
+}
+
+function demandUnrequired(names: readonly string[], text: string): void {
+  if (names.some(isRequired)) throw new Error(`${text}; BLOBFERRY_TEST_REQUIRED says that it must be there`);
 }
 
 function whatIsMissing(requirement: Requirement): string | undefined {

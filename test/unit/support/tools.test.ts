@@ -3,7 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { tempFolderFor } from '../../support/temp.ts';
-import { findCommand, missingTools } from '../../support/tools.ts';
+import { findCommand, missingTool, missingTools } from '../../support/tools.ts';
 
 /** Sets a variable of this process for the length of a test. */
 function setVariable(t: TestContext, name: string, value: string): void {
@@ -53,6 +53,17 @@ describe('missingTools()', () => {
     setVariable(t, 'PATH', await folderWithCommands(t));
     setVariable(t, 'BLOBFERRY_TEST_REQUIRED', 'cehp');
     assert.throws(() => missingTools('ceph'), /names "cehp"; known are all, ceph/);
+  });
+});
+
+describe('missingTool()', () => {
+  it('gives the reason to skip, or throws where that is not allowed', (t) => {
+    setVariable(t, 'BLOBFERRY_TEST_REQUIRED', 'ceph');
+    assert.equal(missingTool('node-24', 'npm has it not'), 'missing here: node-24 (npm has it not)');
+    for (const required of ['all', 'node-24']) {
+      setVariable(t, 'BLOBFERRY_TEST_REQUIRED', required);
+      assert.throws(() => missingTool('node-24', 'npm has it not'), /must be there/);
+    }
   });
 });
 
