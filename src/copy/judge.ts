@@ -43,7 +43,7 @@ export function judgeWhole(
   });
 }
 
-export function judgeDigest(classified: Classified, actualHex: string): Verdict {
+function judgeDigest(classified: Classified, actualHex: string): Verdict {
   const expected = classified.contentDigest;
   if (!expected) return { is: 'unknown', looksWrong: false };
   if (expected.hex === actualHex) return { is: 'right', by: 'digest' };

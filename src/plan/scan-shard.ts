@@ -15,7 +15,7 @@ import { type Counted, Tally } from './tally.ts';
 
 /** Undecided objects that are compared afterwards: no more than these of each shard, and only small ones. */
 const TO_COMPARE_MAX = 1_000;
-export const COMPARED_BYTES_MAX = 64 * 1024;
+const COMPARED_BYTES_MAX = 64 * 1024;
 
 export interface ScanInput {
   readonly ctx: CopyContext;

@@ -6,7 +6,7 @@ import { type ObjectRequests, Requests } from './requests.ts';
 import { type Amount, type NamedPath, PLAN_STATES, type PlanState } from './summary.ts';
 
 /** Lists of names are for people; sums are complete. */
-export const NAMED_MAX = 100;
+const NAMED_MAX = 100;
 
 type Amounts = Readonly<Record<PlanState, Amount>>;
 

@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream';
 import type { Host } from '../../../src/cli/output.ts';
 
-export class Remembering extends Writable {
+class Remembering extends Writable {
   readonly isTTY: boolean;
   readonly columns = 120;
   text = '';

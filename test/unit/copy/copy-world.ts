@@ -67,7 +67,7 @@ export interface WorldOptions {
 
 /** Small, so that a few kilobytes are many parts. */
 export const PART_BYTES = 4096;
-export const SLAB_BUDGET_BYTES = 4 * PART_BYTES;
+const SLAB_BUDGET_BYTES = 4 * PART_BYTES;
 
 export class CopyWorld {
   readonly source: MemoryStore;

@@ -10,7 +10,7 @@ import type {
   StorageDriver,
 } from '../../../src/drivers/driver.ts';
 
-export const FACTS: DriverFacts = {
+const FACTS: DriverFacts = {
   listOrder: 'bytes',
   md5MayBeOpaque: true,
   writeBytesMax: 1024 ** 3,

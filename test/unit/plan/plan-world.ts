@@ -7,7 +7,7 @@ import type { PlanSummary } from '../../../src/plan/summary.ts';
 import type { FaultDriver } from '../../support/fault-driver.ts';
 import { CopyWorld, type WorldOptions } from '../copy/copy-world.ts';
 
-export const MIB = 1024 ** 2;
+const MIB = 1024 ** 2;
 const MEMORY = { memoryBytes: 192 * MIB, threads: 2, partBytes: 4096 } as const;
 
 /** Of the operations that a copy was seen to make. */

@@ -12,14 +12,14 @@ export interface RawCase {
   readonly undici?: 'accepts' | 'refuses' | 'misreads';
 }
 
-export interface GoodAnswer {
+interface GoodAnswer {
   readonly status: number;
   readonly body: string;
   readonly keepsAlive: boolean;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface BadAnswer {
+interface BadAnswer {
   readonly fault: WireFault;
 }
 
@@ -29,9 +29,7 @@ const bad: BadAnswer = { fault: 'malformed' };
 const truncated: BadAnswer = { fault: 'truncated' };
 
 /** A body with CR, LF, NUL and bytes above 127 in it, larger than one read of a head. */
-export const BINARY = Array.from({ length: 40_000 }, (_, index) =>
-  String.fromCharCode((index * 7) % 256),
-).join('');
+const BINARY = Array.from({ length: 40_000 }, (_, index) => String.fromCharCode((index * 7) % 256)).join('');
 
 function withLength(body: string, status = '200 OK'): string {
   return `HTTP/1.1 ${status}\r\nContent-Length: ${body.length}\r\nETag: "x"\r\n\r\n${body}`;

@@ -19,7 +19,7 @@ export function sha256(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-export function md5(bytes: Uint8Array | string): string {
+function md5(bytes: Uint8Array | string): string {
   return createHash('md5').update(bytes).digest('hex');
 }
 
