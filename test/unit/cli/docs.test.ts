@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import type { Command } from 'commander';
 import { buildProgram } from '../../../src/cli/program.ts';
@@ -53,13 +53,37 @@ describe('docs/cli.md', () => {
 describe('README.md and the documents', () => {
   it('use only commands and options that exist', async () => {
     const known = new Set(program.commands.flatMap(({ options }) => options.map(({ long }) => long)));
-    for (const file of ['README.md', 'docs/cli.md', 'docs/exit-codes.md', 'docs/metrics.md']) {
+    const files = ['cli', 'exit-codes', 'getting-started', 'metrics', 'prices'].map(
+      (name) => `docs/${name}.md`,
+    );
+    for (const file of ['README.md', ...files]) {
       for (const [, line = ''] of (await read(file)).matchAll(
         /blobferry(?: --)? ((?:plan|copy|verify|probe|completion)\b[^\n`]*)/g,
       )) {
         for (const [flag] of line.matchAll(/(?<!\S)--[a-z-]+/g))
           assert.ok(known.has(flag), `${file}: ${flag}`);
       }
+    }
+  });
+
+  it('link to documents that are there', async () => {
+    const names = (await readdir(new URL('../../../docs/', import.meta.url))).filter((name) =>
+      name.endsWith('.md'),
+    );
+    for (const file of ['README.md', ...names.map((name) => `docs/${name}`)]) {
+      const text = await read(file);
+      for (const [, link = ''] of text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+        const target = new URL(link, new URL(`../../../${file}`, import.meta.url));
+        await assert.doesNotReject(access(target), `${file} links to ${link}`);
+      }
+    }
+  });
+
+  it('name the version of the package where they name its file', async () => {
+    const { version } = JSON.parse(await read('package.json')) as { readonly version: string };
+    for (const file of ['README.md', 'docs/getting-started.md']) {
+      const named = [...(await read(file)).matchAll(/blobferry-([\d.]+)\.tgz/g)];
+      assert.ok(named.length > 0 && named.every(([, one]) => one === version), file);
     }
   });
 
