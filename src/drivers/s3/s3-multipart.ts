@@ -1,5 +1,6 @@
 /** Multipart uploads (https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html). */
 import { hash } from 'node:crypto';
+import { StorageError } from '../../core/errors.ts';
 import { UNSIGNED_PAYLOAD } from '../../transport/sigv4.ts';
 import type {
   Binding,
@@ -13,7 +14,7 @@ import type {
 } from '../driver.ts';
 import type { S3Spec } from '../spec.ts';
 import type { S3Client } from './s3-client.ts';
-import { errorOfResponse, malformed, type S3Call } from './s3-errors.ts';
+import { errorOfResponse, malformed, type S3Call, subject } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { parsePartsPage, parseUploadsPage } from './s3-upload-listing.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
@@ -64,6 +65,7 @@ export class S3Multipart implements MultipartFacet {
   }
 
   async putPart(ctx: CallContext, upload: Upload, part: PartInput): Promise<PartReceipt> {
+    this.#checkUpload(`write part ${part.number} of`, upload);
     ctx.signal.throwIfAborted();
     const { body } = part;
     const isCrc = this.partChecksum === 'crc32' && part.crc32 !== undefined;
@@ -100,6 +102,7 @@ export class S3Multipart implements MultipartFacet {
     parts: readonly PartReceipt[],
     options: CompleteOptions,
   ): Promise<WriteResult> {
+    this.#checkUpload('complete the upload of', upload);
     const isCrc = this.partChecksum === 'crc32' && options.crc32 !== undefined;
     const body = Buffer.from(completeXml(parts, isCrc));
     const headers: [string, string][] = [['content-type', 'application/xml']];
@@ -126,6 +129,8 @@ export class S3Multipart implements MultipartFacet {
   }
 
   async abort(ctx: CallContext, upload: Upload): Promise<void> {
+    // Nothing was begun, and the request would be one to remove the object.
+    if (upload.id === '') return;
     await this.#client.send(ctx, {
       method: 'DELETE',
       operation: 'abort the upload of',
@@ -138,6 +143,7 @@ export class S3Multipart implements MultipartFacet {
   async listParts(ctx: CallContext, upload: Upload): Promise<readonly PartReceipt[]> {
     const parts: PartReceipt[] = [];
     const operation = 'list parts of';
+    this.#checkUpload(operation, upload);
     let marker = '';
     for (;;) {
       const query: [string, string][] = [['uploadId', upload.id]];
@@ -170,6 +176,18 @@ export class S3Multipart implements MultipartFacet {
       if (!page.next) return uploads;
       marker = page.next;
     }
+  }
+
+  /** Servers take a request with an empty upload id for one on the object itself, which it then would replace. */
+  #checkUpload(operation: string, upload: Upload): void {
+    if (upload.id !== '') return;
+    const call = { backend: this.#client.name, operation, key: upload.key };
+    throw new StorageError(`Cannot ${operation} ${subject(call)}: the upload has no id`, {
+      ...call,
+      kind: 'not-found',
+      isTransient: false,
+      scope: 'object',
+    });
   }
 
   #parse<T>(call: S3Call, parse: () => T): T {

@@ -257,6 +257,22 @@ describe('S3Driver.write()', () => {
   });
 });
 
+describe('S3Driver.multipart and an upload without an id', () => {
+  it('asks the server nothing, which would take it for a request on the object', async (t) => {
+    const { driver, asked } = await scriptedS3(t, () => ok(COMPLETED, { ETag: '"t"' }));
+    const upload = { key: 'k', id: '' };
+    for (const call of [
+      () => driver.multipart.putPart(CTX, upload, { number: 1, offset: 0, body: streamed('x') }),
+      () => driver.multipart.complete(CTX, upload, PARTS, { sizeBytes: 8 }),
+      () => driver.multipart.listParts(CTX, upload),
+    ]) {
+      await assert.rejects(call(), (error) => isStorageError(error, 'not-found'));
+    }
+    await driver.multipart.abort(CTX, upload);
+    assert.equal(asked.length, 0);
+  });
+});
+
 describe('S3Driver.multipart and its listings', () => {
   const part = (number: number) =>
     `<Part><PartNumber>${number}</PartNumber><ETag>"${number}"</ETag><Size>5</Size></Part>`;
