@@ -23,6 +23,8 @@ import { openTunnel } from './tunnel.ts';
 import { connectError, reasonOf } from './wire-errors.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
+const SILENT_HINT =
+  'If the server speaks plain HTTP on this port, write http:// in the endpoint; else check the server';
 /** Bodies up to this size go out in one piece with the head: one copy is cheaper than a second buffer to write. */
 const JOINED_BODY_BYTES = 16 * 1024;
 /**
@@ -111,7 +113,7 @@ export class Connection {
         const options = tlsOptions(host, security.tls.verifies, security.context);
         this.#socket = connectTls({ socket, host, ...options });
         this.#isTunnelling = false;
-        this.#listen(true);
+        this.#listen(true, true);
         this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
         if (this.#exchange) this.#write(this.#exchange);
       },
@@ -120,11 +122,16 @@ export class Connection {
     return socket;
   }
 
-  #listen(isTls: boolean): void {
+  /** @param isReached the TCP connection is there already. */
+  #listen(isTls: boolean, isReached = false): void {
+    let isWaitingForTls = isTls && isReached;
+    this.#socket.once('connect', () => {
+      isWaitingForTls = isTls;
+    });
     this.#socket.setTimeout(CONNECT_TIMEOUT_MS, () => {
-      this.#fail(
-        connectError(new Error(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`), this.#proxyName),
-      );
+      const within = `within ${CONNECT_TIMEOUT_MS / 1000} s`;
+      const what = isWaitingForTls ? `no answer to the TLS handshake ${within}` : `no connection ${within}`;
+      this.#fail(connectError(new Error(what), this.#proxyName, isWaitingForTls ? SILENT_HINT : undefined));
     });
     this.#socket.once(isTls ? 'secureConnect' : 'connect', () => {
       this.#isConnected = true;

@@ -118,6 +118,9 @@ export class ResponseParser {
     }
     const searchFrom = Math.max(0, this.#scratchUsed - 3);
     this.#scratchUsed += bytes.length;
+    // Whatever else speaks first (SSH, TLS alerts) may never end what would be a head.
+    if (searchFrom === 0 && !beginsLikeHttp(this.#scratch.subarray(0, this.#scratchUsed)))
+      throw new WireError('malformed', 'The answer is not HTTP/1.1');
     const end = this.#scratch.subarray(0, this.#scratchUsed).indexOf(HEAD_END, searchFrom);
     if (end < 0) {
       if (this.#scratchUsed >= HEAD_BYTES_MAX)
@@ -361,4 +364,11 @@ function withoutBlanks(line: string, from: number): string {
 
 function isBlank(unit: number): boolean {
   return unit === 32 || unit === 9;
+}
+
+const BEGINNING = Buffer.from('HTTP/1.');
+
+function beginsLikeHttp(bytes: Uint8Array): boolean {
+  const length = Math.min(bytes.length, BEGINNING.length);
+  return BEGINNING.compare(bytes, 0, length, 0, length) === 0;
 }

@@ -15,12 +15,12 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 /** A connection that did not come about: to the server, or (with its name) to a proxy. */
-export function connectError(cause: unknown, proxyName?: string): WireError {
+export function connectError(cause: unknown, proxyName?: string, hint?: string): WireError {
   const text = reasonOf(cause);
   if (proxyName !== undefined) {
     return new WireError('proxy', `the proxy ${proxyName} cannot be reached: ${text}`, cause);
   }
-  return new WireError(TLS_CODE.test(codeOf(cause) ?? '') ? 'tls' : 'connect', text, cause);
+  return new WireError(TLS_CODE.test(codeOf(cause) ?? '') ? 'tls' : 'connect', text, cause, hint);
 }
 
 /** An error of Node's own client, which does not tell how far it had got. */
@@ -51,7 +51,9 @@ export function reasonOf(cause: unknown): string {
     return `the host name "${String(hostname)}" could not be looked up (${code})`;
   }
   if (code?.startsWith('ERR_SSL') || code === 'EPROTO') {
-    return `the TLS handshake failed: ${typeof reason === 'string' ? reason : code}`;
+    // While something is being written Node puts OpenSSL's words into its own message, and nowhere else.
+    const [, inMessage = code] = /:SSL routines:[^:]*:([^:]+):/.exec(cause.message) ?? [];
+    return `the TLS handshake failed: ${typeof reason === 'string' ? reason : inMessage}`;
   }
   return cause.message || code || CLOSED;
 }

@@ -20,6 +20,12 @@ const EXPIRED =
   'The temporary credentials have expired: get new ones and run again, what was copied stays; a profile or a role renews them by itself';
 const ELSEWHERE = 'The bucket lives elsewhere: check region and endpoint';
 
+const THROTTLED: Meaning = {
+  kind: 'throttled',
+  isTransient: true,
+  hint: 'The server asks for fewer requests: run again later, or with --requests',
+};
+
 const BY_CODE: Readonly<Record<string, Meaning>> = {
   NoSuchKey: { kind: 'not-found' },
   NoSuchUpload: { kind: 'not-found' },
@@ -65,12 +71,12 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
   'KMS.KMSInvalidStateException': { kind: 'denied', scope: 'backend', hint: CHECK_KMS },
   PreconditionFailed: { kind: 'precondition' },
   InvalidRange: { kind: 'range' },
-  SlowDown: { kind: 'throttled', isTransient: true },
-  ServiceUnavailable: { kind: 'throttled', isTransient: true },
-  TooManyRequests: { kind: 'throttled', isTransient: true },
-  RequestLimitExceeded: { kind: 'throttled', isTransient: true },
-  Throttling: { kind: 'throttled', isTransient: true },
-  ThrottlingException: { kind: 'throttled', isTransient: true },
+  SlowDown: THROTTLED,
+  ServiceUnavailable: THROTTLED,
+  TooManyRequests: THROTTLED,
+  RequestLimitExceeded: THROTTLED,
+  Throttling: THROTTLED,
+  ThrottlingException: THROTTLED,
   InternalError: { kind: 'unavailable', isTransient: true },
   RequestTimeout: { kind: 'timeout', isTransient: true },
   OperationAborted: { kind: 'unavailable', isTransient: true },
@@ -103,16 +109,20 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
   MalformedXML: { kind: 'unexpected' },
 };
 
-/** What a code and status mean; shared with the SDK engine. */
-export function meaningOf(code: string, status: number): Meaning {
+/** What a code and status mean; shared with the SDK engine. @param isOfBucket the request was for no object. */
+export function meaningOf(code: string, status: number, isOfBucket = false): Meaning {
   const known = BY_CODE[code];
   if (known) return known;
+  // S3 says of a bucket why it is not there; a web server does not.
+  if (status === 404 && isOfBucket) {
+    return { kind: 'not-found', scope: 'backend', hint: 'Check that the endpoint is an S3 service' };
+  }
   if (status === 404) return { kind: 'not-found' };
   if (status === 401 || status === 403) return { kind: 'denied', hint: CHECK_KEYS };
   if (status === 412) return { kind: 'precondition' };
   if (status === 416) return { kind: 'range' };
   if (status === 408) return { kind: 'timeout', isTransient: true };
-  if (status === 429 || status === 503) return { kind: 'throttled', isTransient: true };
+  if (status === 429 || status === 503) return THROTTLED;
   if (status === 501) return { kind: 'unsupported' };
   if (status === 507)
     return { kind: 'no-space', scope: 'backend', hint: 'Free space on the target, then run again' };
@@ -143,7 +153,7 @@ export function textOfAnswer(response: HttpResponse): string {
 export function errorOfResponse(call: S3Call, response: HttpResponse): StorageError {
   const xml = textOfAnswer(response);
   const code = textOf(xml, 'Code') ?? '';
-  const meaning = meaningOf(code, response.status);
+  const meaning = meaningOf(code, response.status, call.key === undefined);
   const said = textOf(xml, 'Message');
   const reason =
     code === ''

@@ -19,8 +19,10 @@ export interface Forwarding {
   readonly origin: Origin;
 }
 
-/** What the SDK calls an answer without a code in it. */
-const NO_CODE = /^(?:\d+|Unknown|UnknownError|Error|SyntaxError)$/;
+/** What the SDK makes of an answer without a code in it; of some statuses it makes up a name. */
+function hasNoCode({ name, message }: Error): boolean {
+  return /^(?:\d+|Unknown|UnknownError|Error|SyntaxError)$/.test(name) || message === 'UnknownError';
+}
 
 export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding): unknown {
   if (!(error instanceof Error) || error.name === 'AbortError' || error instanceof StorageError) return error;
@@ -28,11 +30,11 @@ export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding
   if (status === undefined) return errorWithoutAnswer(call, error);
   const { $metadata, $response, name } = error as SdkError;
   const isRefusal = [403, 407, 502, 503, 504].includes(status) && $metadata?.requestId === undefined;
-  if (forwarding && isRefusal && NO_CODE.test(name)) {
+  if (forwarding && isRefusal && hasNoCode(error)) {
     return errorOfWire(call, refusalOf(forwarding.proxy, forwarding.origin, { status }));
   }
-  const code = NO_CODE.test(name) ? '' : name;
-  const meaning = meaningOf(code, status);
+  const code = hasNoCode(error) ? '' : name;
+  const meaning = meaningOf(code, status, call.key === undefined);
   const reason =
     code === '' ? reasonWithoutCode(status, $response?.headers?.['location']) : `${name}: ${error.message}`;
   return new StorageError(
