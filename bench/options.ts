@@ -51,7 +51,7 @@ Parameters (defaults in brackets; --quick has smaller ones)
   --mixed N [${FULL.mixed}]  --mixed-median BYTES [1MiB]  --mixed-sigma X [${FULL.mixedSigma}]  --mixed-tail N [${FULL.mixedTail}]  --mixed-tail-size BYTES [1GiB]
   --listing N [${FULL.listing}]  --trial-size BYTES [96MiB]  --seed TEXT [${FULL.seed}]
   --latency MS [${FULL.latencyMs}]  --bandwidth RATE [80MB/s]  --refused PERCENT [${FULL.refusedShare * 100}]
-  --transfers N [${FULL.transfers}]  --part-size BYTES [16MiB]   what peers are told that have to be told
+  --transfers N [${FULL.transfers}]  --part-size BYTES [8MiB]   what peers are told that have to be told
 `;
 
 const TEXTS = [

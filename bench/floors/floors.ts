@@ -23,6 +23,8 @@ export interface FloorInput {
   /** Of the files to read, on the route from a file system. */
   readonly folder: string | undefined;
   readonly limitSeconds: number;
+  /** For its lists, the files it writes, and its output. */
+  readonly scratch: string;
 }
 
 /** Which floors mean something: buckets have no files to open. */
@@ -32,7 +34,7 @@ export function floorsOf(route: Route): readonly FloorName[] {
 
 /** @throws Error where a floor does not do its work. */
 export async function measureFloor(name: FloorName, input: FloorInput): Promise<Measured> {
-  const folder = mkdtempSync(join(tmpdir(), 'blobferry-bench-floor-'));
+  const folder = mkdtempSync(join(input.scratch, 'floor-'));
   try {
     const measured = await FLOOR_RUNS[name](input, folder);
     if (measured.exitCode !== 0 || measured.isLate)
@@ -44,33 +46,35 @@ export async function measureFloor(name: FloorName, input: FloorInput): Promise<
 }
 
 const FLOOR_RUNS: Readonly<Record<FloorName, (input: FloorInput, folder: string) => Promise<Measured>>> = {
-  sha256: async ({ set, limitSeconds }, folder) => {
+  sha256: async (input, folder) => {
     const list = join(folder, 'sizes');
-    writeFileSync(list, [...set.sizes.values()].join('\n'));
-    return runNode([HASH, list], limitSeconds);
+    writeFileSync(list, [...input.set.sizes.values()].join('\n'));
+    return runNode([HASH, list], input);
   },
-  files: async ({ route, set, folder: source, limitSeconds }, folder) => {
+  files: async (input, folder) => {
+    const { route, set, folder: source } = input;
     const list = join(folder, 'files');
     writeFileSync(list, [...set.sizes].map(([path, size]) => `${size} ${path}`).join('\n'));
     const isRead = route === 'fs-s3';
     const place = isRead ? (source ?? '') : join(folder, 'target');
-    return runNode([FILES, isRead ? 'read' : 'write', place, list], limitSeconds);
+    return runNode([FILES, isRead ? 'read' : 'write', place, list], input);
   },
-  pump: async ({ route, set, limitSeconds }) => {
+  pump: async (input) => {
+    const { route, set } = input;
     const ends = await startEnds(set.bytes);
     try {
       const from = route === 'fs-s3' ? [] : ['--from', ends.from];
       const to = route === 's3-fs' ? [] : ['--to', ends.to];
-      return await runNode([PUMP, ...from, ...to, '--bytes', String(set.bytes)], limitSeconds);
+      return await runNode([PUMP, ...from, ...to, '--bytes', String(set.bytes)], input);
     } finally {
       await ends.stop();
     }
   },
 };
 
-function runNode(args: readonly string[], limitSeconds: number): Promise<Measured> {
+function runNode(args: readonly string[], { limitSeconds, scratch }: FloorInput): Promise<Measured> {
   const env = { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
-  return measureProcess({ command: process.execPath, args, env }, limitSeconds);
+  return measureProcess({ command: process.execPath, args, env }, { limitSeconds, folder: scratch });
 }
 
 interface Ends {

@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { peakResidentBytes, processTree } from './process-tree.ts';
 
@@ -40,14 +39,21 @@ const TICKS_PER_SECOND = 100;
 
 let isMeasuring = false;
 
+export interface MeasureOptions {
+  /** A program that takes longer is ended. */
+  readonly limitSeconds: number;
+  /** For its output while it runs. */
+  readonly folder: string;
+}
+
 /** @throws Error where the program cannot be started. One at a time, as the kernel's account is this process's. */
-export async function measureProcess(line: CommandLine, limitSeconds: number): Promise<Measured> {
+export async function measureProcess(line: CommandLine, options: MeasureOptions): Promise<Measured> {
   if (isMeasuring) throw new Error('Two programs cannot be measured at once');
   isMeasuring = true;
-  const folder = mkdtempSync(join(tmpdir(), 'blobferry-bench-output-'));
+  const folder = mkdtempSync(join(options.folder, 'output-'));
   const outputs = ['stdout', 'stderr'].map((name) => openSync(join(folder, name), 'w+'));
   try {
-    const ended = await runAndWatch(line, limitSeconds, outputs);
+    const ended = await runAndWatch(line, options.limitSeconds, outputs);
     const [stdout = '', stderr = ''] = outputs.map(lastOf);
     return { ...ended, stdout, stderr };
   } finally {

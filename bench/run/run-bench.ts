@@ -202,6 +202,7 @@ class Bench {
           set: expected,
           folder: place.kind === 'fs' ? place.folder : undefined,
           limitSeconds: this.#plan.parameters.limitSeconds,
+          scratch: this.#folder,
         });
         const usage = usageOf(measured, this.#gauge.around());
         const amount = { objects: expected.sizes.size, bytes: expected.bytes };

@@ -99,7 +99,10 @@ async function watched(stage: Stage, { cell, repeat }: RunPlan, line: CommandLin
   try {
     const ends = [startShare(source.server), startShare(target.server)];
     const [sourceShare, targetShare] = await Promise.all(ends);
-    const measured = await measureProcess(line, parameters.limitSeconds);
+    const measured = await measureProcess(line, {
+      limitSeconds: parameters.limitSeconds,
+      folder: stage.folder,
+    });
     const seenBySource = await sourceShare?.();
     const seenByTarget = await targetShare?.();
     return {

@@ -56,7 +56,7 @@ export async function runTrial(stage: Stage, plan: TrialPlan): Promise<TrialReco
 type Found = Pick<TrialRecord, 'outcome' | 'refusals' | 'exitCode' | 'reason'>;
 
 async function copyWithFlip(
-  { source, target, parameters, caFile }: Stage,
+  { source, target, parameters, caFile, folder }: Stage,
   { copier, trial }: TrialPlan,
   scratch: string,
 ): Promise<Found> {
@@ -75,13 +75,13 @@ async function copyWithFlip(
     transfers: parameters.transfers,
     partBytes: parameters.partBytes,
   });
-  const measured = await measureProcess(line, parameters.limitSeconds);
+  const { limitSeconds } = parameters;
+  const measured = await measureProcess(line, { limitSeconds, folder });
   const refusals = grown(codesBefore, (await target.server?.stats())?.errorsByCode ?? {});
   const uses = (await handle?.used()) ?? [1];
   await handle?.remove();
   const always = path === undefined ? [] : [path];
   const check = await target.check('full', expected, { round: 0, always });
-  const { limitSeconds } = parameters;
   const reason = reasonOf(copier, measured, { problems: check.problems, refusals, limitSeconds });
   const isWrong = check.problems.some((problem) => problem.includes('read back are wrong'));
   return {
