@@ -34,8 +34,13 @@ function headline(summary: PlanSummary, paint: Paint): readonly string[] {
   return [
     paint(isGood ? 'good' : 'bad', `${isGood ? '✓' : '✗'} ${what}`),
     `  ${summary.source} → ${summary.target}, layout ${summary.layout}`,
-    `  nothing was written; this took ${formatDuration(summary.seconds)}`,
+    `  ${targetIs(summary)}; nothing was written; this took ${formatDuration(summary.seconds)}`,
   ];
+}
+
+function targetIs({ targetIsEmpty, needsIntoNonempty }: PlanSummary): string {
+  if (targetIsEmpty) return 'the target is empty';
+  return needsIntoNonempty ? 'the target is not empty' : 'a copy into this target has begun before';
 }
 
 const STATE_WORDS: readonly (readonly [PlanState, string])[] = [
@@ -137,6 +142,7 @@ function takes(summary: PlanSummary, paint: Paint): readonly string[] {
 /** Says what was measured and what was not. */
 function time(summary: PlanSummary, paint: Paint): readonly string[] {
   const { expected, sample, listSeconds } = summary;
+  const listed = summary.listedSource + summary.listedTarget;
   if (summary.objectsToCopy === 0) return [];
   const { small, large } = sample;
   const measured = [
@@ -155,7 +161,7 @@ function time(summary: PlanSummary, paint: Paint): readonly string[] {
           `  between ${formatDuration(expected.secondsLeast)} and ${formatDuration(expected.secondsMost)}, if the sample is like the rest`,
         ]
       : ['  not estimated: the sample holds nothing like what is to be copied (see --sample)']),
-    `  measured: listing took ${formatDuration(listSeconds)}; of the source one thread ${basis}`,
+    `  measured: listing took ${formatDuration(listSeconds)}, ${formatCount(listed / listSeconds)} objects/s; of the source one thread ${basis}`,
   ];
   if (!expected) return lines;
   return [

@@ -148,6 +148,8 @@ describe('blobferry plan', () => {
       /^ {2}target +\d+ pages listed, 2,606 writes, 1 upload in parts begun, 3 parts, 1 upload completed$/m,
       /^ {2}memory +at most 512 MiB, with 2 threads, parts of 8.0 MiB$/m,
       /^ {2}between .+ and .+, if the sample is like the rest$/m,
+      /^ {2}the target is empty; nothing was written; this took /m,
+      /measured: listing took .*, [\d,]+ objects\/s; of the source one thread read/,
       /not measured: writing, as a plan writes nothing/,
       /^Cost: 0.02 USD, by the prices that were given$/m,
       /without a price, and not in it: target list, target begin, target part, target complete$/m,

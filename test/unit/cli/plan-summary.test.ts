@@ -60,6 +60,7 @@ describe('planSummaryText()', () => {
   it('says that there is nothing to copy, and how to be sure of it', () => {
     const text = textOf(summary({ blobs: { equal: { objects: 3, bytes: 30 } } }));
     assert.match(text, /^✓ Nothing to copy: the target already holds all 3 objects$/m);
+    assert.match(text, /^ {2}the target is empty; nothing was written; this took 2\.0 s$/m);
     assert.match(text, /^ {2}blobs {2}3 equal, 30 B$/m);
     assert.match(text, /^Next\n {2}blobferry verify --from old\.yml --to 'my new\.yml'$/m);
     assert.doesNotMatch(text, /^Time|^Cost/m);
