@@ -8,7 +8,7 @@ export interface BucketPlace {
   readonly bucket: string;
 }
 
-export interface FolderPlace {
+interface FolderPlace {
   readonly kind: 'fs';
   readonly folder: string;
 }

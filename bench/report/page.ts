@@ -13,7 +13,7 @@ import { type Bench, type CellResult, resultsOf, trialsOf } from './summarise.ts
 import { costUnitOf, formatNumber } from './text.ts';
 
 /** A cell as the newest bench has it. */
-export interface Shown {
+interface Shown {
   readonly bench: Bench;
   readonly result: CellResult;
 }

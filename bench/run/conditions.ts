@@ -5,7 +5,7 @@ import type { Parameters } from '../plan/parameters.ts';
 import type { FaultHandle, FaultRule } from '../s3-server/faults/fault.ts';
 import type { S3Server } from '../s3-server/s3-server.ts';
 
-export function rulesOf(condition: Condition, parameters: Parameters, seed: number): readonly FaultRule[] {
+function rulesOf(condition: Condition, parameters: Parameters, seed: number): readonly FaultRule[] {
   switch (condition) {
     case 'loopback':
       return [];

@@ -7,7 +7,7 @@ import { type BenchObject, blobs, manifestsAndLinks } from '../data/objects.ts';
 
 const KEY = { accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
 
-export function bucketSpec(endpoint: string, bucket: string): S3Spec {
+function bucketSpec(endpoint: string, bucket: string): S3Spec {
   return {
     kind: 's3',
     bucket,

@@ -35,7 +35,7 @@ export function wireErrorOf(cause: Error): WireError | undefined {
   return undefined;
 }
 
-export const CLOSED = 'The server closed the connection';
+const CLOSED = 'The server closed the connection';
 
 /** One sentence, without OpenSSL's file names and line numbers. */
 export function reasonOf(cause: unknown): string {
