@@ -37,11 +37,11 @@ export function leftOutOfRegistry(path: string, sizeBytes: number | undefined): 
 }
 
 /**
- * The rule of the layout `raw`: nothing but our own files, and the root's own marker, which is no object below it (the
+ * The rule of the layout `raw`: nothing but our own files, and the root's own empty marker, which is no object below it (the
  * S3 console makes a key `root/` for a "folder").
  */
 export function leftOutOfRaw(path: string, sizeBytes?: number): boolean {
-  if (path === '') return sizeBytes !== undefined;
+  if (path === '') return sizeBytes === 0;
   return path.startsWith(TEMPORARY_FOLDER) || path.startsWith(PROBE_FOLDER);
 }
 

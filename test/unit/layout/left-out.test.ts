@@ -77,6 +77,7 @@ describe('what raw leaves out', () => {
 
   it('is the marker of the root, which is no object below it, but not the root as a folder', () => {
     assert.equal(rawLayout.leavesOut('', 0), true);
+    assert.equal(rawLayout.leavesOut('', 3), false, 'content is content');
     assert.equal(rawLayout.leavesOut('', undefined), false);
   });
 
