@@ -17,6 +17,12 @@ import { authorizationLine, refusalOf } from './tunnel.ts';
 const IDLE_MS_MAX = 4_000;
 const WATCH_MS = 1_000;
 
+/** The connections that end with a signal. */
+interface Bound {
+  readonly connections: Set<Connection>;
+  readonly onAbort: () => void;
+}
+
 export class HttpPool {
   readonly #origin: Origin;
   readonly #tls: TlsSettings;
@@ -26,7 +32,7 @@ export class HttpPool {
   /** Last in, first out, so that a falling load lets the oldest ones go. */
   readonly #idle: Connection[] = [];
   readonly #busy = new Set<Connection>();
-  readonly #bySignal = new WeakMap<AbortSignal, Set<Connection>>();
+  readonly #bySignal = new Map<AbortSignal, Bound>();
   readonly #timer: NodeJS.Timeout;
   #isClosed = false;
 
@@ -77,6 +83,7 @@ export class HttpPool {
     clearInterval(this.#timer);
     for (const connection of this.#busy) connection.destroy(closedError());
     this.#dropIdle();
+    for (const [signal, bound] of this.#bySignal) this.#unbind(signal, bound);
   }
 
   #dropIdle(): void {
@@ -98,20 +105,20 @@ export class HttpPool {
 
   /** One listener per signal, not per request: a request on the hot path costs two set operations. */
   #bind(signal: AbortSignal): Set<Connection> {
-    let bound = this.#bySignal.get(signal);
-    if (!bound) {
-      const connections = new Set<Connection>();
-      bound = connections;
-      this.#bySignal.set(signal, connections);
-      signal.addEventListener(
-        'abort',
-        () => {
-          for (const connection of connections) connection.destroy(signal.reason);
-        },
-        { once: true },
-      );
-    }
-    return bound;
+    const known = this.#bySignal.get(signal);
+    if (known) return known.connections;
+    const connections = new Set<Connection>();
+    const onAbort = (): void => {
+      for (const connection of connections) connection.destroy(signal.reason);
+    };
+    this.#bySignal.set(signal, { connections, onAbort });
+    signal.addEventListener('abort', onAbort, { once: true });
+    return connections;
+  }
+
+  #unbind(signal: AbortSignal, { onAbort }: Bound): void {
+    signal.removeEventListener('abort', onAbort);
+    this.#bySignal.delete(signal);
   }
 
   #watch(): void {
@@ -119,6 +126,10 @@ export class HttpPool {
     for (const connection of this.#busy) connection.watch(now);
     while (this.#idle[0] && (this.#idle[0].isClosed || now - this.#idle[0].idleSinceMs >= IDLE_MS_MAX)) {
       this.#idle.shift()?.destroy(undefined);
+    }
+    // A signal that others follow (AbortSignal.any) is kept as long as it has a listener, a new one for every shard.
+    for (const [signal, bound] of this.#bySignal) {
+      if (bound.connections.size === 0) this.#unbind(signal, bound);
     }
   }
 }

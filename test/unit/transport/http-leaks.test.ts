@@ -78,6 +78,37 @@ describe('HttpPool over ten thousand requests', () => {
     await closedDownTo(before);
   });
 
+  it('forgets signals that no request uses any more, and hears those that come again', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const server = await serveRaw(t, {
+      onRequest: (peer, { head }) => (head.includes('/hangs') ? undefined : peer.send(answer('ok'))),
+    });
+    const pool = poolFor(server);
+    t.after(() => pool.close());
+    const job = new AbortController();
+    const signals = Array.from({ length: 50 }, () =>
+      AbortSignal.any([job.signal, new AbortController().signal]),
+    );
+    const listeners = () =>
+      signals.reduce((sum, signal) => sum + getEventListeners(signal, 'abort').length, 0);
+    for (const signal of signals) await pool.request(makeRequest({ signal }));
+    assert.equal(listeners(), 50);
+    const [first, second] = signals;
+    assert.ok(first && second);
+    const reason = new Error('stopped by the test');
+    const running = pool.request(makeRequest({ signal: first, target: '/hangs' }));
+    const failed = assert.rejects(running, (error) => error === reason);
+    t.mock.timers.tick(1_000);
+    assert.equal(listeners(), 1);
+    const again = pool.request(makeRequest({ signal: second, target: '/hangs' }));
+    const failedAgain = assert.rejects(again, (error) => error === reason);
+    assert.equal(listeners(), 2);
+    job.abort(reason);
+    await Promise.all([failed, failedAgain]);
+    pool.close();
+    assert.equal(listeners(), 0);
+  });
+
   it('leaves nothing behind of connections that are used once or break', async (t) => {
     const server = await serveRaw(t, {
       onRequest: (peer, { head }) => {
