@@ -42,7 +42,9 @@ export class RoutedHttpsAgent extends HttpsAgent {
     const proxy = proxyFor(origin, this.#proxies);
     // A proxy that is spoken to over TLS is itself such a server when plain requests are given to it.
     const isProxyItself = this.#proxies?.http?.host === host && this.#proxies.http.port === origin.port;
-    if (!proxy || isProxyItself || !callback) return super.createConnection(options, callback);
+    // `skipverify` is said of the storage, not of a proxy.
+    if (isProxyItself) return super.createConnection({ ...options, rejectUnauthorized: true }, callback);
+    if (!proxy || !callback) return super.createConnection(options, callback);
     const tunnel = openTunnel(proxy, origin, this.#context);
     tunnel.ready.then(
       () => {

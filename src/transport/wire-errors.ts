@@ -55,5 +55,6 @@ export function reasonOf(cause: unknown): string {
     const [, inMessage = code] = /:SSL routines:[^:]*:([^:]+):/.exec(cause.message) ?? [];
     return `the TLS handshake failed: ${typeof reason === 'string' ? reason : inMessage}`;
   }
-  return cause.message || code || CLOSED;
+  // Node 26 adds advice of its own, which would stand before ours.
+  return cause.message.replace(/; if the root CA is installed locally.*$/, '') || code || CLOSED;
 }

@@ -118,6 +118,8 @@ function secretsIn(env: Environment): readonly string[] {
   const proxies = ['HTTPS_PROXY', 'HTTP_PROXY', 'https_proxy', 'http_proxy'].flatMap((name) => {
     const url = URL.parse(env[name] ?? '');
     if (!url?.password) return [];
+    // What cannot be decoded is no URL of a proxy, and must not be shown all the same.
+    if (/%(?![0-9a-f]{2})/i.test(url.username + url.password)) return [url.password];
     const password = decodeURIComponent(url.password);
     const basic = Buffer.from(`${decodeURIComponent(url.username)}:${password}`).toString('base64');
     return [url.password, password, basic];

@@ -3,7 +3,7 @@ import { StorageError } from '../../core/errors.ts';
 import { type Origin, WireError } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
 import { refusalOf } from '../../transport/tunnel.ts';
-import { wireErrorOf } from '../../transport/wire-errors.ts';
+import { connectError, wireErrorOf } from '../../transport/wire-errors.ts';
 import { meaningOf, reasonWithoutCode, type S3Call, subject } from './s3-errors.ts';
 import { errorOfWire } from './s3-wire-errors.ts';
 
@@ -27,7 +27,7 @@ function hasNoCode({ name, message }: Error): boolean {
 export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding): unknown {
   if (!(error instanceof Error) || error.name === 'AbortError' || error instanceof StorageError) return error;
   const status = (error as SdkError).$metadata?.httpStatusCode;
-  if (status === undefined) return errorWithoutAnswer(call, error);
+  if (status === undefined) return errorWithoutAnswer(call, error, forwarding);
   const { $metadata, $response, name } = error as SdkError;
   const isRefusal = [403, 407, 502, 503, 504].includes(status) && $metadata?.requestId === undefined;
   if (forwarding && isRefusal && hasNoCode(error)) {
@@ -52,8 +52,11 @@ export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding
 }
 
 /** No answer at all: the network, or a body that ended early. */
-function errorWithoutAnswer(call: S3Call, error: Error): unknown {
+function errorWithoutAnswer(call: S3Call, error: Error, forwarding: Forwarding | undefined): unknown {
   const wire = wireErrorOf(error) ?? timeoutOf(error);
+  if (forwarding && (wire?.fault === 'connect' || wire?.fault === 'tls')) {
+    return errorOfWire(call, connectError(error, forwarding.proxy.name));
+  }
   if (wire) return errorOfWire(call, wire);
   const { code } = error as SdkError;
   return new StorageError(
