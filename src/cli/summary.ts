@@ -2,7 +2,7 @@
 import { type CopyException, type CopySummary, exitCodeOf } from '../core/job.ts';
 import { capitalized } from './failure.ts';
 import type { Paint } from './output.ts';
-import { columns, plural, printable, shellQuoted, someOf } from './text.ts';
+import { columns, plural, printable, someOf, storageFlags } from './text.ts';
 import { formatByteRate, formatBytes, formatCount, formatDuration, formatObjects } from './units.ts';
 
 /** The storages as they were given, for commands that can be typed again. */
@@ -188,8 +188,8 @@ function remarks(summary: CopySummary, paint: Paint): readonly string[] {
   return lines;
 }
 
-function next(summary: CopySummary, { from, to }: Given, paint: Paint): readonly string[] {
-  const storages = `--from ${shellQuoted(from)} --to ${shellQuoted(to)}`;
+function next(summary: CopySummary, given: Given, paint: Paint): readonly string[] {
+  const storages = storageFlags(given, summary.layout);
   const lines = adviceFor(summary).map((line) => `  ${line}`);
   if (lines.length === 0)
     lines.push(`  blobferry verify --deep ${storages}   reads everything back and compares`);

@@ -48,3 +48,12 @@ export function plural(count: number, one: string, many: string): string {
 export function shellQuoted(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
+
+/** The storages of a command as they were given, and the layout where it was not found out; to be typed again. */
+export function storageFlags(
+  { from, to }: { readonly from: string; readonly to: string },
+  layout: string,
+): string {
+  const raw = layout === 'raw' ? ' --layout raw' : '';
+  return `--from ${shellQuoted(from)} --to ${shellQuoted(to)}${raw}`;
+}

@@ -8,7 +8,7 @@ import {
 import { capitalized } from './failure.ts';
 import type { Paint } from './output.ts';
 import type { Given } from './summary.ts';
-import { counted, type Named, plural, shellQuoted, someOf } from './text.ts';
+import { counted, type Named, plural, someOf, storageFlags } from './text.ts';
 import { formatBytes, formatDuration, formatObjects } from './units.ts';
 
 /** As many left-out paths as a summary names. */
@@ -122,8 +122,8 @@ function remarks(summary: VerifySummary): readonly string[] {
   return lines;
 }
 
-function next(summary: VerifySummary, { from, to }: Given, paint: Paint): readonly string[] {
-  const lines = adviceFor(summary, `--from ${shellQuoted(from)} --to ${shellQuoted(to)}`);
+function next(summary: VerifySummary, given: Given, paint: Paint): readonly string[] {
+  const lines = adviceFor(summary, storageFlags(given, summary.layout));
   return lines.length === 0 ? [] : [paint('strong', 'Next'), ...lines.map((line) => `  ${line}`)];
 }
 

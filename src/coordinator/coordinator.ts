@@ -17,7 +17,7 @@ import { Journal } from './journal.ts';
 import { type MemoryPlan, planMemory } from './memory.ts';
 import { planShards } from './plan-shards.ts';
 import { ShardPool, warmThreadModules } from './pool.ts';
-import { bindTarget, claimTarget, describeBinding, refuseOverlap } from './preflight.ts';
+import { bindTarget, claimTarget, describeBinding, refuseEmptySource, refuseOverlap } from './preflight.ts';
 import { Gathered } from './summary.ts';
 
 /** Objects in flight per thread: keeps connections busy at tens of milliseconds a request. */
@@ -63,6 +63,7 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
     const ctx: CallContext = { signal: environment.signal };
     const prefixes = { source: keyPrefixOf(job.source), target: keyPrefixOf(job.target) };
     const { layout, reason } = await detectLayout(ends.source, ctx, prefixes.source, options.layout);
+    await refuseEmptySource(ctx, ends.source, prefixes.source, layout);
     journal = Journal.open(options.journalDirectory, identityOf(job, layout));
     const ownsTarget = await claimTarget(ctx, ends.target, prefixes.target, options, journal);
     const binding = await bindTarget(ctx, ends.target, job.target, prefixes.target, environment.openDriver);

@@ -7,6 +7,7 @@ import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { overlapOf } from '../layout/key-rule.ts';
+import type { Layout } from '../layout/layout.ts';
 import { leftOutOfRegistry, PROBE_FOLDER } from '../layout/left-out.ts';
 import type { Journal } from './journal.ts';
 
@@ -20,6 +21,25 @@ export async function refuseOverlap(source: StorageSpec, target: StorageSpec): P
     'source-in-target': `The source ${names.source} lies inside the target ${names.target}`,
   }[overlap];
   throw new ConfigError(what, { hint: 'Choose a target that shares no object with the source' });
+}
+
+/** A raw source without a single object is a mistyped root or a file system that is not mounted, never a migration. */
+export async function refuseEmptySource(
+  ctx: CallContext,
+  source: StorageDriver,
+  keyPrefix: string,
+  layout: Layout,
+): Promise<void> {
+  if (layout.name !== 'raw') return;
+  for await (const page of source.list(ctx, { prefix: keyPrefix })) {
+    if (
+      page.objects.some((object) => !layout.leavesOut(object.key.slice(keyPrefix.length), object.sizeBytes))
+    )
+      return;
+  }
+  throw new ConfigError(`The source ${source.name} holds no object`, {
+    hint: 'Check its root, and that it is mounted: an empty source is nothing to copy',
+  });
 }
 
 /** Finds out once per job whether the target's root was empty, and refuses one that is neither empty nor ours. */

@@ -11,7 +11,7 @@ import type { LayoutChoice } from '../core/job.ts';
 import type { CallContext, StorageDriver } from '../drivers/driver.ts';
 import { distributionLayout } from './distribution.ts';
 import type { Layout } from './layout.ts';
-import { leftOutOfRaw, leftOutOfRegistry } from './left-out.ts';
+import { isOurs, leftOutOfRegistry } from './left-out.ts';
 import { BLOBS_BY_ID, msrLayout } from './msr.ts';
 import { rawLayout } from './raw.ts';
 import { BLOBS, REGISTRY_ROOT } from './registry-paths.ts';
@@ -91,7 +91,7 @@ async function hintAbove(probe: Probe, top: readonly string[]): Promise<string |
 
 /** The registry lies in a folder of the root. */
 async function hintBelow(probe: Probe, top: readonly string[]): Promise<string | undefined> {
-  const folders = top.filter((name) => name.endsWith('/') && !leftOutOfRaw(name));
+  const folders = top.filter((name) => name.endsWith('/') && !isOurs(name));
   for (const folder of folders.slice(0, FOLDERS_SEARCHED_MAX)) {
     if ((await listNames(probe, `${folder}${REGISTRY_ROOT}`)).length === 0) continue;
     return `there is a registry in "${folder}${REGISTRY_ROOT}": give "${probe.keyPrefix}${folder}" below this storage as the root`;

@@ -2,8 +2,8 @@
  * What stays behind, as one list for every pass and for every comparison.
  *
  *     <root>/
- *       .blobferry-tmp/…                            ours: files being written          (every layout)
- *       .blobferry-probe/…                          ours: what a target is asked with  (every layout)
+ *       .blobferry-tmp/…                            ours: files being written          (registry layouts)
+ *       .blobferry-probe/…                          ours: what a target is asked with  (registry layouts)
  *       docker/registry/v2/repositories/<name>/
  *         _uploads/…                                unfinished pushes                  (registry layouts)
  *         _manifests/tags/_uploads/current/link     a tag may be called `_uploads`: copied
@@ -31,17 +31,21 @@ const FILE_SYSTEM_NAME = /(?:^|\/)(?:\.snapshot\/|lost\+found\/|\.nfs)/;
  * @param sizeBytes undefined when asked about a folder.
  */
 export function leftOutOfRegistry(path: string, sizeBytes: number | undefined): boolean {
-  if (leftOutOfRaw(path, sizeBytes)) return true;
+  if (isOurs(path) || leftOutOfRaw(path, sizeBytes)) return true;
   if (sizeBytes === 0 && path.endsWith('/')) return true;
   return isUpload(path) || FILE_SYSTEM_NAME.test(path);
 }
 
 /**
- * The rule of the layout `raw`: nothing but our own files, and the root's own empty marker, which is no object below it (the
- * S3 console makes a key `root/` for a "folder").
+ * The rule of the layout `raw`: nothing but the root's own empty marker, which is no object below it (the S3 console
+ * makes a key `root/` for a "folder").
  */
-export function leftOutOfRaw(path: string, sizeBytes?: number): boolean {
-  if (path === '') return sizeBytes === 0;
+export function leftOutOfRaw(path: string, sizeBytes: number | undefined): boolean {
+  return path === '' && sizeBytes === 0;
+}
+
+/** Made by blobferry itself, and of no worth to anybody. */
+export function isOurs(path: string): boolean {
   return path.startsWith(TEMPORARY_FOLDER) || path.startsWith(PROBE_FOLDER);
 }
 

@@ -119,6 +119,17 @@ describe('settings that cannot work end with 2 before anything moves', () => {
     assertRefused(await copy(`file://${folder}`, url), /docker\/registry\/v2/, /--layout raw/);
   });
 
+  it('a raw source that holds nothing, which is a mistyped root or a missing mount', async (t) => {
+    const folder = await tempFolderFor(t, 'empty');
+    const { url } = freshBucket('target');
+    assertRefused(await copy(`file://${folder}`, url, ['--layout', 'raw']), /holds no object/, /mounted/);
+    assertRefused(
+      await copy(freshBucket('source').url, url, ['--layout', 'raw']),
+      /holds no object/,
+      /Check its root/,
+    );
+  });
+
   it('a source folder that is not there', async (t) => {
     const folder = await tempFolderFor(t, 'parent');
     const { url } = freshBucket('target');
