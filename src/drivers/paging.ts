@@ -1,5 +1,6 @@
 /** What paged listings have in common. */
-import type { ListPage, ListQuery } from './driver.ts';
+import { compareUtf8 } from '../core/byte-order.ts';
+import type { ListPage, ListQuery, ObjectInfo } from './driver.ts';
 
 interface FetchedPage {
   readonly page: ListPage;
@@ -32,4 +33,12 @@ export function isWithin(page: ListPage, query: ListQuery): boolean {
     page.objects.every((object) => object.key.startsWith(prefix)) &&
     page.prefixes.every((one) => one.startsWith(prefix))
   );
+}
+
+/** Servers that do not know start-after begin at the beginning; some repeat the key itself. */
+export function objectsBehind(
+  objects: readonly ObjectInfo[],
+  after: string | undefined,
+): readonly ObjectInfo[] {
+  return after === undefined ? objects : objects.filter(({ key }) => compareUtf8(key, after) > 0);
 }

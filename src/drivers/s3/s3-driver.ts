@@ -1,5 +1,4 @@
 /** S3 and its compatibles over the direct engine. */
-import { compareUtf8 } from '../../core/byte-order.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
 import type {
   Binding,
@@ -17,7 +16,7 @@ import type {
   WriteOptions,
   WriteResult,
 } from '../driver.ts';
-import { isWithin, prefetchedPages } from '../paging.ts';
+import { isWithin, objectsBehind, prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { probeBinding } from './s3-binding.ts';
@@ -169,11 +168,7 @@ export class S3Driver implements StorageDriver {
     const page = this.#parse(body, query.upTo);
     const call = { backend: this.name, operation: 'list' };
     if (!isWithin(page, query)) throw malformed(call, 'it names keys not asked for');
-    const { after } = query;
-    // Servers that do not know start-after begin at the beginning; some repeat the key itself.
-    const objects =
-      after === undefined ? page.objects : page.objects.filter(({ key }) => compareUtf8(key, after) > 0);
-    const wanted = { objects, prefixes: page.prefixes };
+    const wanted = { objects: objectsBehind(page.objects, query.after), prefixes: page.prefixes };
     if (page.nextToken === undefined) return { page: wanted };
     if (page.nextToken === token) throw malformed(call, 'the listing goes on where it began');
     return { page: wanted, next: page.nextToken };

@@ -68,7 +68,8 @@ function objectOf(xml: string, key: string): ObjectInfo {
   return md5 === undefined ? { key, sizeBytes, version } : { key, sizeBytes, md5, version };
 }
 
-function decodeName(text: string): string {
+/** @throws RangeError where the name is not UTF-8. */
+export function decodeName(text: string): string {
   try {
     // MinIO writes a space as `+`; a plus sign itself always comes as %2B.
     return decodeURIComponent(text.replaceAll('+', ' '));

@@ -35,11 +35,11 @@ import { addressOf, endpointOf, proxyOf } from './s3-address.ts';
 import { credentialsFor } from './s3-credentials.ts';
 import { malformed, type S3Call } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
+import { identityOf, pageOf, sizeOf, totalOf } from './s3-sdk-answers.ts';
 import { errorOfSdk, type Forwarding } from './s3-sdk-errors.ts';
 import { forwardThrough, sdkHandlerOptions } from './s3-sdk-handler.ts';
 import { addRemedies } from './s3-sdk-remedies.ts';
 
-const MD5 = /^"?([0-9a-f]{32})"?$/;
 /** lib-storage holds this many parts of this size at once. */
 const QUEUE_SIZE = 2;
 const PART_BYTES = 8 * 1024 ** 2;
@@ -83,16 +83,7 @@ export class S3SdkDriver implements StorageDriver {
       const answer = await this.#send(ctx, 'list', undefined, () =>
         this.#client.send(command, { abortSignal: ctx.signal }),
       );
-      const isEncoded = answer.EncodingType === 'url';
-      const decode = (text = '') => (isEncoded ? decodeURIComponent(text.replaceAll('+', ' ')) : text);
-      const objects = (answer.Contents ?? []).map((object) => ({
-        key: decode(object.Key),
-        sizeBytes: object.Size ?? 0,
-        ...identity(object.ETag),
-      }));
-      const prefixes = (answer.CommonPrefixes ?? []).map((one) => decode(one.Prefix));
-      const next = answer.IsTruncated ? answer.NextContinuationToken : undefined;
-      return { page: { objects, prefixes }, ...(next === undefined ? {} : { next }) };
+      return pageOf({ backend: this.name, operation: 'list' }, answer, query, token);
     });
   }
 
@@ -101,7 +92,8 @@ export class S3SdkDriver implements StorageDriver {
     const answer = await this.#send(ctx, 'stat', key, () =>
       this.#client.send(command, { abortSignal: ctx.signal }),
     );
-    return { key, sizeBytes: answer.ContentLength ?? 0, ...identity(answer.ETag) };
+    const call = { backend: this.name, operation: 'stat', key };
+    return { key, sizeBytes: sizeOf(call, answer.ContentLength), ...identityOf(answer.ETag) };
   }
 
   async read(ctx: CallContext, key: string, into: Uint8Array, options: ReadOptions): Promise<ReadResult> {
@@ -116,12 +108,15 @@ export class S3SdkDriver implements StorageDriver {
     try {
       return await this.#send(ctx, 'read', key, async () => {
         const answer = await this.#client.send(command, { abortSignal: ctx.signal });
-        const total = /\/(\d+)$/.exec(answer.ContentRange ?? '')?.[1];
-        const totalBytes = total === undefined ? (answer.ContentLength ?? 0) : Number(total);
-        const bytesRead = await fill(into, answer.Body as Readable, totalBytes > into.length);
+        const call = { backend: this.name, operation: 'read', key };
+        const body = answer.Body as Readable;
+        const stated = totalOf(call, answer, into.length === 0 ? 0 : offset);
+        const bytesRead = await fill(into, body, stated !== undefined && stated > into.length);
+        const seen = bytesRead < into.length ? bytesRead : undefined;
+        const totalBytes = stated ?? seen ?? (await this.stat(ctx, key)).sizeBytes;
         const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
-        if (bytesRead < announced) throw new Error(`${bytesRead} bytes came instead of ${announced}`);
-        return { bytesRead, totalBytes, ...identity(answer.ETag) };
+        if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
+        return { bytesRead, totalBytes, ...identityOf(answer.ETag) };
       });
     } catch (error) {
       // Behind the end there is nothing to read, which is no failure.
@@ -282,9 +277,4 @@ async function* copied(call: S3Call, body: Body, signal: AbortSignal): AsyncGene
     yield Buffer.from(piece);
   }
   checkSize(call, sent, body.sizeBytes);
-}
-
-function identity(etag: string | undefined): { version?: string; md5?: string } {
-  const md5 = MD5.exec(etag ?? '')?.[1];
-  return { ...(etag === undefined ? {} : { version: etag }), ...(md5 === undefined ? {} : { md5 }) };
 }

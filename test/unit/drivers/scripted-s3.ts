@@ -29,15 +29,17 @@ interface Choices {
   readonly spec?: Partial<S3Spec>;
 }
 
+const CREDENTIALS = { accessKeyId: 'key', secretAccessKey: 'secret' };
+
 interface Afterwards {
   after(fn: () => Promise<void>): void;
 }
 
-export async function scriptedS3(
+/** @returns where it listens, and what it was asked. */
+export async function scriptedServer(
   test: Afterwards,
   answerTo: (asked: Asked, index: number) => Scripted | Promise<Scripted>,
-  choices: Choices = {},
-): Promise<ScriptedS3> {
+): Promise<{ readonly spec: S3Spec; readonly asked: readonly Asked[] }> {
   const asked: Asked[] = [];
   const server = await startRaw({
     onRequest: async (peer: Peer, { head, body }) => {
@@ -50,6 +52,7 @@ export async function scriptedS3(
       if (end === 'reset') peer.reset();
     },
   });
+  test.after(() => server.close());
   const spec: S3Spec = {
     kind: 's3',
     bucket: 'bucket',
@@ -58,17 +61,21 @@ export async function scriptedS3(
     endpoint: `http://127.0.0.1:${server.port}`,
     isPathStyle: true,
     skipsTlsVerify: false,
+    credentials: CREDENTIALS,
     encrypt: false,
-    ...choices.spec,
   };
-  const driver = new S3Driver(spec, choices.binding, {
-    credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
-    ...choices.options,
-  });
-  test.after(async () => {
-    await driver.close();
-    await server.close();
-  });
+  return { spec, asked };
+}
+
+export async function scriptedS3(
+  test: Afterwards,
+  answerTo: (asked: Asked, index: number) => Scripted | Promise<Scripted>,
+  choices: Choices = {},
+): Promise<ScriptedS3> {
+  const { spec, asked } = await scriptedServer(test, answerTo);
+  const options = { credentials: CREDENTIALS, ...choices.options };
+  const driver = new S3Driver({ ...spec, ...choices.spec }, choices.binding, options);
+  test.after(() => driver.close());
   return { driver, asked };
 }
 

@@ -1,0 +1,144 @@
+/** The compatibility engine over answers that say less, or something else, than was asked. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { isStorageError } from '../../../src/core/errors.ts';
+import type { ListQuery, ReadOptions } from '../../../src/drivers/driver.ts';
+import { openS3SdkDriver, type S3SdkDriver } from '../../../src/drivers/s3/s3-sdk-driver.ts';
+import { type Asked, ok, refusal, type Scripted, scriptedServer } from './scripted-s3.ts';
+
+const CTX = { signal: new AbortController().signal };
+const DIGITS = '0123456789';
+const CHUNKED_DIGITS =
+  'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n';
+
+async function open(
+  t: TestContext,
+  answerTo: (asked: Asked, index: number) => Scripted,
+): Promise<{ driver: S3SdkDriver; asked: readonly Asked[] }> {
+  const { spec, asked } = await scriptedServer(t, answerTo);
+  const driver = await openS3SdkDriver({ storage: spec, engine: 'sdk' });
+  t.after(() => driver.close());
+  return { driver, asked };
+}
+
+function isCorrupt(error: unknown): boolean {
+  assert.ok(isStorageError(error, 'corrupt'), String(error));
+  assert.equal(error.details.isTransient, true);
+  return true;
+}
+
+async function read(
+  t: TestContext,
+  answers: readonly Scripted[],
+  room: number,
+  options: ReadOptions = {},
+): Promise<readonly [text: string, totalBytes: number]> {
+  const { driver } = await open(t, (_, index) => answers[index] ?? refusal('500 No', 'NotScripted'));
+  const into = Buffer.alloc(room, '?');
+  const { bytesRead, totalBytes } = await driver.read(CTX, 'a key', into, options);
+  return [into.toString('latin1', 0, bytesRead), totalBytes];
+}
+
+const partial = (range: string, body: string) =>
+  ok(body, { 'Content-Range': `bytes ${range}` }, '206 Partial Content');
+
+describe('S3SdkDriver.read()', () => {
+  it('gives the range that was asked for, and where the object ends', async (t) => {
+    assert.deepEqual(await read(t, [partial('3-6/10', '3456')], 4, { offset: 3 }), ['3456', 10]);
+    assert.deepEqual(await read(t, [partial('8-9/10', '89')], 4, { offset: 8 }), ['89', 10]);
+  });
+
+  it('does not take the start of an object, or another range, for what was asked', async (t) => {
+    for (const answer of [ok(DIGITS), partial('4-7/10', '4567'), partial('3-6/*', '3456')])
+      await assert.rejects(read(t, [answer], 4, { offset: 3 }), isCorrupt);
+  });
+
+  it('takes the whole object where the range began at its start', async (t) => {
+    assert.deepEqual(await read(t, [ok(DIGITS)], 10), [DIGITS, 10]);
+    assert.deepEqual(await read(t, [ok(DIGITS)], 4), ['0123', 10]);
+  });
+
+  it('knows how large an object is that came without a length', async (t) => {
+    const size = ok('', { 'Content-Length': '10' });
+    assert.deepEqual(await read(t, [CHUNKED_DIGITS], 20, { isWhole: true }), [DIGITS, 10]);
+    assert.deepEqual(await read(t, [CHUNKED_DIGITS, size], 10, { isWhole: true }), [DIGITS, 10]);
+    assert.deepEqual(await read(t, [CHUNKED_DIGITS, size], 4, { isWhole: true }), ['0123', 10]);
+  });
+
+  it('never gives a short result for a body that ends early', async (t) => {
+    const cut = ok('0123', { 'Content-Length': '10' });
+    for (const end of ['close', 'reset'] as const) {
+      await assert.rejects(read(t, [{ raw: cut, end }], 10, { isWhole: true }), (error) => {
+        assert.ok(isStorageError(error), String(error));
+        assert.equal(error.details.isTransient, true);
+        return true;
+      });
+    }
+    await assert.rejects(read(t, [partial('3-6/10', '345')], 4, { offset: 3 }), isCorrupt);
+  });
+});
+
+describe('S3SdkDriver.stat()', () => {
+  it('refuses an answer without a size', async (t) => {
+    const { driver } = await open(t, () => 'HTTP/1.1 200 OK\r\nETag: "x"\r\n\r\n');
+    await assert.rejects(driver.stat(CTX, 'k'), isCorrupt);
+  });
+});
+
+describe('S3SdkDriver.list()', () => {
+  interface Page {
+    readonly keys?: readonly string[];
+    readonly token?: string;
+    readonly isTruncated?: boolean;
+    readonly size?: string;
+  }
+
+  function page({
+    keys = [],
+    token,
+    isTruncated = token !== undefined,
+    size = '<Size>1</Size>',
+  }: Page): string {
+    const next = token === undefined ? '' : `<NextContinuationToken>${token}</NextContinuationToken>`;
+    const contents = keys.map((key) => `<Contents><Key>${key}</Key>${size}</Contents>`).join('');
+    return ok(
+      `<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><EncodingType>url</EncodingType><IsTruncated>${isTruncated}</IsTruncated>${next}${contents}</ListBucketResult>`,
+    );
+  }
+
+  async function list(
+    t: TestContext,
+    pages: readonly string[],
+    query: Partial<ListQuery> = {},
+  ): Promise<string[]> {
+    const { driver } = await open(t, (_, index) => pages[index] ?? pages.at(-1) ?? '');
+    const keys: string[] = [];
+    for await (const { objects } of driver.list(CTX, { prefix: '', ...query }))
+      keys.push(...objects.map(({ key }) => key));
+    return keys;
+  }
+
+  it('reads encoded keys over several pages', async (t) => {
+    const keys = await list(t, [
+      page({ keys: ['a%2Fb', 'c+d'], token: 't' }),
+      page({ keys: ['e%2Bf', '%C3%A9'] }),
+    ]);
+    assert.deepEqual(keys, ['a/b', 'c d', 'e+f', 'é']);
+  });
+
+  it('leaves out what a server that does not know start-after gives too much', async (t) => {
+    assert.deepEqual(await list(t, [page({ keys: ['a', 'b', 'c'] })], { after: 'b' }), ['c']);
+  });
+
+  for (const [what, pages, query] of [
+    ['goes on without saying where', [page({ keys: ['a'], isTruncated: true })], {}],
+    ['goes on where it began', [page({ keys: ['a'], token: 'same' })], {}],
+    ['has an entry without a size', [page({ keys: ['a'], size: '' })], {}],
+    ['has a name that is not UTF-8', [page({ keys: ['a%FF'] })], {}],
+    ['names keys that were not asked for', [page({ keys: ['q/a'] })], { prefix: 'p/' }],
+  ] as const) {
+    it(`refuses a listing that ${what}`, async (t) => {
+      await assert.rejects(list(t, pages, query), isCorrupt);
+    });
+  }
+});
