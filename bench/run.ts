@@ -67,8 +67,8 @@ async function run(options: BenchOptions): Promise<number> {
 
 async function list(options: BenchOptions): Promise<number> {
   const cells = allCells(options.isQuick);
-  const chosen = new Set(choose(options));
-  const out = ['Cells (* runs):', ...cells.map((cell) => `  ${chosen.has(cell) ? '*' : ' '} ${cell.id}`)];
+  const chosen = new Set(choose(options).map(({ id }) => id));
+  const out = ['Cells (* runs):', ...cells.map((cell) => `  ${chosen.has(cell.id) ? '*' : ' '} ${cell.id}`)];
   out.push('', 'Copiers:');
   for (const one of await search(options))
     out.push(isFound(one) ? `  * ${one.name}: ${one.version}` : `    ${one.missing}`);

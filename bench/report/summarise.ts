@@ -217,7 +217,7 @@ function cpuOf({ userSeconds, systemSeconds }: Usage): number {
 }
 
 /** Undefined for no values. */
-function spreadOf(values: readonly number[]): Spread | undefined {
+export function spreadOf(values: readonly number[]): Spread | undefined {
   const sorted = values.toSorted((a, b) => a - b);
   const [min] = sorted;
   const max = sorted.at(-1);

@@ -1,0 +1,219 @@
+/** The bench in small: it runs, sees who copies all and who does not, and makes its page. No timing is looked at. */
+import assert from 'node:assert/strict';
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { BenchLine, RunRecord } from '../../bench/records.ts';
+import { cleanEnvironment, runCommand } from '../support/process.ts';
+import { tempFolderFor } from '../support/temp.ts';
+import { missingTools } from '../support/tools.ts';
+
+const BENCH = fileURLToPath(new URL('../../bench/run.ts', import.meta.url));
+
+type Test = Parameters<typeof tempFolderFor>[0];
+
+interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly lines: readonly BenchLine[];
+  readonly file: string;
+  /** What is left in the folder for temporary files. */
+  readonly left: readonly string[];
+}
+
+async function bench(test: Test, ...args: readonly string[]): Promise<Ran> {
+  const temporary = await tempFolderFor(test, 'bench');
+  const file = join(await tempFolderFor(test, 'bench-out'), 'results.jsonl');
+  const env = cleanEnvironment({ TMPDIR: temporary });
+  const ran = await runCommand(process.execPath, [BENCH, '--quick', '--out', file, ...args], { env });
+  const text = await readFile(file, 'utf8').catch(() => '');
+  const lines = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as BenchLine);
+  const left = (await readdir(temporary)).filter((name) => name !== 'node-compile-cache');
+  return { ...ran, lines, file, left };
+}
+
+function runsOf(lines: readonly BenchLine[], copier: string): readonly RunRecord[] {
+  return lines.filter((line) => line.kind === 'run').filter((run) => run.copier === copier);
+}
+
+function idOf({ cell }: RunRecord): string {
+  return [cell.workload, cell.route, cell.scheme, cell.condition].join('/');
+}
+
+async function program(folder: string, name: string, script: string): Promise<string> {
+  const file = join(folder, name);
+  await writeFile(file, `#!/bin/sh\n${script}\n`);
+  await chmod(file, 0o755);
+  return file;
+}
+
+describe('npm run bench', () => {
+  it('copies every workload, over every kind of route, and all of it arrives', async (t) => {
+    const ran = await bench(t, '--copiers', 'blobferry');
+    assert.equal(ran.code, 0, ran.stderr);
+    const runs = runsOf(ran.lines, 'blobferry');
+    assert.deepEqual(
+      runs.map((run) => run.reason ?? 'ok'),
+      runs.map(() => 'ok'),
+    );
+    assert.deepEqual(
+      new Set(runs.map(idOf)),
+      new Set([
+        'small/s3-s3/http/loopback',
+        'medium/fs-s3/http/refused',
+        'large/s3-s3/https/loopback',
+        'mixed/s3-fs/http/slow',
+        'listing/s3-s3/http/loopback',
+      ]),
+    );
+    for (const run of runs) {
+      assert.equal(run.check?.objects, run.objects, idOf(run));
+      assert.equal(run.check?.bytes, run.bytes, idOf(run));
+      assert.ok((run.check?.digests ?? 0) > 0, idOf(run));
+      assert.ok((run.userSeconds ?? 0) > 0 && (run.rssBytesMax ?? 0) > 0, idOf(run));
+      // A file system checks nothing that could be planted.
+      assert.equal(run.planted?.isRefused, run.cell.route === 's3-fs' ? undefined : true, idOf(run));
+    }
+    assert.deepEqual(ran.left, []);
+    assertServersSawIt(runs);
+    assertNothingUnnoticed(ran.lines);
+    await assertReport(t, ran);
+  });
+
+  it('says who is not installed, and shows who loses objects as failed and never as fast', async (t) => {
+    const folder = await tempFolderFor(t, 'peers');
+    const idle = await program(folder, 'idle', '[ "$1" = --version ] && echo "idle 1.0"; exit 0');
+    const angry = await program(
+      folder,
+      'angry',
+      '[ "$1" = version ] && echo "angry 1.0" && exit; echo "no way" >&2; exit 7',
+    );
+    const ran = await bench(
+      t,
+      ...[
+        '--only',
+        'small/s3-s3/http/loopback',
+        '--copiers',
+        'mc,rclone,s5cmd',
+        '--small',
+        '20',
+        '--no-trials',
+      ],
+      ...['--peer', `mc=${idle}`, '--peer', `rclone=${angry}`, '--peer', `s5cmd=${join(folder, 'nobody')}`],
+    );
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.match(ran.stderr, /s5cmd does not start/);
+    assert.deepEqual(
+      runsOf(ran.lines, 'mc').map((run) => [run.outcome, run.reason?.split(':')[0]]),
+      [['failed', 'exit code 0, but 10 of 10 objects missing']],
+    );
+    assert.match(
+      runsOf(ran.lines, 'rclone')[0]?.reason ?? '',
+      /^exit code 7; no way; 10 of 10 objects missing/,
+    );
+    assert.match(ran.stdout, /mc: FAILED/);
+    assert.doesNotMatch(ran.stdout, /^ +(mc|rclone) +[\d.]+/m);
+  });
+
+  it('ends a copier that takes too long, and says so', async (t) => {
+    const folder = await tempFolderFor(t, 'peers');
+    const slow = await program(folder, 'slow', '[ "$1" = version ] && echo "slow 1.0" && exit; sleep 60');
+    const ran = await bench(
+      t,
+      ...['--only', 'small/s3-fs/http/loopback', '--copiers', 'rclone', '--peer', `rclone=${slow}`],
+      ...['--small', '4', '--no-trials', '--limit', '1'],
+    );
+    assert.equal(runsOf(ran.lines, 'rclone')[0]?.reason, 'not done after 1 s');
+  });
+
+  it('is refused with one sentence for cells and copiers that are none', async (t) => {
+    for (const args of [
+      ['--only', 'enormous'],
+      ['--copiers', 'cp'],
+    ]) {
+      const { code, stderr, lines } = await bench(t, ...args);
+      assert.equal(code, 2);
+      assert.equal(stderr.trim().split('\n').length, 1, stderr);
+      assert.deepEqual(lines, []);
+    }
+  });
+
+  it('lists cells and copiers and runs nothing', async (t) => {
+    const { code, stdout, lines } = await bench(t, '--list');
+    assert.equal(code, 0);
+    assert.match(stdout, /^ {2}\* small\/s3-s3\/http\/loopback$/m);
+    assert.match(stdout, /^ {4}large\/s3-fs\/https\/slow$/m);
+    assert.match(stdout, /^ {2}\* blobferry: /m);
+    assert.deepEqual(lines, []);
+  });
+});
+
+describe('npm run bench with rclone', { skip: missingTools('rclone') }, () => {
+  it('measures it in turn with blobferry', async (t) => {
+    const only = 'large/fs-s3/https/loopback,small/s3-fs/http/refused';
+    const ran = await bench(
+      t,
+      '--copiers',
+      'blobferry,rclone',
+      '--only',
+      only,
+      '--no-trials',
+      '--full-only',
+      '--repeat',
+      '2',
+    );
+    assert.equal(ran.code, 0, ran.stderr);
+    for (const copier of ['blobferry', 'rclone']) {
+      const runs = runsOf(ran.lines, copier);
+      assert.deepEqual(
+        runs.map((run) => run.reason ?? 'ok'),
+        ['ok', 'ok', 'ok', 'ok'],
+        copier,
+      );
+    }
+    const turns = ran.lines.flatMap((line) =>
+      line.kind === 'run' && line.cell.workload === 'large' ? [line.copier] : [],
+    );
+    assert.deepEqual(turns, ['blobferry', 'rclone', 'rclone', 'blobferry']);
+  });
+});
+
+/** A copy that went past the servers would show here. */
+function assertServersSawIt(runs: readonly RunRecord[]): void {
+  for (const run of runs.filter(({ cell }) => cell.workload !== 'listing')) {
+    const { source, target, bytes, cell } = run;
+    if (cell.route !== 'fs-s3') assert.ok((source?.bytesOut ?? 0) >= bytes, idOf(run));
+    else assert.equal(source, undefined);
+    if (cell.route !== 's3-fs') assert.ok((target?.bytesIn ?? 0) >= bytes, idOf(run));
+    else assert.equal(target, undefined);
+  }
+  const listings = runs.filter(({ cell }) => cell.workload === 'listing');
+  for (const { source, target, objects } of listings) {
+    for (const share of [source, target]) {
+      assert.ok((share?.operations['ListObjectsV2'] ?? 0) >= Math.ceil(objects / 1000));
+      assert.equal(share?.operations['GetObject'], undefined);
+    }
+  }
+}
+
+function assertNothingUnnoticed(lines: readonly BenchLine[]): void {
+  const trials = lines.filter((line) => line.kind === 'trial');
+  assert.deepEqual(
+    trials.map(({ trial, outcome }) => [trial, outcome]),
+    ['plain', 'put', 'part', 'get', 'get-large'].map((trial) => [trial, 'right']),
+  );
+}
+
+async function assertReport(test: Test, { file }: Ran): Promise<void> {
+  const page = join(await tempFolderFor(test, 'bench-page'), 'report.html');
+  const { code, stderr } = await runCommand(process.execPath, [BENCH, '--report', file, '--out', page]);
+  assert.equal(code, 0, stderr);
+  const text = await readFile(page, 'utf8');
+  assert.equal(text.match(/<svg /g)?.length, 5);
+  assert.match(text, /quick bench/);
+}
