@@ -2,7 +2,7 @@
 import { type FoundCopier, KEYS, type Place, plainEnvironment } from './copier.ts';
 
 /**
- * What was tried and left: `--fast-list` (one listing instead of one per folder, and a registry has a folder for each
+ * What helps here: `--fast-list` (one listing instead of one per folder, and a registry has a folder for each
  * blob), no HEAD before each GET and behind each PUT, the time from the listing and not from a HEAD.
  * `--checksum` and the default compare times or MD5s that listings do not give; objects of a registry never change
  * under their name, so sizes are enough, as for blobferry.
@@ -43,8 +43,8 @@ export function rclone(name: string, command: string, version: string): FoundCop
       route === 's3-fs'
         ? { hashed: 'MD5, compared with the ETag where that is one', bound: 'files: nothing checks them' }
         : {
-            hashed: 'MD5, compared with the source’s where it has one; not of objects in parts',
-            bound: 'Content-MD5 of one PUT; parts: see the trials',
+            hashed: 'MD5 of what fits one PUT, compared with the source’s; nothing of objects in parts',
+            bound: 'Content-MD5 of one PUT, a hash of each part',
           },
   };
 }

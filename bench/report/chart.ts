@@ -21,7 +21,7 @@ const BAR_HEIGHT = 16;
 const TOP = 30;
 /** For the value behind a bar. */
 const VALUE_WIDTH = 64;
-const REASON_CHARACTERS_MAX = 132;
+const REASON_CHARACTERS_MAX = 120;
 
 export function cellChart(result: CellResult): Markup {
   const panels = panelsOf(result);
@@ -142,6 +142,8 @@ function lengthOf(value: number, panel: Panel): number {
   return (Math.max(0, value) / panel.max) * (panel.width - VALUE_WIDTH);
 }
 
-function shortened(text: string): string {
+/** Without the names of objects, which the tooltip has. */
+function shortened(full: string): string {
+  const text = full.replaceAll(/: docker\/\S+?(?=;|$)/g, '');
   return text.length > REASON_CHARACTERS_MAX ? `${text.slice(0, REASON_CHARACTERS_MAX)}…` : text;
 }
