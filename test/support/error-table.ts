@@ -11,14 +11,14 @@ export interface ErrorRow {
   readonly exit: number;
 }
 
-export const ERRORS_DOCUMENT = new URL('../../docs/errors.md', import.meta.url);
+const ERRORS_DOCUMENT = new URL('../../docs/errors.md', import.meta.url);
 
 export async function readErrorTable(): Promise<readonly ErrorRow[]> {
   return parseErrorTable(await readFile(ERRORS_DOCUMENT, 'utf8'));
 }
 
 /** @throws where a line of a table is no row. */
-export function parseErrorTable(text: string): readonly ErrorRow[] {
+function parseErrorTable(text: string): readonly ErrorRow[] {
   const rows: ErrorRow[] = [];
   let file: string | undefined;
   for (const line of text.split('\n')) {
@@ -47,12 +47,4 @@ function parseRow(line: string, file: string): ErrorRow {
 export function patternOf(text: string): RegExp {
   const parts = text.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
   return new RegExp(parts.join('[^\\n]*'));
-}
-
-/** Names of the tests in a file that calls `errorTests()`: the keys of its one record. */
-export function testNamesIn(source: string): readonly string[] {
-  const [, record = ''] = source.split(/^errorTests\(import\.meta\.filename, \{$/m);
-  return [...record.matchAll(/^ {2}(?:async )?(?:'([^']+)'|"([^"]+)")(?:: async)?[ (]/gm)].map(
-    ([, single, double]) => single ?? double ?? '',
-  );
 }

@@ -17,9 +17,9 @@ export type Engine = (typeof ENGINES)[number];
 /** What the embedded server is given; distinct, so that a search for them finds nothing else. */
 export const ACCESS_KEY = 'AKIDOFERRORROWS';
 export const SECRET_KEY = 'Zb7secretkey+of/errorRows';
-export const KEYS = { AWS_ACCESS_KEY_ID: ACCESS_KEY, AWS_SECRET_ACCESS_KEY: SECRET_KEY };
+const KEYS = { AWS_ACCESS_KEY_ID: ACCESS_KEY, AWS_SECRET_ACCESS_KEY: SECRET_KEY };
 
-export interface RowContext {
+interface RowContext {
   /** Holds a run to the row: exit code and everything that the row says is printed. */
   check(result: CliResult): void;
 }
