@@ -1,6 +1,7 @@
 /** One run of one copier: conditions on, run and measured, conditions off, the target checked. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { FoundCopier } from '../copiers/copier.ts';
 import type { SetName } from '../data/data-set.ts';
 import { type CommandLine, type Measured, measureProcess } from '../measure/measure-process.ts';
@@ -183,10 +184,16 @@ function isStartFailure(error: unknown): error is Error {
   return error instanceof Error && 'syscall' in error && String(error.syscall).startsWith('spawn');
 }
 
-/** As one would type it; folders of this run have no names that mean anything. */
+const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** As one would type it in the checkout; folders of this machine and of this run mean nothing to anybody. */
 function commandText({ command, args }: CommandLine, folder: string): string {
-  const words = [command, ...args].map((word) =>
-    word.replaceAll(folder, 'BENCH').replaceAll(/\bBENCH\/run-\w+/g, 'RUN'),
+  const words = args.map((word) =>
+    word
+      .replaceAll(folder, 'BENCH')
+      .replaceAll(/\bBENCH\/run-\w+/g, 'RUN')
+      .replaceAll(CHECKOUT, '')
+      .replace(/(secret_key=).*/, '$1…'),
   );
-  return words.map((word) => word.replace(/(secret_key=).*/, '$1…')).join(' ');
+  return [basename(command), ...words].join(' ');
 }
