@@ -42,7 +42,7 @@ export function formatSpread(spread: Spread | undefined): string {
 
 /** How far the runs are apart, as a share of their median. */
 function formatScatter(spread: Spread | undefined): string {
-  if (!spread || spread.values.length < 2) return '';
+  if (!spread || spread.values.length < 2 || spread.median <= 0) return '';
   return `±${Math.round(((spread.max - spread.min) / 2 / spread.median) * 100)} %`;
 }
 
