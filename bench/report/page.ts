@@ -22,13 +22,14 @@ interface Shown {
 export function renderPage(benches: readonly Bench[]): string {
   const ordered = benches.toSorted((a, b) => a.start.at.localeCompare(b.start.at));
   const shown = newest(ordered);
+  const trials = newestTrials(ordered);
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>blobferry: what a copy costs</title><style>${new Markup(STYLE)}</style></head><body><main>
 ${header(ordered)}
-${glance(shown)}
+${glance(shown, trials.length > 0)}
 ${cells(shown)}
-${trialSection(newestTrials(ordered))}
+${trialSection(trials)}
 ${agreementSection(ordered)}
 ${methodSection(ordered)}
 </main></body></html>
@@ -93,7 +94,7 @@ function columnsOf(shown: readonly Shown[]): readonly string[] {
   return COPIERS.filter((name) => names.has(name));
 }
 
-function glance(shown: readonly Shown[]): Markup {
+function glance(shown: readonly Shown[], hasTrials: boolean): Markup {
   const columns = columnsOf(shown);
   const head = columns.map((name) => html`<th>${name}</th>`);
   return html`<h2>At a glance: CPU time</h2>
@@ -101,7 +102,7 @@ function glance(shown: readonly Shown[]): Markup {
 <div class="scroll"><table class="glance"><thead><tr><th></th>${head}</tr></thead><tbody>
 ${shown.map(({ bench, result }) => glanceRow(result, columns, bench.start.parameters))}
 </tbody></table></div>
-<p class="note">Median of the runs. blobferry hashes all it reads, compares with the digest in the path and makes the target check what it gets; what the others check shows <a href="#flips">below</a>. Failed runs have no figures.</p>`;
+<p class="note">Median of the runs. blobferry hashes all it reads, compares with the digest in the path and makes the target check what it gets. ${hasTrials ? html`What the others check shows <a href="#flips">below</a>. ` : ''}Failed runs have no figures.</p>`;
 }
 
 function glanceRow(result: CellResult, columns: readonly string[], parameters: Parameters): Markup {
