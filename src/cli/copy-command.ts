@@ -89,6 +89,10 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
     readsTwice: given.readTwice === true,
     intoNonempty: given.intoNonempty === true,
     keepGoing: given.keepGoing === true,
+    deletesExtra: false,
+    deleteMax: 1_000,
+    abortsUploads: false,
+    outageMsMax: 10 * 60_000,
     journalDirectory: resolve(given.journal ?? journalFolder),
   };
 }

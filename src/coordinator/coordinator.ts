@@ -161,6 +161,9 @@ function settingsOf(
     concurrency: options.concurrency === 'auto' ? CONCURRENCY_AUTO : options.concurrency,
     partBytes: found.partBytes,
     slabBudgetBytes: found.slabBudgetBytes,
+    outageMsMax: options.outageMsMax,
+    // Only a frozen source can say for sure what it no longer has, and only in a root of its own may a job delete.
+    extrasMax: options.deletesExtra && options.isFrozen && found.ownsTarget ? options.deleteMax : 0,
     ...(bandwidth === undefined ? {} : { bandwidthBytesPerSecond: bandwidth }),
     ...(requests === undefined ? {} : { requestsPerSecond: requests }),
   };
@@ -245,7 +248,7 @@ class Pass {
     const { environment, gathered, journal, settings } = this.#parts;
     environment.onEvent({ event: 'shard', shard: shard.id, state: 'running' });
     try {
-      const reply = await pool.run({ pass: settings, shard });
+      const reply = await pool.run({ pass: settings, shard, uploads: [] });
       gathered.add(reply.result);
       journal.addExceptions(reply.result.exceptions);
       for (const message of reply.result.warnings) environment.onEvent({ event: 'warning', message });

@@ -68,25 +68,61 @@ class Cursor {
   }
 }
 
-/** Yields batches, as many objects as one page of the source has: a promise per object would cost more than the object. */
-export async function* joinListings(source: Listing, target: Listing): AsyncGenerator<readonly Joined[]> {
+/** Tells of objects that only the target has; one that has its source's is stepped over when the next is asked for. */
+class Others {
+  readonly #onExtra: ((path: string, object: ObjectInfo) => void) | undefined;
+  #paired: ObjectInfo | undefined;
+
+  constructor(onExtra: ((path: string, object: ObjectInfo) => void) | undefined) {
+    this.#onExtra = onExtra;
+  }
+
+  pair(theirs: Cursor, path: string): ObjectInfo | undefined {
+    this.#paired = theirs.path === path ? theirs.object : undefined;
+    return this.#paired;
+  }
+
+  passBy({ path, object }: Cursor): void {
+    if (object && object !== this.#paired) this.#onExtra?.(path, object);
+  }
+
+  /** What the target has behind the source's last object is of use only to whoever asks for extras. */
+  async rest(theirs: Cursor): Promise<void> {
+    while (this.#onExtra && theirs.object) {
+      this.passBy(theirs);
+      if (!theirs.step()) await theirs.advance();
+    }
+  }
+}
+
+/**
+ * Yields batches, as many objects as one page of the source has: a promise per object would cost more than the object.
+ * @param onExtra told of each object that only the target has.
+ */
+export async function* joinListings(
+  source: Listing,
+  target: Listing,
+  onExtra?: (path: string, object: ObjectInfo) => void,
+): AsyncGenerator<readonly Joined[]> {
   const ours = new Cursor(source);
   const theirs = new Cursor(target);
+  const others = new Others(onExtra);
   try {
     await Promise.all([ours.advance(), theirs.advance()]);
     while (ours.object) {
       const batch: Joined[] = [];
       while (ours.object) {
         while (theirs.object && compareUtf8(theirs.path, ours.path) < 0) {
+          others.passBy(theirs);
           if (!theirs.step()) await theirs.advance();
         }
-        const isPair = theirs.object !== undefined && theirs.path === ours.path;
-        batch.push({ path: ours.path, source: ours.object, target: isPair ? theirs.object : undefined });
+        batch.push({ path: ours.path, source: ours.object, target: others.pair(theirs, ours.path) });
         if (!ours.step()) break;
       }
       yield batch;
       if (!ours.object) await ours.advance();
     }
+    await others.rest(theirs);
   } finally {
     await Promise.all([ours.close(), theirs.close()]);
   }

@@ -46,6 +46,7 @@ class ShardRun {
   #vanished = 0;
   readonly #leftOut = new Set<string>();
   readonly #warnings: string[] = [];
+  readonly #extras: string[] = [];
   readonly #tally: Tally;
 
   constructor(base: CopyContext, pass: PassSettings, shard: Shard) {
@@ -60,6 +61,7 @@ class ShardRun {
       exceptions: this.#exceptions,
       leftOut: [...this.#leftOut],
       warnings: this.#warnings,
+      extras: this.#extras,
       ...(stoppedBy === undefined ? {} : { stoppedBy }),
     };
   }
@@ -71,6 +73,7 @@ class ShardRun {
     this.#failures = 0;
     this.#vanished = 0;
     this.#leftOut.clear();
+    this.#extras.length = 0;
     this.#tally.startOver();
   }
 
@@ -82,6 +85,7 @@ class ShardRun {
       const batches = joinListings(
         this.#listing(ctx, ctx.source, this.#pass.sourcePrefix, options),
         this.#listing(ctx, ctx.target, this.#pass.targetPrefix, options),
+        this.#pass.extrasMax > 0 ? (path, { sizeBytes }) => this.#noteExtra(ctx, path, sizeBytes) : undefined,
       );
       for await (const batch of batches) {
         this.#tally.listed(batch.length);
@@ -175,6 +179,13 @@ class ShardRun {
         },
       );
     }
+  }
+
+  /** Blobs are never deleted: nobody but the registry's garbage collection knows who needs them. */
+  #noteExtra(ctx: CopyContext, path: string, sizeBytes: number): void {
+    if (this.#extras.length > this.#pass.extrasMax || this.#isOfPhaseOne(path)) return;
+    if (this.#leavesOut(ctx, path, sizeBytes, false) || !isInRange(this.#shard.range, path)) return;
+    if (ctx.layout.classify(path).objectClass !== 'blob') this.#extras.push(path);
   }
 
   #isOfPhaseOne(path: string): boolean {

@@ -37,7 +37,7 @@ export class ShardWorker {
   }
 
   async run(task: ShardTask): Promise<ShardReply> {
-    const nothing = { exceptions: [], leftOut: [], warnings: [] };
+    const nothing = { exceptions: [], leftOut: [], warnings: [], extras: [] };
     let engine: Engine;
     try {
       engine = await this.#engineOf(task.pass);

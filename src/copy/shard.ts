@@ -1,7 +1,8 @@
 /** What crosses between coordinator and workers: plain records. */
-import type { CounterMemory } from '../core/counters.ts';
+import type { CounterMemory, Side } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
+import type { Upload } from '../drivers/driver.ts';
 import type { DriverSpec } from '../drivers/spec.ts';
 import type { LayoutName } from '../layout/layout.ts';
 
@@ -42,11 +43,17 @@ export interface PassSettings {
   /** Shares of one thread. */
   readonly bandwidthBytesPerSecond?: number;
   readonly requestsPerSecond?: number;
+  /** A backend that does not answer is waited for so long. */
+  readonly outageMsMax: number;
+  /** Name so many objects per shard that only the target has and that may be deleted; 0: do not look for them. */
+  readonly extrasMax: number;
 }
 
 export interface ShardTask {
   readonly pass: PassSettings;
   readonly shard: Shard;
+  /** Uploads of this job that are open for keys of this shard: continued, or aborted once they are not needed. */
+  readonly uploads: readonly Upload[];
 }
 
 /** So many failures in one shard end the run: something general is wrong, and lists must stay bounded. */
@@ -56,6 +63,8 @@ export interface ShardResult {
   readonly exceptions: readonly CopyException[];
   readonly leftOut: readonly string[];
   readonly warnings: readonly string[];
+  /** Logical paths that only the target has and that are not blobs: the first `extrasMax` + 1. */
+  readonly extras: readonly string[];
 }
 
 /** What a worker thread is started with. */
@@ -71,6 +80,30 @@ export interface ControlMessage {
   readonly type: 'cancel';
   readonly jobId: string;
 }
+
+/** What a thread tells while it runs a shard, over the channel `${WorkerData.channel}-reports`. */
+export type WorkerReport =
+  /** Sent before the first part of an upload, and when the upload is completed or aborted. */
+  | { readonly type: 'upload'; readonly upload: Upload; readonly state: 'open' | 'closed' }
+  /**
+   * Everything of the shard up to and including `after` (a logical path; absent at the shard's start) is settled without
+   * an exception, and survives a power cut. `row` and `values` are the thread's counters at that moment, so that a
+   * thread that dies later can have its shard gone on with by another.
+   */
+  | {
+      readonly type: 'cursor';
+      readonly shard: string;
+      readonly after?: string;
+      readonly row: number;
+      readonly values: Float64Array;
+    }
+  | {
+      readonly type: 'backend';
+      readonly side: Side;
+      readonly name: string;
+      readonly state: 'waiting' | 'back';
+      readonly reason: string;
+    };
 
 export type ShardReply =
   | { readonly ok: true; readonly result: ShardResult }

@@ -1,5 +1,7 @@
 /** What happens during a pass, for progress, metrics, logs and pages; listeners never slow the data path. */
 
+import type { Side } from './counters.ts';
+
 export type ShardState = 'planned' | 'running' | 'done' | 'failed';
 
 export type CopyEvent =
@@ -8,6 +10,14 @@ export type CopyEvent =
   | { readonly event: 'planned'; readonly phase: 'blobs' | 'names'; readonly shards: number }
   | { readonly event: 'phase'; readonly phase: 'blobs' | 'names' }
   | { readonly event: 'shard'; readonly shard: string; readonly state: ShardState }
+  /** A backend stopped answering and is waited for, or is back. `name`: without secrets; `reason`: its last error. */
+  | {
+      readonly event: 'backend';
+      readonly side: Side;
+      readonly name: string;
+      readonly state: 'waiting' | 'back';
+      readonly reason: string;
+    }
   | { readonly event: 'warning'; readonly message: string };
 
 export type CopyListener = (event: CopyEvent) => void;

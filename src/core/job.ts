@@ -22,6 +22,14 @@ export interface CopyOptions {
   readonly readsTwice: boolean;
   readonly intoNonempty: boolean;
   readonly keepGoing: boolean;
+  /** Remove from the target what only it has and what may change: links, tags, others; never blobs. */
+  readonly deletesExtra: boolean;
+  /** More such objects than this are not deleted but asked about. */
+  readonly deleteMax: number;
+  /** Abort uploads below the target's root that this job did not begin. */
+  readonly abortsUploads: boolean;
+  /** A backend that does not answer is waited for so long. */
+  readonly outageMsMax: number;
   /** Folder of the journal. */
   readonly journalDirectory: string;
 }
@@ -55,6 +63,14 @@ export interface CopySummary {
   readonly objectsUnsettled: number;
   readonly objectsConflicting: number;
   readonly objectsLeftOut: number;
+  /** Removed from the target by `--delete-extra`. */
+  readonly objectsDeleted: number;
+  /** Found in the target only, among what `--delete-extra` may remove; 0 without it. */
+  readonly objectsExtra: number;
+  /** Names of the first hundred of them. */
+  readonly extra: readonly string[];
+  /** Uploads below the target's root that this job did not begin and that are still open. */
+  readonly uploadsOpen: number;
   /** The first ten. */
   readonly leftOut: readonly string[];
   readonly bytesCopied: number;

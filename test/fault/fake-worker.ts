@@ -8,7 +8,7 @@ import { CounterWriter } from '../../src/core/counters.ts';
 
 const data = workerData as WorkerData | undefined;
 const counters = data ? new CounterWriter(data.counters) : undefined;
-const NOTHING = { exceptions: [], leftOut: [], warnings: [] };
+const NOTHING = { exceptions: [], leftOut: [], warnings: [], extras: [] };
 
 function afterCancel(): Promise<ShardReply> {
   return new Promise((resolve) => {

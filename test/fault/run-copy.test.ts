@@ -44,6 +44,10 @@ async function run(test: TestContext, given: RunOptions): Promise<Run> {
     readsTwice: false,
     intoNonempty: false,
     keepGoing: given.keepGoing ?? false,
+    deletesExtra: false,
+    deleteMax: 1_000,
+    abortsUploads: false,
+    outageMsMax: 60_000,
     journalDirectory: await tempFolderFor(test, 'run-copy'),
   };
   const events: CopyEvent[] = [];

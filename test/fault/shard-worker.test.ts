@@ -69,6 +69,8 @@ function benchFor(test: TestContext, options: BenchOptions = {}): Bench {
     concurrency: 4,
     partBytes: 4096,
     slabBudgetBytes: 16_384,
+    outageMsMax: 60_000,
+    extrasMax: 0,
   };
   return {
     source: storeNamed(names.source),
@@ -80,7 +82,7 @@ function benchFor(test: TestContext, options: BenchOptions = {}): Bench {
     drivers,
     channel,
     cancelled,
-    task: (settings = {}) => ({ pass: { ...pass, ...settings }, shard: BLOBS }),
+    task: (settings = {}) => ({ pass: { ...pass, ...settings }, shard: BLOBS, uploads: [] }),
   };
 }
 
@@ -107,7 +109,7 @@ describe('ShardWorker', () => {
     for (let round = 0; round < 3; round += 1) {
       assert.deepEqual(await bench.worker.run(bench.task()), {
         ok: true,
-        result: { exceptions: [], leftOut: [], warnings: [] },
+        result: { exceptions: [], leftOut: [], warnings: [], extras: [] },
       });
     }
     assert.equal(bench.opened.length, 2);

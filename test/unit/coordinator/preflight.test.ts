@@ -42,6 +42,10 @@ function options(intoNonempty: boolean): CopyOptions {
     readsTwice: false,
     intoNonempty,
     keepGoing: false,
+    deletesExtra: false,
+    deleteMax: 1_000,
+    abortsUploads: false,
+    outageMsMax: 60_000,
     journalDirectory: '',
   };
 }

@@ -6,7 +6,7 @@ import { allocateCounters, CounterReader, CounterWriter } from '../../../src/cor
 import type { CopyException, CopySummary } from '../../../src/core/job.ts';
 import { exitCodeOf } from '../../../src/core/job.ts';
 
-const NOTHING: ShardResult = { exceptions: [], leftOut: [], warnings: [] };
+const NOTHING: ShardResult = { exceptions: [], leftOut: [], warnings: [], extras: [] };
 
 class Run {
   readonly writer: CounterWriter;
@@ -132,6 +132,7 @@ describe('Gathered', () => {
         exceptions: numbers.map((at) => exception(at)),
         leftOut: numbers.map((at) => `left ${at}`),
         warnings: numbers.map((at) => `warning ${at}`),
+        extras: [],
       });
     }
     const summary = run.summary();

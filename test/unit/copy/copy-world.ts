@@ -198,6 +198,8 @@ export class CopyWorld {
       concurrency: this.#concurrency,
       partBytes: ctx.partBytes,
       slabBudgetBytes: ctx.slabs.budgetBytes,
+      outageMsMax: 60_000,
+      extrasMax: 0,
     };
   }
 
