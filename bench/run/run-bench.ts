@@ -2,7 +2,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeCertificate } from '../../test/unit/transport/certificate.ts';
 import { type CopierSearch, type FoundCopier, isFound, type MissingCopier } from '../copiers/copier.ts';
 import type { SetName } from '../data/data-set.ts';
 import { type BenchObject, objectsOf, trialObjects } from '../data/objects.ts';
@@ -12,6 +11,7 @@ import { SpeedGauge, usageOf } from '../measure/usage.ts';
 import type { Cell, PlannedCell, Route, Scheme } from '../plan/cell.ts';
 import type { Parameters } from '../plan/parameters.ts';
 import type { BenchLine } from '../records.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { runOnce, type Stage } from './run-once.ts';
 import { openSource, openTarget, type SourceSide, type Tls } from './sides.ts';
 import { runTrial, trialsOf } from './trials.ts';

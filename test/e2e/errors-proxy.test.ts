@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { makeCertificate } from '../../bench/support/certificate.ts';
 import { copy, ENGINES, type Engine, errorTests, type RowTest } from '../support/error-tests.ts';
 import { holdsTree, s3Url, startServer, treeUrl } from '../support/error-world.ts';
 import type { Environment } from '../support/process.ts';
 import { TestProxy, type TestProxyOptions } from '../support/proxy.ts';
 import { tempFolderFor } from '../support/temp.ts';
-import { makeCertificate } from '../unit/transport/certificate.ts';
 
 const AUTHORITY = makeCertificate({ names: ['authority.example'] });
 const HERE = makeCertificate({ names: ['127.0.0.1'], issuer: AUTHORITY });

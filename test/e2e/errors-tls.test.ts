@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { createServer } from 'node:tls';
+import { type Certificate, makeCertificate } from '../../bench/support/certificate.ts';
 import {
   ACCESS_KEY,
   type CopyOptions,
@@ -18,7 +19,6 @@ import {
 } from '../support/error-tests.ts';
 import { holdsTree, s3Url, startServer, treeUrl } from '../support/error-world.ts';
 import { tempFolderFor } from '../support/temp.ts';
-import { type Certificate, makeCertificate } from '../unit/transport/certificate.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const AUTHORITY = makeCertificate({ names: ['authority.example'] });

@@ -118,7 +118,8 @@ function fileProblem(use: Use, root: string): string | undefined {
   if (!existsSync(join(root, to))) return `${to} does not exist`;
   // A URL names an entry that runs in a thread or process of its own.
   if (kind === 'url') return undefined;
-  if (isProduct(from) && areaOf(to) !== 'src') return `${areaOf(from)} never imports ${areaOf(to)}`;
+  const reversed = isProduct(from) ? areaOf(to) !== 'src' : areaOf(from) === 'bench' && areaOf(to) === 'test';
+  if (reversed) return `${areaOf(from)} never imports ${areaOf(to)}`;
   return driverProblem(use) ?? workerProblem(use) ?? tierProblem(use);
 }
 

@@ -111,6 +111,12 @@ const VIOLATIONS: readonly (readonly [string, string, string, RegExp])[] = [
     /workers never imports bench/,
   ],
   [
+    'a bench that imports a test',
+    'bench/x.ts',
+    "import '../test/unit/a.test.ts';",
+    /bench never imports test/,
+  ],
+  [
     'sources that import a worker',
     'src/coordinator/x.ts',
     "import '../../workers/copy.ts';",

@@ -9,7 +9,7 @@ import { describe, it } from 'node:test';
 import { RawClient } from '../../../bench/s3-server/client/raw-client.ts';
 import { type S3Server, type S3ServerOptions, startS3Server } from '../../../bench/s3-server/s3-server.ts';
 import { startS3ServerProcess } from '../../../bench/s3-server/s3-server-process.ts';
-import { makeCertificate } from '../transport/certificate.ts';
+import { makeCertificate } from '../../../bench/support/certificate.ts';
 import { withServer } from './with-server.ts';
 
 const TLS = makeCertificate({ names: ['127.0.0.1', 'localhost'] });

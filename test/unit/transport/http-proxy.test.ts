@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { makeCertificate } from '../../../bench/support/certificate.ts';
 import { HttpPool } from '../../../src/transport/http-pool.ts';
 import { WireError, type WireFault } from '../../../src/transport/http-types.ts';
 import type { HttpProxy } from '../../../src/transport/proxy.ts';
 import { TestProxy, type TestProxyOptions } from '../../support/proxy.ts';
-import { makeCertificate } from './certificate.ts';
 import { CORPUS } from './corpus.ts';
 import { answer, makeRequest, type RawServer, serveRaw, startRaw } from './raw-server.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { describe, it } from 'node:test';
+import { makeCertificate } from '../../../bench/support/certificate.ts';
 import { HttpPool } from '../../../src/transport/http-pool.ts';
 import { type Origin, WireError, type WireFault } from '../../../src/transport/http-types.ts';
-import { makeCertificate } from './certificate.ts';
 import { CORPUS } from './corpus.ts';
 import { answer, makeRequest, serveRaw, startRaw } from './raw-server.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Certificates (X.509 version 3, ECDSA P-256) made with node:crypto alone, for servers of tests: self-signed ones, which
+ * Certificates (X.509 version 3, ECDSA P-256) made with node:crypto alone, for servers of tests and of the bench: self-signed ones, which
  * may also vouch for others, and those that they vouch for.
  */
 import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
