@@ -28,8 +28,8 @@ export class CredentialKeeper {
   #current: S3Credentials;
   #renewFromMs: number;
   #renewal: Promise<void> | undefined;
-  /** When renewed credentials were last asked for because the server refused the present ones. */
-  #forcedAtMs = Number.NEGATIVE_INFINITY;
+  /** When others were last asked for because the server refused these, and there were none. */
+  #uselessAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: CredentialKeeperOptions) {
     this.#backend = options.backend;
@@ -63,14 +63,15 @@ export class CredentialKeeper {
    */
   async replace(refused: S3Credentials): Promise<boolean> {
     if (isOther(this.#current, refused)) return true;
-    if (this.#renew === undefined || Date.now() - this.#forcedAtMs < RENEW_AGAIN_MS) return false;
-    this.#forcedAtMs = Date.now();
+    if (this.#renew === undefined || Date.now() - this.#uselessAtMs < RENEW_AGAIN_MS) return false;
     try {
       await this.#renewOnce();
     } catch (error) {
       throw this.#failure(error);
     }
-    return isOther(this.#current, refused);
+    if (isOther(this.#current, refused)) return true;
+    this.#uselessAtMs = Date.now();
+    return false;
   }
 
   #renewOnce(): Promise<void> {

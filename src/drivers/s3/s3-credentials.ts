@@ -38,9 +38,11 @@ async function lookUp(spec: S3Spec): Promise<S3Credentials> {
   const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
   const { network, profile } = spec;
   const handler = network && (await import('./s3-sdk-handler.ts')).sdkHandlerOptions(spec, true);
+  const reasons: string[] = [];
   const find = defaultProvider({
     // Files may have been written since; what the process read at its start is no news.
     ignoreCache: true,
+    logger: reasonLogger(reasons),
     ...(profile === undefined ? {} : { profile }),
     // The services that give out credentials are behind the same proxy as the storage.
     ...(handler ? { clientConfig: { requestHandler: handler } } : {}),
@@ -55,16 +57,34 @@ async function lookUp(spec: S3Spec): Promise<S3Credentials> {
       ...(found.expiration === undefined ? {} : { expiresAtMs: found.expiration.getTime() }),
     };
   } catch (error) {
-    throw new Error(whyNone(error), { cause: error });
+    const last = error instanceof Error ? error.message : String(error);
+    throw new Error(sentenceOf(reasons.find(isTelling) ?? last), { cause: error });
   }
+}
+
+/** The chain goes on from one place to the next and in the end says only that none had any; each says why to its log. */
+function reasonLogger(reasons: string[]) {
+  const hear = (said: unknown): void => {
+    const [, reason] = /^@smithy\/property-provider (?:->|\(!\)) ([\s\S]+)$/.exec(String(said)) ?? [];
+    if (reason !== undefined) reasons.push(reason);
+  };
+  const ignore = (): void => undefined;
+  return { trace: ignore, debug: hear, info: ignore, warn: ignore, error: ignore };
+}
+
+/** Of a place where nothing is to be found, as opposed to one that was meant and does not work. */
+const NOTHING_THERE =
+  /^(AWS_PROFILE is set|Skipping SSO|Unable to find environment|Web identity configuration not|EC2 Instance Metadata Service access disabled|Could not load credentials from any|Could not resolve credentials using profile: \[default\]|Profile \S+ (could not be found|did not contain))/;
+
+function isTelling(reason: string): boolean {
+  return !NOTHING_THERE.test(reason);
 }
 
 const DETAIL_MAX = 200;
 
 /** A failed command is told with its whole command line, which may hold secrets; its own last words are for people. */
-function whyNone(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  const lines = text.split('\n').map((line) => line.trim());
+function sentenceOf(reason: string): string {
+  const lines = reason.split('\n').map((line) => line.trim());
   if (!lines[0]?.startsWith('Command failed')) return lines[0] || 'the AWS SDK gives no reason';
   const last = lines.slice(1).findLast((line) => line !== '');
   const detail = last === undefined ? '' : `: ${last.replace(/\p{Cc}/gu, ' ').slice(0, DETAIL_MAX)}`;
