@@ -2,6 +2,7 @@
 import type { FaultRule } from './faults/fault.ts';
 import { fromBinary, toBinary } from './http/uri.ts';
 import { Listener } from './listener.ts';
+import type { RequestRecord } from './request-log.ts';
 import { digestOf } from './s3/checksum.ts';
 import { S3Service, type Storage } from './s3/service.ts';
 import type { Credential } from './s3/sigv4.ts';
@@ -30,6 +31,8 @@ export interface BackendOptions {
   readonly opaqueEtags?: boolean;
   /** Added to the server's clock. */
   readonly clockOffsetMs?: number;
+  /** Remembers each request until `takeRequests` is called: for tests that ask what was sent how often. */
+  readonly logsRequests?: boolean;
   /** Default 0: any free one. */
   readonly port?: number;
 }
@@ -56,10 +59,22 @@ export interface Backend {
   put(bucket: string, objects: readonly PlainObject[]): Promise<void>;
   get(bucket: string, key: string): Promise<Uint8Array | undefined>;
   keys(bucket: string): Promise<readonly KeyInfo[]>;
+  /** The requests answered since the last call, in the order of their answers. */
+  takeRequests(): Promise<readonly RequestRecord[]>;
   close(): Promise<void>;
 }
 
-export const BACKEND_CALLS = ['install', 'used', 'remove', 'stats', 'put', 'get', 'keys', 'close'] as const;
+export const BACKEND_CALLS = [
+  'install',
+  'used',
+  'remove',
+  'stats',
+  'put',
+  'get',
+  'keys',
+  'takeRequests',
+  'close',
+] as const;
 export type BackendCall = (typeof BACKEND_CALLS)[number];
 
 /** @param scope whose CPU time counts as the server's. */
@@ -79,6 +94,7 @@ export async function openBackend(options: BackendOptions, scope: 'thread' | 'pr
     checksNothing: options.checksNothing ?? false,
     opaqueEtags: options.opaqueEtags ?? false,
     clockOffsetMs: options.clockOffsetMs ?? 0,
+    logsRequests: options.logsRequests ?? false,
   });
   const listener = await Listener.listen(service, { port: options.port ?? 0, tls: options.tls });
   return new LocalBackend(service, listener, scope);
@@ -142,6 +158,11 @@ class LocalBackend implements Backend {
       found.push({ key: fromBinary(key), sizeBytes: object.content.sizeBytes, etag: object.etag });
     }
     return found;
+  }
+
+  async takeRequests(): Promise<readonly RequestRecord[]> {
+    if (!this.#service.log) throw new Error('The embedded S3 server was started without logsRequests');
+    return this.#service.log.take();
   }
 
   async close(): Promise<void> {

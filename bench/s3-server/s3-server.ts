@@ -5,6 +5,7 @@ import { type Backend, type BackendOptions, type KeyInfo, openBackend, type Plai
 import type { FaultHandle, FaultRule, FaultScript } from './faults/fault.ts';
 import { timesOf } from './faults/fault-engine.ts';
 import { type AnswerMessage, type ReadyMessage, remoteBackend } from './remote-backend.ts';
+import type { RequestRecord } from './request-log.ts';
 import type { S3ServerStats } from './stats.ts';
 
 export interface S3ServerOptions extends BackendOptions {
@@ -23,6 +24,8 @@ export interface S3Server {
   /** What a bucket really holds, past listings and faults. */
   get(bucket: string, key: string): Promise<Uint8Array | undefined>;
   keys(bucket: string): Promise<readonly KeyInfo[]>;
+  /** With `logsRequests`: the requests answered since the last call, in the order of their answers. */
+  takeRequests(): Promise<readonly RequestRecord[]>;
   close(): Promise<void>;
 }
 
@@ -64,6 +67,7 @@ export function serverOver(backend: Backend, options: S3ServerOptions, end: () =
     put: (bucket, objects) => backend.put(bucket, objects),
     get: (bucket, key) => backend.get(bucket, key),
     keys: (bucket) => backend.keys(bucket),
+    takeRequests: () => backend.takeRequests(),
     close: () => {
       closing ??= backend.close().then(end);
       return closing;

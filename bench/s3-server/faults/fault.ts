@@ -45,6 +45,15 @@ export type Fault =
   | { readonly kind: 'stale-listing'; readonly hideWrittenWithinMs: number }
   /** Gives the entries of a page in descending order. */
   | { readonly kind: 'unordered-listing' }
+  /**
+   * Answers a range with as many bytes from elsewhere in the object. `told`: Content-Range says where they are from;
+   * `silent`: it says what was asked for. Cannot take effect where the whole object was asked for.
+   */
+  | { readonly kind: 'wrong-range'; readonly shiftBytes: number; readonly how: 'told' | 'silent' }
+  /** Does what was asked twice, one after the other, and answers for the second time: a proxy that repeats requests. */
+  | { readonly kind: 'duplicate-request' }
+  /** Sends the whole answer twice over the same connection. */
+  | { readonly kind: 'duplicate-response' }
   /** Answers 200 with an error for a body, and does nothing. */
   | { readonly kind: 'error-in-200'; readonly code: string; readonly message?: string }
   /** Replaces the object before the request is carried out: same size with every byte changed, or `content`. */

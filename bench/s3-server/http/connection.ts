@@ -246,11 +246,17 @@ export class Connection {
     const response = exchange.finish();
     this.#stats.answered(exchange.operationName, response.status, exchange.failure?.code);
     if (exchange.failure?.details.closesConnection) current.closesAfter = true;
+    this.#service.log?.add(exchange.route, response.status, current.bodyBytes);
     if (exchange.faults.use('lost-reply')) this.#reset();
-    else this.#send(current, response);
+    else this.#send(current, response, exchange.faults.use('duplicate-response') ? 2 : 1);
   }
 
-  #send(current: Current, response: Response): void {
+  /** @param copies how often the answer goes over the wire. */
+  #send(current: Current, response: Response, copies: number): void {
+    const onSent = (): void => {
+      if (copies > 1) this.#send(current, response, copies - 1);
+      else this.#answered(current);
+    };
     const { exchange } = current;
     const { body } = response;
     const head = responseHead(response, {
@@ -260,7 +266,7 @@ export class Connection {
     });
     if (body === undefined || (exchange.faults.isEmpty && typeof body === 'string')) {
       this.#socket.write(head + (body ?? ''), 'latin1');
-      this.#answered(current);
+      onSent();
       return;
     }
     const { content, start, end } =
@@ -271,10 +277,10 @@ export class Connection {
       return;
     }
     this.#socket.write(head, 'latin1');
-    this.#pump(current, { content, start, end });
+    this.#pump(current, { content, start, end }, onSent);
   }
 
-  #pump(current: Current, part: Exclude<Response['body'], string | undefined>): void {
+  #pump(current: Current, part: Exclude<Response['body'], string | undefined>, onWhole: () => void): void {
     const { faults } = current.exchange;
     const { content, start } = part;
     const size = part.end - start;
@@ -293,7 +299,7 @@ export class Connection {
       limiter: this.#limiterDown,
       onSent: () => {
         if (isCut) this.#cut();
-        else this.#answered(current);
+        else onWhole();
       },
     });
   }

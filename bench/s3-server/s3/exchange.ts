@@ -1,5 +1,6 @@
 /** One request from its head to its response, faults of the service's kind included; bytes are the connection's. */
 import { hash } from 'node:crypto';
+import { bendRange } from '../faults/bend-range.ts';
 import { type FaultEngine, NO_FAULTS, type RequestFaults } from '../faults/fault-engine.ts';
 import { flipBit } from '../faults/flip-bit.ts';
 import type { BodyFraming, RequestHead } from '../http/request-head.ts';
@@ -7,7 +8,7 @@ import { contentOf } from '../store/content.ts';
 import type { Store } from '../store/store.ts';
 import type { OperationRequest, Response, ServiceSettings } from './operation.ts';
 import { OPERATIONS, type Operation } from './operations-table.ts';
-import { type PayloadFilter, PayloadReceiver } from './payload.ts';
+import { type PayloadFilter, PayloadReceiver, type Received } from './payload.ts';
 import { type OperationName, parseQuery, type Route, routeOf, splitPath } from './route.ts';
 import { S3Error } from './s3-error.ts';
 import type { Authenticator, Query } from './sigv4.ts';
@@ -54,6 +55,11 @@ export class Exchange {
 
   get operationName(): OperationName | undefined {
     return this.#route?.operation;
+  }
+
+  /** What was asked for; undefined where that could not be told. */
+  get route(): Route | undefined {
+    return this.#route;
   }
 
   fail(error: unknown): void {
@@ -164,15 +170,21 @@ export class Exchange {
       this.#replaceObject();
       const failed = this.#errorIn200();
       if (failed) return failed;
-      const operation = this.#operation;
-      if (!operation || !received) throw new Error('A request without an operation was finished');
-      if (operation.kind === 'xml') return operation.run(this.#request(), received.xml);
-      if (!received.body) throw new Error('An object operation received no object');
-      return operation.run(this.#request(), received.body);
+      if (!received) throw new Error('A request without an operation was finished');
+      if (this.faults.use('duplicate-request')) this.#carryOut(received);
+      return bendRange(this.#carryOut(received), this.faults);
     } catch (error) {
       this.fail(error);
       return this.errorResponse();
     }
+  }
+
+  #carryOut(received: Received): Response {
+    const operation = this.#operation;
+    if (!operation) throw new Error('A request without an operation was finished');
+    if (operation.kind === 'xml') return operation.run(this.#request(), received.xml);
+    if (!received.body) throw new Error('An object operation received no object');
+    return operation.run(this.#request(), received.body);
   }
 
   #errorIn200(): Response | undefined {

@@ -155,6 +155,12 @@ function invalidChecksum(algorithm: ChecksumAlgorithm): S3Error {
 /** Changes payload bytes as they come; faults do that. */
 export type PayloadFilter = (piece: Buffer) => Buffer;
 
+/** A body that passed every check: an object's, or the XML of a control request. */
+export interface Received {
+  readonly body: ReceivedBody | undefined;
+  readonly xml: Buffer;
+}
+
 export class PayloadReceiver {
   readonly #context: PayloadContext;
   readonly #plan: PayloadPlan;
@@ -189,7 +195,7 @@ export class PayloadReceiver {
   }
 
   /** @throws whatever is wrong with a body that is complete. */
-  end(): { readonly body: ReceivedBody | undefined; readonly xml: Buffer } {
+  end(): Received {
     this.#decoder?.end();
     if (this.#bytes !== this.#plan.sizeBytes) {
       throw new S3Error(

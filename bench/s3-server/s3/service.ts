@@ -1,6 +1,7 @@
 /** What all connections share: store, settings, signatures, faults, counts. Knows nothing of sockets. */
 import { FaultEngine } from '../faults/fault-engine.ts';
 import type { BodyFraming, RequestHead } from '../http/request-head.ts';
+import { RequestLog } from '../request-log.ts';
 import { type ContentStore, DiscardingContentStore, MemoryContentStore } from '../store/content.ts';
 import { FileContentStore } from '../store/file-content.ts';
 import { Store } from '../store/store.ts';
@@ -17,6 +18,7 @@ export interface ServiceOptions extends ServiceSettings {
   readonly storage: Storage;
   /** Added to the clock, so that clients meet a server whose time differs. */
   readonly clockOffsetMs: number;
+  readonly logsRequests: boolean;
 }
 
 export class S3Service implements ExchangeService {
@@ -24,6 +26,7 @@ export class S3Service implements ExchangeService {
   readonly settings: ServiceSettings;
   readonly authenticator: Authenticator;
   readonly faults = new FaultEngine();
+  readonly log: RequestLog | undefined;
   readonly #clockOffsetMs: number;
   #requests = 0;
 
@@ -35,6 +38,7 @@ export class S3Service implements ExchangeService {
       opaqueEtags: options.opaqueEtags,
     };
     this.#clockOffsetMs = options.clockOffsetMs;
+    this.log = options.logsRequests ? new RequestLog() : undefined;
     const { storage, credentials, region } = options;
     this.store = new Store(openContents(storage));
     this.authenticator = new Authenticator({ credentials, region, now: () => this.now() });

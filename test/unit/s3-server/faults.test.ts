@@ -203,6 +203,45 @@ describe('faults', () => {
     );
   });
 
+  for (const how of ['told', 'silent'] as const) {
+    it(`answer with another range than the one asked for, which is ${how}`, async () => {
+      await withFault({ fault: { kind: 'wrong-range', shiftBytes: 1_000, how } }, async ({ client }) => {
+        // The whole object cannot be another range of itself.
+        assert.ok((await client.send({ target: '/box/a' })).bytes.equals(BODY));
+        const range = { range: 'bytes=100-199' };
+        const wrong = await client.send({ target: '/box/a', headers: range });
+        assert.equal(wrong.status, 206);
+        assert.ok(wrong.bytes.equals(BODY.subarray(1_100, 1_200)));
+        const said = how === 'told' ? 'bytes 1100-1199/300000' : 'bytes 100-199/300000';
+        assert.equal(wrong.headers['content-range'], said);
+        assert.ok(
+          (await client.send({ target: '/box/a', headers: range })).bytes.equals(BODY.subarray(100, 200)),
+        );
+      });
+    });
+  }
+
+  it('do what was asked twice', async () => {
+    const script = { operation: 'CreateMultipartUpload', fault: { kind: 'duplicate-request' } } as const;
+    await withFault(script, async ({ client }) => {
+      const answer = await client.send({ method: 'POST', target: '/box/b?uploads' });
+      const listed = await client.send({ target: '/box?uploads' });
+      const ids = elements(listed.text, 'UploadId');
+      assert.equal(ids.length, 2);
+      assert.deepEqual(elements(answer.text, 'UploadId'), ids.slice(1), 'the second one was answered');
+    });
+  });
+
+  it('send an answer twice', async () => {
+    await withFault({ key: 'a', fault: { kind: 'duplicate-response' } }, async ({ client, server }) => {
+      // What a client makes of the second answer is its own affair; this one takes no more than the first.
+      assert.ok((await client.send({ target: '/box/a' })).bytes.equals(BODY));
+      const { requests, bytesOut } = await server.stats();
+      assert.equal(requests, 1);
+      assert.ok(bytesOut >= 2 * BODY.length, `${bytesOut} bytes`);
+    });
+  });
+
   it('put an error into a 200', async () => {
     const fault = { kind: 'error-in-200', code: 'InternalError', message: 'Try again' } as const;
     await withFault(
