@@ -6,6 +6,15 @@ export type ShardState = 'planned' | 'running' | 'done' | 'failed';
 
 export type CopyEvent =
   | { readonly event: 'started'; readonly source: string; readonly target: string; readonly layout: string }
+  /** The last run of this job ended without a word: killed, a power cut. Times are epoch milliseconds. */
+  | {
+      readonly event: 'interrupted';
+      readonly beganMs: number;
+      readonly lastSignMs: number;
+      readonly shardsDone: number;
+      /** Of the phases that had been planned. */
+      readonly shards: number;
+    }
   | { readonly event: 'bound'; readonly binding: string }
   | { readonly event: 'planned'; readonly phase: 'blobs' | 'names'; readonly shards: number }
   | { readonly event: 'phase'; readonly phase: 'blobs' | 'names' }

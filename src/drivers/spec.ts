@@ -65,6 +65,10 @@ export interface DriverSpec {
   readonly engine: 'direct' | 'sdk';
   /** What a target was seen to refuse; absent for sources and before probing. */
   readonly binding?: Binding;
+  /** 12 hex digits: names of temporary files begin with them, so that a later run can tell whose they are. */
+  readonly runId?: string;
+  /** Runs that are over for sure: what they left unfinished is removed when a target is opened; open uploads stay. */
+  readonly runsEnded?: readonly string[];
 }
 
 /** Concrete drivers are known to composition roots only (workers/, cli/), which hand this to everyone else. */

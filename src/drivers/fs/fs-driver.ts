@@ -28,6 +28,9 @@ import { removeObject, type Target, writeObject } from './fs-writer.ts';
 export interface FsDriverOptions {
   /** A source is never written to, not even if asked. A target's root is made if its parent folder exists. */
   readonly role: Role;
+  /** As in `DriverSpec`. */
+  readonly runId?: string | undefined;
+  readonly runsEnded?: readonly string[] | undefined;
   /** Default: pages of 1,000, and up to 32 calls at once where the file system is slow. */
   readonly listLimits?: ListLimits;
   /** Default: as the kind of file system asks for. */
@@ -41,10 +44,11 @@ export async function openFsDriver(spec: FileSystemSpec, options: FsDriverOption
   if (options.role === 'source') return new FsDriver(root, undefined, listLimits);
   const ownership = new Ownership(root.calls, spec, root);
   const folders = new Folders(root, ownership);
-  const temps = new TempFolder(root);
+  const temps = new TempFolder(root, options.runId);
   try {
     temps.check();
     temps.removeStale(Date.now());
+    temps.removeOf(options.runsEnded ?? []);
   } catch (error) {
     throw fromErrno(root.context('write'), error);
   }

@@ -2,7 +2,7 @@
  * The folder of unfinished files, `.blobferry-tmp/` in the root: on the same file system as the objects, so that a
  * finished file gets its name by one rename, and in no repository, so that no registry meets half an object.
  *
- * Names are random per driver and counted within it:
+ * Names are 12 hex digits of the run, 8 random ones of the driver, and a number counted within it:
  *
  *   blobferry-write-<32 hex>        a body on its way in
  *   blobferry-upload-<32 hex>       the parts of a multipart upload
@@ -16,6 +16,7 @@ import type { FsRoot } from './fs-root.ts';
 
 const OURS = /^blobferry-(write|upload)-[0-9a-f]{32}(\.key)?$/;
 const UPLOAD = /^blobferry-upload-[0-9a-f]{32}$/;
+const RUN_DIGITS = 12;
 const STALE_MS = 24 * 60 * 60 * 1000;
 /** Another process may remove the empty folder between our making it and our first file; not for ever, though. */
 const ATTEMPTS = 20;
@@ -28,12 +29,14 @@ export interface TempFile {
 
 export class TempFolder {
   readonly #root: FsRoot;
-  readonly #ownNames = randomBytes(10).toString('hex');
+  readonly #ownNames: string;
   #files = 0;
   readonly path: string;
 
-  constructor(root: FsRoot) {
+  /** @param runId 12 hex digits; random where nobody will ask whose the files were. */
+  constructor(root: FsRoot, runId = randomBytes(RUN_DIGITS / 2).toString('hex')) {
     this.#root = root;
+    this.#ownNames = runId + randomBytes(4).toString('hex');
     this.path = root.join(TEMP_FOLDER);
   }
 
@@ -56,6 +59,21 @@ export class TempFolder {
       // An upload's key is written once, its data all the time.
       const touched = Math.max(this.#touchedMs(name), this.#touchedMs(name.replace(/\.key$/, '')));
       if (touched < nowMs - STALE_MS) this.#removeIfAllowed(name);
+    }
+  }
+
+  /**
+   * Removes what these runs, which are over for sure, have left: bodies on their way, and uploads of which one half is
+   * missing. Whole uploads stay: whoever knows their keys continues or aborts them.
+   */
+  removeOf(runIds: readonly string[]): void {
+    if (runIds.length === 0) return;
+    const names = new Set(this.#names());
+    for (const name of names) {
+      const [, kind, run = ''] = /^blobferry-(write|upload)-([0-9a-f]{12})/.exec(name) ?? [];
+      if (!OURS.test(name) || !runIds.includes(run)) continue;
+      const partner = name.endsWith('.key') ? name.replace(/\.key$/, '') : `${name}.key`;
+      if (kind === 'write' || !names.has(partner)) this.#removeIfAllowed(name);
     }
   }
 
