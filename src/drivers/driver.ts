@@ -9,6 +9,8 @@
  * - A key the backend cannot hold, or one that would leave the root, is kind `invalid-name`.
  */
 
+import type { StorageError } from '../core/errors.ts';
+
 export interface CallContext {
   readonly signal: AbortSignal;
 }
@@ -45,7 +47,15 @@ export interface ListQuery {
    * Object stores need not ask.
    */
   readonly prune?: (folder: string) => boolean;
+  /**
+   * Told of a folder (name ends in `/`) or file that a file system cannot list; true: the listing goes on without it,
+   * which is then the caller's to tell, false or no such function: it ends with the error. May be told twice of one, and
+   * before keys that come earlier. Never asked about the root, nor when the backend itself is what fails.
+   */
+  readonly onUnlistable?: OnUnlistable;
 }
+
+export type OnUnlistable = (name: string, error: StorageError) => boolean;
 
 export interface ListPage {
   readonly objects: readonly ObjectInfo[];

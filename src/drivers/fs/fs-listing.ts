@@ -7,12 +7,14 @@
  *   followed. Every other link (leading outside, nowhere, in a circle, or over more than eight links) is listed as an
  *   object with the link's own size, and reading it is an error that says why: nothing is left out in silence.
  *   Devices, pipes and sockets are listed in the same way with size 0.
- * - A file or folder that vanishes meanwhile is left out. A folder that cannot be read ends the listing with an error.
+ * - A file or folder that vanishes meanwhile is left out. One that cannot be looked at ends the listing with an error,
+ *   unless the query's `onUnlistable` says to go on without it.
  * - With a delimiter, folders without any file below them are prefixes, too.
  */
 import { isUtf8 } from 'node:buffer';
 import type { BigIntStats, Dirent } from 'node:fs';
 import { compareUtf8 } from '../../core/byte-order.ts';
+import { StorageError } from '../../core/errors.ts';
 import type { CallContext, ListPage, ListQuery, ObjectInfo } from '../driver.ts';
 import { orAborted } from '../or-aborted.ts';
 import type { Maybe } from './fs-calls.ts';
@@ -124,7 +126,7 @@ class Listing {
       if (real === undefined) return await this.#vanished();
       return { kind: 'folder', key, order: '', place: { key, real, links: 0, above: undefined } };
     } catch (error) {
-      throw fromErrno(context, error);
+      return this.#orWithout(key, fromErrno(context, error));
     }
   }
 
@@ -140,11 +142,18 @@ class Listing {
       if (!(stats instanceof Promise)) return this.#fileFound(key, stats);
       return stats.then(
         (later) => this.#fileFound(key, later),
-        (error) => Promise.reject(fromErrno(this.#root.context('list', key), error)),
+        (error) => this.#orWithout(key, fromErrno(this.#root.context('list', key), error)),
       );
     } catch (error) {
-      throw fromErrno(this.#root.context('list', key), error);
+      return this.#orWithout(key, fromErrno(this.#root.context('list', key), error));
     }
+  }
+
+  /** Throws the error unless the caller can do without what cannot be listed. */
+  #orWithout(name: string, error: unknown): undefined {
+    const isObjects = error instanceof StorageError && error.details.scope === 'object' && name !== '';
+    if (isObjects && this.#query.onUnlistable?.(name, error)) return undefined;
+    throw error;
   }
 
   #fileFound(key: string, stats: BigIntStats | undefined): Maybe<Visit<Child, Found>> {
@@ -154,9 +163,9 @@ class Listing {
 
   /** A group that `after` cuts through has a prefix only if a key of it lies behind. */
   #visitGroup(key: string): Maybe<Visit<Child, Found>> {
-    const { after, prune } = this.#query;
+    const { after } = this.#query;
     if (after === undefined || !after.startsWith(key)) return { item: { prefix: key } };
-    const query = { prefix: key, after, ...(prune === undefined ? {} : { prune }) };
+    const { delimiter: _, ...query } = { ...this.#query, prefix: key };
     const behind = listObjects(this.#root, this.#ctx, query, { ...LIST_LIMITS, pageObjectsMax: 1 });
     return behind.next().then(async (first) => {
       await behind.return(undefined);
@@ -236,7 +245,7 @@ class Listing {
 
   async #whyUnreadable(folder: Child, error: unknown): Promise<Visit<Child, Found>> {
     const context = this.#root.context('list', folder.key);
-    if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw fromErrno(context, error);
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR')) return this.#orWithout(folder.key, fromErrno(context, error));
     // A folder that another process removes while we list is no error; a root that is gone is one.
     if (!isOfEntry(error)) return this.#vanished();
     return this.#visitAgain(folder);
@@ -256,13 +265,14 @@ class Listing {
         last = error;
       }
     }
-    throw refusal(this.#root.context('list', folder.key), {
+    const reason = refusal(this.#root.context('list', folder.key), {
       kind: 'unavailable',
       isTransient: true,
       sentence: 'its entries vanish as fast as they are read',
       hint: 'Run again when less is removed from it',
       cause: last,
     });
+    return this.#orWithout(folder.key, reason);
   }
 
   #pathOf(folder: Child): string {

@@ -110,23 +110,35 @@ async function* retriedList(
 ): AsyncGenerator<ListPage> {
   let isSorted = driver.facts.listOrder === 'bytes';
   let last = query.after;
-  let pages = driver.list(ctx, query)[Symbol.asyncIterator]();
+  let breaks = 0;
+  const { onUnlistable } = query;
+  // What may pass is asked for again first; the last attempt goes on without whatever it cannot list.
+  const patient: ListQuery = onUnlistable
+    ? {
+        ...query,
+        onUnlistable: (name, error) =>
+          (!error.details.isTransient || breaks + 1 >= policy.attemptsMax) && onUnlistable(name, error),
+      }
+    : query;
+  let pages = driver.list(ctx, patient)[Symbol.asyncIterator]();
   let isBroken = false;
   const attempt = (): Promise<IteratorResult<ListPage>> => {
     if (isBroken) {
       const after = isSorted ? last : query.after;
-      pages = driver.list(ctx, after === undefined ? query : { ...query, after })[Symbol.asyncIterator]();
+      pages = driver.list(ctx, after === undefined ? patient : { ...patient, after })[Symbol.asyncIterator]();
     }
     isBroken = false;
     return pages.next();
   };
   const onBreak = (error: StorageError): void => {
     isBroken = true;
+    breaks += 1;
     onRetry('list', error);
   };
   try {
     for (;;) {
       const step = await retried(ctx, policy, onBreak, attempt);
+      breaks = 0;
       if (step.done) return;
       for (const { key } of step.value.objects) {
         isSorted &&= last === undefined || compareUtf8(last, key) < 0;
