@@ -25,6 +25,8 @@ const REQUIREMENTS = {
   fish: { commands: ['fish'], packages: ['fish'] },
   // The oldest supported Node, from npm: its test finds out whether it can be had.
   'node-24': { commands: [], packages: [] },
+  // Python's module and the device have no command: test/support/fuse.ts looks for them.
+  fuse: { commands: ['fusermount3'], packages: ['fuse3', 'python3-fusepy'] },
   promtool: { commands: ['promtool'], packages: ['prometheus'] },
 } as const satisfies Readonly<Record<string, Requirement>>;
 
