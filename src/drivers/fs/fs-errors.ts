@@ -1,5 +1,6 @@
 /** What the kernel's error codes mean for a copy: one table, so that every operation answers alike. */
 
+import { constants } from 'node:os';
 import type { Operation } from '../../core/counters.ts';
 import { type ErrorKind, type ErrorScope, StorageError } from '../../core/errors.ts';
 
@@ -114,10 +115,16 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 /** Every code the table knows, for tests and documents. */
 export const KNOWN_CODES: readonly string[] = Object.keys(MEANINGS);
 
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+);
+
 /** The errno name of a Node error, such as `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  // Node has no names for ESTALE and EDQUOT, which are what NFS and quotas answer with.
+  const [, number] = /^Unknown system error -(\d+)$/.exec(error.code) ?? [];
+  return number === undefined ? error.code : (NAMES.get(Number(number)) ?? error.code);
 }
 
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
@@ -131,7 +138,12 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
  */
 export function fromErrno(context: FsContext, error: unknown): unknown {
   const code = codeOf(error);
-  if (error instanceof StorageError || code === undefined || !/^E[A-Z0-9]+$/.test(code)) return error;
+  if (
+    error instanceof StorageError ||
+    code === undefined ||
+    !/^(E[A-Z0-9]+|Unknown system error -\d+)$/.test(code)
+  )
+    return error;
   const meaning = MEANINGS[code] ?? object('unexpected', `the system answered ${code}`);
   return build(context, meaning, { code, cause: error });
 }

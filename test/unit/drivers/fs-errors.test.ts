@@ -81,6 +81,18 @@ describe('fromErrno()', () => {
     assert.match(error.message, /EWEIRD/);
   });
 
+  it('knows the codes that Node has no name for', () => {
+    for (const [number, name] of [
+      [116, 'ESTALE'],
+      [122, 'EDQUOT'],
+    ] as const) {
+      const error = mapped(`Unknown system error -${number}`);
+      assert.equal(error.details.backendCode, name);
+      assert.equal(error.kind, EXPECTED[name]?.[0]);
+    }
+    assert.equal(mapped('Unknown system error -99999').kind, 'unexpected');
+  });
+
   it('leaves alone what is not an error of the file system', () => {
     const reason = new DOMException('stopped', 'AbortError');
     const ours = refusal(context, { kind: 'corrupt', sentence: 'it is too short' });
