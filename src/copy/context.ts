@@ -2,6 +2,8 @@
 import type { CounterWriter } from '../core/counters.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import type { Classified, Layout } from '../layout/layout.ts';
+import type { OpenUploads } from './open-uploads.ts';
+import type { WorkerReport } from './shard.ts';
 import type { SlabPool } from './slab-pool.ts';
 
 export interface CopyContext {
@@ -17,6 +19,9 @@ export interface CopyContext {
   readonly partBytes: number;
   /** The target was seen to check nothing: what was written is read back. */
   readonly readsBack: boolean;
+  readonly report: (report: WorkerReport) => void;
+  /** Uploads of an earlier run that may be continued. */
+  readonly uploads: OpenUploads;
 }
 
 /** One object to look at. */

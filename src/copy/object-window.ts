@@ -58,9 +58,9 @@ export class ObjectWindow {
     this.#running.add(running);
   }
 
-  /** Waits for everything. @throws the first failure. */
+  /** Waits for everything, also for what is added meanwhile. @throws the first failure. */
   async drain(): Promise<void> {
-    await Promise.all(this.#running);
+    while (this.#running.size > 0) await Promise.all(this.#running);
     if (this.#failure) throw this.#failure.error;
   }
 

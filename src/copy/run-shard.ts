@@ -1,11 +1,13 @@
 /** One shard: list both sides, join, copy what differs. The same code under the thread pool and under any other scheduler. */
 
-import type { CounterWriter } from '../core/counters.ts';
+import type { CounterWriter, ObjectState } from '../core/counters.ts';
 import { BlobferryError, toErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
-import type { ListPage, StorageDriver } from '../drivers/driver.ts';
+import type { ListPage, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
+import { mayBeDeleted } from '../layout/deletable.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
 import { copyObject } from './copy-object.ts';
+import { Cuts } from './cuts.ts';
 import { type Joined, joinListings, type Listing } from './join.ts';
 import { type Missing, ObjectWindow } from './object-window.ts';
 import { EXCEPTIONS_MAX, type PassSettings, type Shard, type ShardResult } from './shard.ts';
@@ -21,8 +23,18 @@ export interface ShardOutcome extends ShardResult {
   readonly stoppedBy?: unknown;
 }
 
-export async function runShard(base: CopyContext, pass: PassSettings, shard: Shard): Promise<ShardOutcome> {
-  const run = new ShardRun(base, pass, shard);
+export interface ShardOptions {
+  /** A cursor may be reported after so many objects; default 5,000. */
+  readonly cursorObjects?: number;
+}
+
+export async function runShard(
+  base: CopyContext,
+  pass: PassSettings,
+  shard: Shard,
+  options: ShardOptions = {},
+): Promise<ShardOutcome> {
+  const run = new ShardRun(base, pass, shard, options);
   try {
     await run.copy({ isSorting: false });
   } catch (error) {
@@ -37,6 +49,12 @@ export async function runShard(base: CopyContext, pass: PassSettings, shard: Sha
   return run.result(undefined);
 }
 
+/** What one way through the shard works with. */
+interface Lane {
+  readonly window: ObjectWindow;
+  readonly cuts: Cuts;
+}
+
 class ShardRun {
   readonly #base: CopyContext;
   readonly #pass: PassSettings;
@@ -47,12 +65,16 @@ class ShardRun {
   readonly #leftOut = new Set<string>();
   readonly #warnings: string[] = [];
   readonly #extras: string[] = [];
+  #extrasUnnamed = 0;
+  #extrasKept = 0;
   readonly #tally: Tally;
+  readonly #options: ShardOptions;
 
-  constructor(base: CopyContext, pass: PassSettings, shard: Shard) {
+  constructor(base: CopyContext, pass: PassSettings, shard: Shard, options: ShardOptions) {
     this.#base = base;
     this.#pass = pass;
     this.#shard = shard;
+    this.#options = options;
     this.#tally = new Tally(base.counters);
   }
 
@@ -62,6 +84,8 @@ class ShardRun {
       leftOut: [...this.#leftOut],
       warnings: this.#warnings,
       extras: this.#extras,
+      ...(this.#extrasUnnamed === 0 ? {} : { extrasUnnamed: this.#extrasUnnamed }),
+      ...(this.#extrasKept === 0 ? {} : { extrasKept: this.#extrasKept }),
       ...(stoppedBy === undefined ? {} : { stoppedBy }),
     };
   }
@@ -74,6 +98,8 @@ class ShardRun {
     this.#vanished = 0;
     this.#leftOut.clear();
     this.#extras.length = 0;
+    this.#extrasUnnamed = 0;
+    this.#extrasKept = 0;
     this.#tally.startOver();
   }
 
@@ -81,15 +107,20 @@ class ShardRun {
     const stop = new AbortController();
     const ctx: CopyContext = { ...this.#base, signal: AbortSignal.any([this.#base.signal, stop.signal]) };
     const window = new ObjectWindow(this.#pass.concurrency, (error) => stop.abort(error));
+    const cuts = this.#newCuts(ctx, window);
+    this.#reportCursor(ctx, undefined, ctx.counters.values());
     try {
       const batches = joinListings(
-        this.#listing(ctx, ctx.source, this.#pass.sourcePrefix, options),
-        this.#listing(ctx, ctx.target, this.#pass.targetPrefix, options),
-        this.#pass.extrasMax > 0 ? (path, { sizeBytes }) => this.#noteExtra(ctx, path, sizeBytes) : undefined,
+        this.#listing(ctx, ctx.source, this.#pass.sourcePrefix, { ...options, cuts }),
+        this.#listing(ctx, ctx.target, this.#pass.targetPrefix, { ...options, cuts }),
+        this.#extrasListener(ctx),
       );
       for await (const batch of batches) {
         this.#tally.listed(batch.length);
-        for (const joined of batch) await this.#admit(ctx, window, joined);
+        cuts.listed(batch.length);
+        // They are told at the shard's end, so whoever goes on must meet them again.
+        if (this.#extras.length + this.#extrasKept > 0) cuts.block();
+        for (const joined of batch) await this.#admit(ctx, { window, cuts }, joined);
       }
       await window.drain();
       await ctx.target.flush(ctx);
@@ -100,68 +131,97 @@ class ShardRun {
     }
   }
 
+  #newCuts(ctx: CopyContext, window: ObjectWindow): Cuts {
+    return new Cuts({
+      counters: ctx.counters,
+      everyObjects: this.#options.cursorObjects,
+      onCursor: (after, values, onSent) =>
+        window.add(undefined, false, async () => {
+          await ctx.target.flush(ctx);
+          this.#reportCursor(ctx, after, values);
+          onSent();
+          return undefined;
+        }),
+    });
+  }
+
+  #reportCursor(ctx: CopyContext, after: string | undefined, values: Float64Array): void {
+    const { row } = ctx.counters;
+    const where = after === undefined ? {} : { after };
+    ctx.report({ type: 'cursor', shard: this.#shard.id, ...where, row, values });
+  }
+
   #listing(
     ctx: CopyContext,
     driver: StorageDriver,
     keyPrefix: string,
-    options: { isSorting: boolean },
+    options: { readonly isSorting: boolean; readonly cuts: Cuts },
   ): Listing {
     const isSource = driver === ctx.source;
     const listing = listShard(ctx, driver, {
       shard: this.#shard,
       keyPrefix,
       isSorting: options.isSorting,
-      prune: (folder) => this.#leavesOut(ctx, folder, undefined, isSource),
+      prune: (folder) => this.#prunes(ctx, folder, isSource ? options.cuts : undefined),
     });
     return isSource ? listing : { ...listing, pages: countedPages(listing.pages, ctx.counters) };
   }
 
   /** Pages are joined in batches; objects of one whose whole answer is "equal by listing" cost no promise. */
-  async #admit(ctx: CopyContext, window: ObjectWindow, joined: Joined): Promise<void> {
+  async #admit(ctx: CopyContext, { window, cuts }: Lane, joined: Joined): Promise<void> {
     const { path, source, target } = joined;
-    if (this.#isOfPhaseOne(path) || this.#leavesOut(ctx, path, source.sizeBytes, true)) return;
+    const segment = cuts.admit(path);
+    if (this.#isOfPhaseOne(path)) return cuts.settle(segment, true);
+    if (ctx.layout.leavesOut(path, source.sizeBytes)) {
+      if (isInRange(this.#shard.range, path)) {
+        this.#countLeftOut(path);
+        cuts.count(segment, 'leftOut');
+      }
+      return cuts.settle(segment, true);
+    }
     const classified = ctx.layout.classify(path);
+    const count = (state: ObjectState, bytes: number): void => {
+      this.#tally.object(state, classified.objectClass, bytes);
+      cuts.object(segment, state, classified.objectClass, bytes);
+    };
     if (target && classified.isImmutable && target.sizeBytes === source.sizeBytes) {
-      this.#tally.object('skipped', classified.objectClass, source.sizeBytes);
-      return;
+      count('skipped', source.sizeBytes);
+      return cuts.settle(segment, true);
     }
     const item: CopyItem = { path, classified, source, target, targetKey: this.#pass.targetPrefix + path };
     await window.room();
-    window.add(classified.repository, classified.objectClass === 'tag', (lacking) =>
-      this.#handle(ctx, item, lacking),
-    );
+    window.add(classified.repository, classified.objectClass === 'tag', async (lacking) => {
+      const outcome = await this.#outcome(ctx, item, lacking);
+      this.#record(ctx, item, outcome, count);
+      cuts.settle(segment, isGood(outcome, ctx.isFrozen));
+      return missingAfter(outcome, ctx.isFrozen);
+    });
   }
 
-  async #handle(
-    ctx: CopyContext,
-    item: CopyItem,
-    lacking: Missing | undefined,
-  ): Promise<Missing | undefined> {
+  async #outcome(ctx: CopyContext, item: CopyItem, lacking: Missing | undefined): Promise<CopyOutcome> {
     ctx.signal.throwIfAborted();
     ctx.counters.gauge('objectsInFlight', 1);
     ctx.counters.gauge('bytesInFlight', item.source.sizeBytes);
     try {
-      const outcome = lacking ? heldBack(item, lacking) : await copyObject(ctx, item);
-      this.#record(ctx, item, outcome);
-      return missingAfter(outcome, ctx.isFrozen);
+      return lacking ? heldBack(item, lacking) : await copyObject(ctx, item);
     } finally {
       ctx.counters.gauge('objectsInFlight', -1);
       ctx.counters.gauge('bytesInFlight', -item.source.sizeBytes);
     }
   }
 
-  #record(ctx: CopyContext, item: CopyItem, outcome: CopyOutcome): void {
-    const { objectClass } = item.classified;
-    if (outcome.state === 'skipped') {
-      this.#tally.object('skipped', objectClass, outcome.bytes);
+  #record(
+    ctx: CopyContext,
+    item: CopyItem,
+    outcome: CopyOutcome,
+    count: (state: ObjectState, bytes: number) => void,
+  ): void {
+    if (outcome.state === 'skipped' || outcome.state === 'copied') {
+      count(outcome.state, outcome.bytes);
+      if (outcome.state === 'copied' && outcome.proof === 'none') ctx.counters.count('unproved');
       return;
     }
-    if (outcome.state === 'copied') {
-      this.#tally.object('copied', objectClass, outcome.bytes);
-      if (outcome.proof === 'none') ctx.counters.count('unproved');
-      return;
-    }
-    this.#tally.object(outcome.state, objectClass, item.source.sizeBytes);
+    count(outcome.state, item.source.sizeBytes);
     const exception = { state: outcome.state, path: item.path, error: toErrorRecord(outcome.error) };
     if (outcome.state === 'vanished' && !ctx.isFrozen) {
       // Garbage collection under a live pass: no failure, however many, so only the list is kept short.
@@ -181,26 +241,36 @@ class ShardRun {
     }
   }
 
-  /** Blobs are never deleted: nobody but the registry's garbage collection knows who needs them. */
-  #noteExtra(ctx: CopyContext, path: string, sizeBytes: number): void {
-    if (this.#extras.length > this.#pass.extrasMax || this.#isOfPhaseOne(path)) return;
-    if (this.#leavesOut(ctx, path, sizeBytes, false) || !isInRange(this.#shard.range, path)) return;
-    if (ctx.layout.classify(path).objectClass !== 'blob') this.#extras.push(path);
+  #extrasListener(ctx: CopyContext): ((path: string, object: ObjectInfo) => void) | undefined {
+    const { extrasMax } = this.#pass;
+    if (extrasMax === undefined) return undefined;
+    return (path, { sizeBytes }) => {
+      if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes)) return;
+      // A listing may begin before its shard does; what lies there is another shard's.
+      if (!isInRange(this.#shard.range, path)) return;
+      if (!mayBeDeleted(ctx.layout, path)) this.#extrasKept += 1;
+      // A path may be a slice of the page it came in, which a copy of its own does not hold on to.
+      else if (this.#extras.length < extrasMax) this.#extras.push(structuredClone(path));
+      else this.#extrasUnnamed += 1;
+    };
   }
 
   #isOfPhaseOne(path: string): boolean {
     return belongsToPhaseOne(this.#shard, this.#base.layout, path);
   }
 
-  #leavesOut(ctx: CopyContext, path: string, sizeBytes: number | undefined, isSource: boolean): boolean {
-    if (sizeBytes === undefined && this.#isOfPhaseOne(path)) return true;
-    if (!ctx.layout.leavesOut(path, sizeBytes)) return false;
+  /** Listings of both sides ask before they go into a folder, and ask again where one is repeated. */
+  #prunes(ctx: CopyContext, folder: string, cuts: Cuts | undefined): boolean {
+    if (this.#isOfPhaseOne(folder)) return true;
+    if (!ctx.layout.leavesOut(folder, undefined)) return false;
     // A walk passes through folders of its neighbours' ranges; each is counted in its own.
-    if (isSource && isInRange(this.#shard.range, path)) {
-      this.#tally.leftOut();
-      if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
-    }
+    if (cuts && isInRange(this.#shard.range, folder) && cuts.folder(folder)) this.#countLeftOut(folder);
     return true;
+  }
+
+  #countLeftOut(path: string): void {
+    this.#tally.leftOut();
+    if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
   }
 }
 
@@ -219,6 +289,11 @@ function missingAfter({ state }: CopyOutcome, isFrozen: boolean): Missing | unde
   if (state === 'unsettled') return 'unsettled';
   if (state === 'vanished') return isFrozen ? 'failed' : undefined;
   return state === 'failed' || state === 'conflict' ? 'failed' : undefined;
+}
+
+/** Is there nothing to tell of it at the shard's end? What vanished under a live pass is only counted. */
+function isGood({ state }: CopyOutcome, isFrozen: boolean): boolean {
+  return state === 'copied' || state === 'skipped' || (state === 'vanished' && !isFrozen);
 }
 
 function heldBack(item: CopyItem, lacking: Missing): CopyOutcome {

@@ -8,8 +8,16 @@ import { withCounters } from '../drivers/wrap/observe.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
 import { layoutNamed } from '../layout/layouts.ts';
 import type { CopyContext } from './context.ts';
+import { OpenUploads } from './open-uploads.ts';
 import { runShard } from './run-shard.ts';
-import type { ControlMessage, PassSettings, ShardReply, ShardTask, WorkerData } from './shard.ts';
+import type {
+  ControlMessage,
+  PassSettings,
+  ShardReply,
+  ShardTask,
+  WorkerData,
+  WorkerReport,
+} from './shard.ts';
 import { SlabPool } from './slab-pool.ts';
 
 interface Engine {
@@ -23,6 +31,7 @@ export class ShardWorker {
   readonly #counters: CounterWriter;
   readonly #openDriver: OpenDriver;
   readonly #channel: BroadcastChannel;
+  readonly #reports: BroadcastChannel;
   #engine: Promise<Engine> | undefined;
   readonly #cancelled: Int32Array;
 
@@ -32,8 +41,9 @@ export class ShardWorker {
     this.#cancelled = new Int32Array(data.cancelled);
     this.#channel = new BroadcastChannel(data.channel);
     this.#channel.onmessage = (event) => this.#onControl((event as { data: ControlMessage }).data);
-    // The channel must not keep a finished thread alive.
-    (this.#channel as unknown as { unref(): void }).unref();
+    this.#reports = new BroadcastChannel(`${data.channel}-reports`);
+    // The channels must not keep a finished thread alive.
+    for (const channel of [this.#channel, this.#reports]) (channel as unknown as { unref(): void }).unref();
   }
 
   async run(task: ShardTask): Promise<ShardReply> {
@@ -46,7 +56,11 @@ export class ShardWorker {
     }
     this.#counters.gauge('workersBusy', 1);
     try {
-      const { stoppedBy, ...result } = await runShard(engine.base, task.pass, task.shard);
+      const { stoppedBy, ...result } = await runShard(
+        { ...engine.base, uploads: new OpenUploads(task.uploads) },
+        task.pass,
+        task.shard,
+      );
       if (stoppedBy === undefined) return { ok: true, result };
       const isCancelled = engine.cancel.signal.aborted;
       return { ok: false, result, error: toErrorRecord(stoppedBy), isCancelled };
@@ -86,6 +100,8 @@ export class ShardWorker {
       ownsTarget: pass.ownsTarget,
       partBytes: pass.partBytes,
       readsBack: checksNothing(pass.target.binding),
+      report: (report: WorkerReport) => this.#reports.postMessage(report),
+      uploads: new OpenUploads(),
     };
     return {
       jobId: pass.jobId,

@@ -54,8 +54,14 @@ const PLAIN = [
   'listedTarget',
   'sortedShards',
   'restartedObjects',
+  /** Parts of continued uploads that did not have to be sent again, and their bytes. */
+  'partsReused',
+  'bytesReused',
 ] as const;
 export type PlainCounter = (typeof PLAIN)[number];
+
+/** What whoever goes through the same keys again counts again. */
+const FOUND_AGAIN: readonly PlainCounter[] = ['leftOut', 'listedSource'];
 
 type Slot = string;
 
@@ -116,15 +122,24 @@ for (const slot of SLOTS) {
 
 /** One thread's row. */
 export class CounterWriter {
+  /** Which one it is. */
+  readonly row: number;
   readonly #row: Float64Array;
 
   constructor(memory: CounterMemory) {
-    const row = Atomics.add(new Int32Array(memory.nextRow), 0, 1) % memory.rows;
-    this.#row = new Float64Array(
-      memory.values,
-      row * SLOTS.length * Float64Array.BYTES_PER_ELEMENT,
-      SLOTS.length,
-    );
+    this.row = Atomics.add(new Int32Array(memory.nextRow), 0, 1) % memory.rows;
+    this.#row = valuesOfRow(memory, this.row);
+  }
+
+  /** A copy of the row, less what another one holds. */
+  values(less?: CounterWriter): Float64Array {
+    const copy = this.#row.slice();
+    if (less) for (let at = 0; at < copy.length; at += 1) copy[at] = (copy[at] ?? 0) - (less.#row[at] ?? 0);
+    return copy;
+  }
+
+  clear(): void {
+    this.#row.fill(0);
   }
 
   object(state: ObjectState, objectClass: CounterClass, bytes: number, count = 1): void {
@@ -173,6 +188,37 @@ export function rewindRow(memory: CounterMemory, row: number, values: Float64Arr
     if (slot.startsWith('gauge/')) all[first + index] = 0;
     else if (/^(objects|bytes|count)\//.test(slot)) all[first + index] = values[index] ?? 0;
   }
+}
+
+function valuesOfRow({ values, rows }: CounterMemory, row: number): Float64Array {
+  if (!(row >= 0 && row < rows)) throw new RangeError(`There is no counter row ${row} of ${rows}`);
+  return new Float64Array(values, row * SLOTS.length * Float64Array.BYTES_PER_ELEMENT, SLOTS.length);
+}
+
+/**
+ * Sets the row of a thread that died back to what it was at `values`, for another thread that goes on from there. Each
+ * object is then counted once, as what happened to it first: what was copied since stays counted and is taken from
+ * `skipped` in advance, because it will be found equal. Gauges go to 0. Requests and what else did happen stay.
+ */
+export function restoreRow(memory: CounterMemory, row: number, values: Float64Array): void {
+  const live = valuesOfRow(memory, row);
+  const set = (slot: Slot, value: number): void => {
+    live[indexOf(slot)] = value;
+  };
+  const was = (slot: Slot): number => values[indexOf(slot)] ?? 0;
+  for (const objectClass of CLASSES) {
+    for (const what of ['objects', 'bytes']) {
+      const copied = `${what}/copied/${objectClass}`;
+      const since = (live[indexOf(copied)] ?? 0) - was(copied);
+      for (const state of OBJECT_STATES) {
+        const slot = `${what}/${state}/${objectClass}`;
+        if (state === 'skipped') set(slot, was(slot) - since);
+        else if (state !== 'copied') set(slot, was(slot));
+      }
+    }
+  }
+  for (const name of FOUND_AGAIN) set(`count/${name}`, was(`count/${name}`));
+  for (const name of GAUGES) set(`gauge/${name}`, 0);
 }
 
 /** Sums over all threads, for progress, metrics and the summary. */

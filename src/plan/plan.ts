@@ -5,6 +5,7 @@
 import { planMemory } from '../coordinator/memory.ts';
 import { firstKey } from '../coordinator/preflight.ts';
 import type { CopyContext } from '../copy/context.ts';
+import { OpenUploads } from '../copy/open-uploads.ts';
 import { SlabPool } from '../copy/slab-pool.ts';
 import { allocateCounters, CounterWriter, type Side } from '../core/counters.ts';
 import type { CallContext, StorageDriver } from '../drivers/driver.ts';
@@ -70,6 +71,8 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
     ownsTarget: known ?? found === undefined,
     partBytes: memory.partBytes,
     readsBack: false,
+    report: () => undefined,
+    uploads: new OpenUploads(),
   };
   const sample = new Sample(options.random ?? Math.random);
   const run = new PlanRun({

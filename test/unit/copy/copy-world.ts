@@ -4,8 +4,9 @@ import { randomUUID } from 'node:crypto';
 import { planShards } from '../../../src/coordinator/plan-shards.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from '../../../src/copy/context.ts';
 import { copyObject } from '../../../src/copy/copy-object.ts';
+import { OpenUploads } from '../../../src/copy/open-uploads.ts';
 import { runShard, type ShardOutcome } from '../../../src/copy/run-shard.ts';
-import type { PassSettings, Phase, Shard } from '../../../src/copy/shard.ts';
+import type { PassSettings, Phase, Shard, WorkerReport } from '../../../src/copy/shard.ts';
 import { SlabPool } from '../../../src/copy/slab-pool.ts';
 import { allocateCounters, CounterReader, CounterWriter } from '../../../src/core/counters.ts';
 import { isStorageError } from '../../../src/core/errors.ts';
@@ -17,6 +18,7 @@ import type {
   ObjectInfo,
   ReadResult,
   StorageDriver,
+  Upload,
 } from '../../../src/drivers/driver.ts';
 import { openMemoryDriver } from '../../../src/drivers/memory/memory-driver.ts';
 import { forgetStore, type MemoryStore, storeNamed } from '../../../src/drivers/memory/memory-store.ts';
@@ -63,6 +65,9 @@ export interface WorldOptions {
   readonly threads?: number;
   /** Objects of a shard that are worked on at once. */
   readonly concurrency?: number;
+  /** A cursor may be reported after so many objects. */
+  readonly cursorObjects?: number;
+  readonly uploads?: readonly Upload[];
 }
 
 /** Small, so that a few kilobytes are many parts. */
@@ -76,17 +81,21 @@ export class CopyWorld {
   readonly targetDriver: FaultDriver;
   readonly counters: CounterReader;
   readonly ctx: CopyContext;
+  /** Everything a thread told while it ran a shard. */
+  readonly reports: WorkerReport[] = [];
   readonly sourcePrefix: string;
   readonly targetPrefix: string;
   readonly #names: readonly string[];
   readonly #threads: number;
   readonly #concurrency: number;
+  readonly #cursorObjects: number | undefined;
 
   constructor(options: WorldOptions = {}) {
     const names = { source: `source-${randomUUID()}`, target: `target-${randomUUID()}` };
     this.#names = Object.values(names);
     this.#threads = options.threads ?? 2;
     this.#concurrency = options.concurrency ?? 8;
+    this.#cursorObjects = options.cursorObjects;
     this.source = storeNamed(names.source);
     this.target = storeNamed(names.target);
     this.sourcePrefix = options.sourcePrefix ?? '';
@@ -111,6 +120,8 @@ export class CopyWorld {
       ownsTarget: options.ownsTarget ?? true,
       partBytes: options.partBytes ?? PART_BYTES,
       readsBack: options.readsBack ?? false,
+      report: (report) => void this.reports.push(report),
+      uploads: new OpenUploads(options.uploads),
     };
   }
 
@@ -161,7 +172,8 @@ export class CopyWorld {
   }
 
   shard(shard: Shard): Promise<ShardOutcome> {
-    return runShard(this.ctx, this.#settings(), shard);
+    const cursorObjects = this.#cursorObjects;
+    return runShard(this.ctx, this.#settings(), shard, cursorObjects === undefined ? {} : { cursorObjects });
   }
 
   /** Everything of one phase, as one shard. */
@@ -199,7 +211,6 @@ export class CopyWorld {
       partBytes: ctx.partBytes,
       slabBudgetBytes: ctx.slabs.budgetBytes,
       outageMsMax: 60_000,
-      extrasMax: 0,
     };
   }
 
