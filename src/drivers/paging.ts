@@ -1,5 +1,6 @@
-/** What paged listings have in common. */
+/** What paged listings have in common: they are fetched ahead, and must be what was asked for and have an end. */
 import { compareUtf8 } from '../core/byte-order.ts';
+import { StorageError } from '../core/errors.ts';
 import type { ListPage, ListQuery, ObjectInfo } from './driver.ts';
 
 interface FetchedPage {
@@ -8,26 +9,84 @@ interface FetchedPage {
   readonly next?: string;
 }
 
-/** Asks for the next page while the caller works on this one. */
+/** So many pages in a row without a single entry are no listing any more; a service that filters may send some. */
+const EMPTY_PAGES_MAX = 10_000;
+
+/**
+ * Asks for the next page while the caller works on this one. A listing that names what was not asked for, or never
+ * ends because it goes in a circle or gives nothing, is refused with a transient StorageError of kind `corrupt`.
+ */
 export async function* prefetchedPages(
+  query: ListQuery,
+  call: ListCall,
   fetchPage: (token: string | undefined) => Promise<FetchedPage>,
 ): AsyncGenerator<ListPage> {
-  let pending = fetchPage(undefined);
+  const tokens = new CircleWatch();
+  const keys = new CircleWatch();
+  let emptyPages = 0;
+  const fetch = async (token: string | undefined): Promise<FetchedPage> => {
+    const { page, next } = await fetchPage(token);
+    if (!isWithin(page, query)) throw nonsense(call, 'it names keys not asked for');
+    const wanted = { ...page, objects: objectsBehind(page.objects, query.after) };
+    if (next === undefined) return { page: wanted };
+    if (next === token) throw nonsense(call, 'the listing goes on where it began');
+    const first = page.objects[0]?.key;
+    emptyPages = first === undefined && page.prefixes.length === 0 ? emptyPages + 1 : 0;
+    if (emptyPages > EMPTY_PAGES_MAX) throw nonsense(call, `${emptyPages} pages in a row hold nothing`);
+    // A server may well make up a new token each time, but no key is listed twice.
+    if (tokens.closes(next) || (first !== undefined && keys.closes(first)))
+      throw nonsense(call, 'the listing goes in a circle');
+    return { page: wanted, next };
+  };
+  let pending = fetch(undefined);
   for (;;) {
     const { page, next } = await pending;
     if (next === undefined) {
       yield page;
       return;
     }
-    pending = fetchPage(next);
+    pending = fetch(next);
     // A caller that stops early never awaits this one; its failure is then nobody's.
     pending.catch(() => undefined);
     yield page;
   }
 }
 
+/**
+ * Notices that a sequence of names repeats itself, holding one of them: the one seen last at a power of two (Brent). A
+ * circle of any length is noticed before it was gone round three times.
+ */
+export class CircleWatch {
+  #held: string | undefined;
+  #steps = 0;
+  #stepsMax = 1;
+
+  closes(name: string): boolean {
+    if (name === this.#held) return true;
+    this.#steps += 1;
+    if (this.#steps >= this.#stepsMax) {
+      this.#held = name;
+      this.#steps = 0;
+      this.#stepsMax *= 2;
+    }
+    return false;
+  }
+}
+
+interface ListCall {
+  readonly backend: string;
+  readonly operation: string;
+}
+
+function nonsense({ backend, operation }: ListCall, what: string): StorageError {
+  const details = { kind: 'corrupt', backend, operation, isTransient: true, scope: 'object' } as const;
+  return new StorageError(`Cannot ${operation} ${backend}: ${what}`, details, {
+    hint: 'If this stays, check that the endpoint is an S3 service and that nothing in between changes answers',
+  });
+}
+
 /** Does every key of the page begin with the prefix ? A server that errs here would make us lose keys. */
-export function isWithin(page: ListPage, query: ListQuery): boolean {
+function isWithin(page: ListPage, query: ListQuery): boolean {
   const { prefix } = query;
   return (
     page.objects.every((object) => object.key.startsWith(prefix)) &&
@@ -36,9 +95,6 @@ export function isWithin(page: ListPage, query: ListQuery): boolean {
 }
 
 /** Servers that do not know start-after begin at the beginning; some repeat the key itself. */
-export function objectsBehind(
-  objects: readonly ObjectInfo[],
-  after: string | undefined,
-): readonly ObjectInfo[] {
+function objectsBehind(objects: readonly ObjectInfo[], after: string | undefined): readonly ObjectInfo[] {
   return after === undefined ? objects : objects.filter(({ key }) => compareUtf8(key, after) > 0);
 }

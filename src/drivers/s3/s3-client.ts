@@ -22,7 +22,7 @@ import { errorOfWire } from './s3-wire-errors.ts';
 
 const HEAD_TIMEOUT_MS = 60_000;
 /** Listings of 1,000 keys of 1,024 bytes, percent-encoded, stay below this. */
-const COLLECT_BYTES_MAX = 16 * 1024 * 1024;
+export const COLLECT_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface S3Request {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';

@@ -16,7 +16,7 @@ import type {
   WriteOptions,
   WriteResult,
 } from '../driver.ts';
-import { isWithin, objectsBehind, prefetchedPages } from '../paging.ts';
+import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { probeBinding } from './s3-binding.ts';
@@ -24,7 +24,7 @@ import { S3Client, type S3ClientOptions } from './s3-client.ts';
 import { credentialsFor } from './s3-credentials.ts';
 import { malformed } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
-import { md5OfETag, parseListing, type S3ListPage } from './s3-listing.ts';
+import { listingOf, md5OfETag } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
@@ -74,7 +74,8 @@ export class S3Driver implements StorageDriver {
   }
 
   list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
-    return prefetchedPages((token: string | undefined) => this.#listPage(ctx, query, token));
+    const call = { backend: this.name, operation: 'list' };
+    return prefetchedPages(query, call, (token) => this.#listPage(ctx, query, token));
   }
 
   async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
@@ -165,23 +166,9 @@ export class S3Driver implements StorageDriver {
     if (token !== undefined) parameters.push(['continuation-token', token]);
     else if (query.after !== undefined) parameters.push(['start-after', query.after]);
     const { body } = await this.#client.send(ctx, { method: 'GET', operation: 'list', query: parameters });
-    const page = this.#parse(body, query.upTo);
     const call = { backend: this.name, operation: 'list' };
-    if (!isWithin(page, query)) throw malformed(call, 'it names keys not asked for');
-    const wanted = { objects: objectsBehind(page.objects, query.after), prefixes: page.prefixes };
-    if (page.nextToken === undefined) return { page: wanted };
-    if (page.nextToken === token) throw malformed(call, 'the listing goes on where it began');
-    return { page: wanted, next: page.nextToken };
-  }
-
-  #parse(body: Buffer, upTo: string | undefined): S3ListPage {
-    try {
-      return parseListing(body.toString('utf8'), upTo);
-    } catch (error) {
-      const call = { backend: this.name, operation: 'list' };
-      if (error instanceof RangeError) throw malformed(call, error.message);
-      throw error;
-    }
+    const { nextToken, ...page } = listingOf(call, body, query.upTo);
+    return nextToken === undefined ? { page } : { page, next: nextToken };
   }
 }
 

@@ -1,7 +1,8 @@
 /** ListObjectsV2 pages (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html). */
 import { compareUtf8 } from '../../core/byte-order.ts';
 import type { ListPage, ObjectInfo } from '../driver.ts';
-import { eachElement, textOf } from './s3-xml.ts';
+import { malformed, type S3Call } from './s3-errors.ts';
+import { checkDocument, eachElement, isTruncated, onlyTextOf, textOf, utf8Of } from './s3-xml.ts';
 
 export interface S3ListPage extends ListPage {
   readonly nextToken?: string;
@@ -10,6 +11,8 @@ export interface S3ListPage extends ListPage {
 const MD5 = /^[0-9a-f]{32}$/;
 const ENCODED = /[%+]/;
 const DIGITS = /^\d+$/;
+/** S3 takes 1,024 bytes; what is a little longer fails by itself, as one object. */
+const NAME_UNITS_MAX = 16 * 1024;
 
 /** The MD5 that an ETag is, if it looks like one: multipart ETags end in `-<parts>`. */
 export function md5OfETag(etag: string | undefined): string | undefined {
@@ -23,20 +26,22 @@ export function md5OfETag(etag: string | undefined): string | undefined {
  * @throws RangeError where the text is not a listing, with what is wrong about it.
  */
 export function parseListing(xml: string, upTo?: string): S3ListPage {
-  if (!xml.includes('<ListBucketResult')) throw new RangeError('the answer is not a listing');
-  // A body whose end is only the end of its connection may have been cut where an entry ends.
-  if (!xml.trimEnd().endsWith('</ListBucketResult>')) throw new RangeError('the listing is not whole');
+  checkDocument(xml, 'ListBucketResult', 'a listing');
   const isEncoded = textOf(xml, 'EncodingType') === 'url';
   const decode = (text: string | undefined): string => {
     if (text === undefined) throw new RangeError('the listing has an entry without a name');
+    if (text.length > NAME_UNITS_MAX)
+      throw new RangeError(`the listing has a name of ${text.length} characters`);
     return isEncoded && ENCODED.test(text) ? decodeName(text) : text;
   };
+  let count = 0;
   const objects: ObjectInfo[] = [];
   let past: string | undefined;
   let isDisordered = false;
   eachElement(xml, 'Contents', (from, to) => {
     const one = xml.slice(from, to);
-    const key = decode(textOf(one, 'Key'));
+    const key = decode(onlyTextOf(one, 'Key'));
+    count += 1;
     const isBehind = upTo !== undefined && compareUtf8(key, upTo) > 0;
     // What comes behind the range is still held against the order: it tells whether the range may end here.
     isDisordered = past !== undefined && compareUtf8(past, key) >= 0;
@@ -47,33 +52,50 @@ export function parseListing(xml: string, upTo?: string): S3ListPage {
   if (isDisordered) return parseListing(xml);
   const prefixes: string[] = [];
   eachElement(xml, 'CommonPrefixes', (from, to) => {
-    prefixes.push(decode(textOf(xml.slice(from, to), 'Prefix')));
+    prefixes.push(decode(onlyTextOf(xml.slice(from, to), 'Prefix')));
     return true;
   });
-  if (past !== undefined || textOf(xml, 'IsTruncated') !== 'true') return { objects, prefixes };
-  const nextToken = textOf(xml, 'NextContinuationToken');
+  checkCount(xml, count + prefixes.length);
+  if (!isTruncated(xml) || past !== undefined) return { objects, prefixes };
+  const nextToken = onlyTextOf(xml, 'NextContinuationToken');
   if (nextToken === undefined || nextToken === '')
     throw new RangeError('the listing goes on but does not say where');
   return { objects, prefixes, nextToken };
 }
 
+/** @throws StorageError of kind `corrupt` where the answer is no listing. */
+export function listingOf(call: S3Call, body: Buffer | undefined, upTo: string | undefined): S3ListPage {
+  try {
+    return parseListing(utf8Of(body ?? Buffer.alloc(0)), upTo);
+  } catch (error) {
+    throw error instanceof RangeError ? malformed(call, error.message) : error;
+  }
+}
+
+/** Some servers leave common prefixes out of their count; none may count an entry that then is not there. */
+function checkCount(xml: string, found: number): void {
+  const said = textOf(xml, 'KeyCount') ?? '';
+  if (DIGITS.test(said) && Number(said) > found)
+    throw new RangeError(`the listing has ${found} entries and says that it has ${said.slice(0, 20)}`);
+}
+
 function objectOf(xml: string, key: string): ObjectInfo {
-  const size = textOf(xml, 'Size') ?? '';
+  const size = onlyTextOf(xml, 'Size') ?? '';
   const sizeBytes = Number(size);
   if (!DIGITS.test(size) || !Number.isSafeInteger(sizeBytes))
     throw new RangeError('the listing has an entry without a size');
-  const version = textOf(xml, 'ETag');
+  const version = onlyTextOf(xml, 'ETag');
   if (version === undefined) return { key, sizeBytes };
   const md5 = md5OfETag(version);
   return md5 === undefined ? { key, sizeBytes, version } : { key, sizeBytes, md5, version };
 }
 
 /** @throws RangeError where the name is not UTF-8. */
-export function decodeName(text: string): string {
+function decodeName(text: string): string {
   try {
     // MinIO writes a space as `+`; a plus sign itself always comes as %2B.
     return decodeURIComponent(text.replaceAll('+', ' '));
   } catch {
-    throw new RangeError(`the listing has a name that is not UTF-8: "${text}"`);
+    throw new RangeError(`the listing has a name that is not UTF-8: ${JSON.stringify(text.slice(0, 100))}`);
   }
 }

@@ -12,16 +12,21 @@ import type {
   Upload,
   WriteResult,
 } from '../driver.ts';
+import { CircleWatch } from '../paging.ts';
 import type { S3Spec } from '../spec.ts';
 import type { S3Client } from './s3-client.ts';
 import { errorOfResponse, malformed, type S3Call, subject } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { parsePartsPage, parseUploadsPage } from './s3-upload-listing.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
-import { escapeXml, textOf } from './s3-xml.ts';
+import { checkDocument, escapeXml, onlyTextOf, textOf, utf8Of } from './s3-xml.ts';
 
 /** Complete may work for minutes on a large object, sending white space meanwhile or nothing at all. */
 const COMPLETE_TIMEOUT_MS = 10 * 60_000;
+
+/** Each takes some hundred bytes until they are all known. */
+const UPLOADS_MAX = 1_000_000;
+const UPLOAD_ID_UNITS_MAX = 2048;
 
 export class S3Multipart implements MultipartFacet {
   readonly partBytesMin = 5 * 1024 ** 2;
@@ -55,13 +60,8 @@ export class S3Multipart implements MultipartFacet {
       query: [['uploads', '']],
       headers: [...objectHeaders(this.#spec), ...checksum],
     });
-    const id = textOf(response.body.toString('utf8'), 'UploadId');
-    if (!id)
-      throw malformed(
-        { backend: this.#client.name, operation: 'begin the upload of', key },
-        'no upload id came',
-      );
-    return { key, id };
+    const call = { backend: this.#client.name, operation: 'begin the upload of', key };
+    return { key, id: this.#parse(call, () => uploadIdIn(response.body)) };
   }
 
   async putPart(ctx: CallContext, upload: Upload, part: PartInput): Promise<PartReceipt> {
@@ -123,7 +123,7 @@ export class S3Multipart implements MultipartFacet {
     // Complete answers 200 before it is done and may then still fail in the body. The code there decides, so the
     // status that a code usually comes with does not matter.
     if (/<Error[\s>]/.test(xml)) throw errorOfResponse(call, { ...response, status: 500 });
-    if (!xml.includes('<CompleteMultipartUploadResult')) throw malformed(call, 'the answer is not a result');
+    this.#parse(call, () => checkDocument(xml, 'CompleteMultipartUploadResult', 'a result'));
     const version = textOf(xml, 'ETag');
     return version ? { version } : {};
   }
@@ -150,9 +150,9 @@ export class S3Multipart implements MultipartFacet {
       if (marker !== '') query.push(['part-number-marker', marker]);
       const { body } = await this.#client.send(ctx, { method: 'GET', operation, key: upload.key, query });
       const page = this.#parse({ backend: this.#client.name, operation, key: upload.key }, () =>
-        parsePartsPage(body.toString('utf8'), marker),
+        parsePartsPage(utf8Of(body), marker),
       );
-      parts.push(...page.parts);
+      for (const part of page.parts) parts.push(part);
       if (page.next === undefined) return parts;
       marker = page.next;
     }
@@ -162,6 +162,7 @@ export class S3Multipart implements MultipartFacet {
     const uploads: Upload[] = [];
     const operation = 'list uploads in';
     let marker: Upload | undefined;
+    const circle = new CircleWatch();
     for (;;) {
       const query: [string, string][] = [
         ['uploads', ''],
@@ -170,11 +171,17 @@ export class S3Multipart implements MultipartFacet {
       if (marker) query.push(['key-marker', marker.key], ['upload-id-marker', marker.id]);
       const { body } = await this.#client.send(ctx, { method: 'GET', operation, query });
       const page = this.#parse({ backend: this.#client.name, operation }, () =>
-        parseUploadsPage(body.toString('utf8'), marker),
+        parseUploadsPage(utf8Of(body), marker),
       );
-      uploads.push(...page.uploads.filter(({ key }) => key.startsWith(prefix)));
+      for (const upload of page.uploads) if (upload.key.startsWith(prefix)) uploads.push(upload);
       if (!page.next) return uploads;
       marker = page.next;
+      const isCircle = circle.closes(JSON.stringify(marker));
+      if (isCircle || uploads.length > UPLOADS_MAX)
+        throw malformed(
+          { backend: this.#client.name, operation },
+          isCircle ? 'the list of uploads goes in a circle' : `there are more than ${UPLOADS_MAX}`,
+        );
     }
   }
 
@@ -202,6 +209,15 @@ export class S3Multipart implements MultipartFacet {
     const sent = await bodyHeaders(ctx, part.body, part.sha256, { ...this.#binding, storesSha256: false });
     return { payloadHash: sent.payloadHash, headers: [...sent.headers] };
   }
+}
+
+/** @throws RangeError. */
+function uploadIdIn(body: Buffer): string {
+  const id = onlyTextOf(utf8Of(body), 'UploadId');
+  if (!id) throw new RangeError('no upload id came');
+  // It becomes part of a request's first line.
+  if (id.length > UPLOAD_ID_UNITS_MAX) throw new RangeError(`the upload id has ${id.length} characters`);
+  return id;
 }
 
 function crc32Headers(crc32: number): [string, string][] {

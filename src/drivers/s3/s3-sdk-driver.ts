@@ -35,7 +35,9 @@ import { addressOf, endpointOf, proxyOf } from './s3-address.ts';
 import { credentialsFor } from './s3-credentials.ts';
 import { malformed, type S3Call } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
-import { identityOf, pageOf, sizeOf, totalOf } from './s3-sdk-answers.ts';
+import { listingOf } from './s3-listing.ts';
+import { identityOf, sizeOf, totalOf } from './s3-sdk-answers.ts';
+import { boundAnswers, keptListing } from './s3-sdk-bodies.ts';
 import { errorOfSdk, type Forwarding } from './s3-sdk-errors.ts';
 import { forwardThrough, sdkHandlerOptions } from './s3-sdk-handler.ts';
 import { addRemedies } from './s3-sdk-remedies.ts';
@@ -71,7 +73,8 @@ export class S3SdkDriver implements StorageDriver {
   }
 
   list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
-    return prefetchedPages(async (token: string | undefined) => {
+    const call = { backend: this.name, operation: 'list' };
+    return prefetchedPages(query, call, async (token) => {
       const command = new ListObjectsV2Command({
         Bucket: this.#spec.bucket,
         Prefix: query.prefix,
@@ -80,10 +83,10 @@ export class S3SdkDriver implements StorageDriver {
         ...(query.after === undefined ? {} : { StartAfter: query.after }),
         ...(token === undefined ? {} : { ContinuationToken: token }),
       });
-      const answer = await this.#send(ctx, 'list', undefined, () =>
-        this.#client.send(command, { abortSignal: ctx.signal }),
-      );
-      return pageOf({ backend: this.name, operation: 'list' }, answer, query, token);
+      const kept = keptListing(command);
+      await this.#send(ctx, 'list', undefined, () => this.#client.send(command, { abortSignal: ctx.signal }));
+      const { nextToken, ...page } = listingOf(call, kept(), query.upTo);
+      return nextToken === undefined ? { page } : { page, next: nextToken };
     });
   }
 
@@ -237,6 +240,7 @@ export async function openS3SdkDriver(
       return { accessKeyId, secretAccessKey, ...token, expiration: new Date(0) };
     },
   });
+  boundAnswers(client);
   addRemedies(client, { spec: storage, name, keeper, onNotice });
   const forwarding = forwardingOf(storage);
   if (forwarding) forwardThrough(client, forwarding.proxy);
