@@ -29,7 +29,8 @@ export function verifySummaryText(summary: VerifySummary, given: Given, paint: P
 }
 
 function headline(summary: VerifySummary, paint: Paint): readonly string[] {
-  const way = `  ${summary.source} = ${summary.target} ?  ${summary.layout} layout, ${summary.isDeep ? 'deep' : 'by listing'}`;
+  const how = `${summary.layout} layout, ${summary.isDeep ? 'every byte read back' : 'by listing'}`;
+  const way = `  ${summary.target}, compared with ${summary.source}: ${how}`;
   const all = `${formatObjects(summary.objectsMatched)}, ${formatBytes(summary.bytesMatched)}`;
   const exitCode = verifyExitCodeOf(summary);
   const after = `after ${formatDuration(summary.seconds)}`;
@@ -73,7 +74,7 @@ function problems(summary: VerifySummary, paint: Paint): readonly string[] {
         'are not what their paths say, and the target is not to blame',
       ),
     ],
-    ['unreadable', summary.objectsUnreadable, 'could not be read, so nothing is known'],
+    ['unreadable', summary.objectsUnreadable, 'could not be read or listed, so nothing is known'],
     ['extra', summary.objectsExtra, `only in the target${summary.allowsExtra ? ', which is allowed' : ''}`],
   ];
   const lines: string[] = [];

@@ -70,7 +70,12 @@ async function findCuts(
 
 async function foldersOf(ctx: CallContext, input: PlanInput, prefix: string): Promise<readonly string[]> {
   const names = new Set<string>();
-  const pages = input.driver.list(ctx, { prefix: input.keyPrefix + prefix, delimiter: '/' });
+  const pages = input.driver.list(ctx, {
+    prefix: input.keyPrefix + prefix,
+    delimiter: '/',
+    // Where a folder cannot be listed there is no border; the shard that comes to it says so.
+    onUnlistable: () => true,
+  });
   for await (const page of pages) {
     for (const key of page.prefixes) {
       const path = key.slice(input.keyPrefix.length);

@@ -1,5 +1,6 @@
 /** Which keys are a shard's, and how its listings are asked for: one rule for the copy and for the plan of one. */
 import { compareUtf8 } from '../core/byte-order.ts';
+import type { StorageError } from '../core/errors.ts';
 import type { CallContext, ListPage, StorageDriver } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { Listing } from './join.ts';
@@ -21,13 +22,15 @@ export interface ShardListing {
   readonly keyPrefix: string;
   /** The listing is known not to ascend, whatever the driver says of itself. */
   readonly isSorting: boolean;
-  /** Is this folder (a logical path that ends in `/`) left out? */
+  /** Is this folder (a logical path that ends in `/`) not even to be opened? */
   readonly prune: (folder: string) => boolean;
+  /** As in a listing's query; `path` is a logical one. */
+  readonly onUnlistable?: (path: string, error: StorageError) => boolean;
 }
 
 /** One side of a shard in order. @throws ListingOutOfOrder where it turns out not to be; ask again with `isSorting`. */
 export function listShard(ctx: CallContext, driver: StorageDriver, options: ShardListing): Listing {
-  const { shard, keyPrefix, isSorting, prune } = options;
+  const { shard, keyPrefix, isSorting, prune, onUnlistable } = options;
   const { range } = shard;
   const mustSort = isSorting || driver.facts.listOrder === 'unsorted';
   const pages = driver.list(ctx, {
@@ -36,6 +39,9 @@ export function listShard(ctx: CallContext, driver: StorageDriver, options: Shar
     // A listing that may be out of order must be seen whole.
     ...(range.upTo === undefined || mustSort ? {} : { upTo: keyPrefix + range.upTo }),
     prune: (folder) => prune(folder.slice(keyPrefix.length)),
+    ...(onUnlistable
+      ? { onUnlistable: (name, error) => onUnlistable(name.slice(keyPrefix.length), error) }
+      : {}),
   });
   const sorted: AsyncIterable<ListPage> = mustSort ? externallySorted(pages) : orderChecked(pages);
   return { pages: sorted, keyPrefix, upTo: range.upTo };

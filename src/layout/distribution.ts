@@ -9,7 +9,7 @@
  * The classes of single paths are in registry-paths.ts.
  */
 import type { Layout } from './layout.ts';
-import { leftOutOfRegistry } from './left-out.ts';
+import { holdsSnapshots, leftOutOfRegistry } from './left-out.ts';
 import { BLOBS, classifyRegistryPath } from './registry-paths.ts';
 
 export const distributionLayout: Layout = {
@@ -17,4 +17,5 @@ export const distributionLayout: Layout = {
   blobPrefixes: [BLOBS],
   classify: classifyRegistryPath,
   leavesOut: leftOutOfRegistry,
+  staysOutOf: holdsSnapshots,
 };

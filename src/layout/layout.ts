@@ -29,4 +29,9 @@ export interface Layout {
   classify(path: string): Classified;
   /** Is this path (or folder, ending in `/`) left out of copies and comparisons? */
   leavesOut(path: string, sizeBytes: number | undefined): boolean;
+  /**
+   * Is this folder, which is left out, not even opened? It counts as one then; of any other, each file counts, as each
+   * object does in an object store.
+   */
+  staysOutOf(folder: string): boolean;
 }

@@ -7,7 +7,7 @@
  *       docker/registry/v2/repositories/<name>/
  *         _uploads/…                                unfinished pushes                  (registry layouts)
  *         _manifests/tags/_uploads/current/link     a tag may be called `_uploads`: copied
- *       …/.snapshot/…  …/lost+found/…               of the file system, not the registry
+ *       …/.snapshot/…  …/lost+found/…               of the file system, not the registry; `.snapshot` is not opened
  *       …/.nfs00000000018c9d2f00000003              an NFS client's name for a deleted, still open file
  *       …/                                          zero bytes, ends in `/`: a "folder" some tool made
  *
@@ -23,6 +23,7 @@ export const TEMPORARY_FOLDER = '.blobferry-tmp/';
 export const PROBE_FOLDER = '.blobferry-probe/';
 
 const REPOSITORY_FOLDER = /\/(_layers|_manifests|_uploads)\//;
+const SNAPSHOTS = /(?:^|\/)\.snapshot\/$/;
 const FILE_SYSTEM_NAME = /(?:^|\/)(?:\.snapshot\/|lost\+found\/|\.nfs)/;
 
 /**
@@ -42,6 +43,11 @@ export function leftOutOfRegistry(path: string, sizeBytes: number | undefined): 
  */
 export function leftOutOfRaw(path: string, sizeBytes: number | undefined): boolean {
   return path === '' && sizeBytes === 0;
+}
+
+/** A NAS keeps the whole storage in there once more for each snapshot: walking it could take days. */
+export function holdsSnapshots(folder: string): boolean {
+  return SNAPSHOTS.test(folder);
 }
 
 /** Made by blobferry itself, and of no worth to anybody. */

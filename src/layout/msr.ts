@@ -11,7 +11,7 @@
  * expected digest, and the copy of such a blob is unproved unless another digest source is at hand.
  */
 import type { Classified, Layout } from './layout.ts';
-import { leftOutOfRegistry } from './left-out.ts';
+import { holdsSnapshots, leftOutOfRegistry } from './left-out.ts';
 import { BLOBS, classifyRegistryPath, OTHER } from './registry-paths.ts';
 
 export const BLOBS_BY_ID = `${BLOBS}id/`;
@@ -24,6 +24,7 @@ export const msrLayout: Layout = {
   blobPrefixes: [BLOBS],
   classify: classifyMsrPath,
   leavesOut: leftOutOfRegistry,
+  staysOutOf: holdsSnapshots,
 };
 
 function classifyMsrPath(path: string): Classified {

@@ -16,4 +16,5 @@ export const rawLayout: Layout = {
   blobPrefixes: [],
   classify: () => OTHER,
   leavesOut: leftOutOfRaw,
+  staysOutOf: () => false,
 };

@@ -104,7 +104,9 @@ class ShardScan {
       shard: this.#shard,
       keyPrefix,
       isSorting,
-      prune: (folder) => this.#leavesOut(folder, undefined, isSource),
+      prune: (folder) => this.#staysOutOf(folder, isSource),
+      // What is left out may well be its owner's alone (`lost+found`).
+      onUnlistable: (path) => this.#leavesOut(path, undefined, isSource),
     });
   }
 
@@ -196,6 +198,12 @@ class ShardScan {
 
   #isOfPhaseOne(path: string): boolean {
     return belongsToPhaseOne(this.#shard, this.#input.ctx.layout, path);
+  }
+
+  #staysOutOf(folder: string, isSource: boolean): boolean {
+    const { layout } = this.#input.ctx;
+    if (!this.#isOfPhaseOne(folder) && !layout.staysOutOf(folder)) return false;
+    return this.#leavesOut(folder, undefined, isSource);
   }
 
   #leavesOut(path: string, sizeBytes: number | undefined, isSource: boolean): boolean {

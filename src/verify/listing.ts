@@ -1,7 +1,7 @@
 /** One side's flat listing as logical paths in ascending UTF-8 order, or an error: never a wrong order. */
 import { compareUtf8 } from '../core/byte-order.ts';
 import { StorageError } from '../core/errors.ts';
-import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
+import type { ListQuery, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
 
 export interface ListedObject {
@@ -18,13 +18,16 @@ export interface ListingOptions {
   readonly onListed: (count: number) => void;
   /** A path or folder the layout leaves out. */
   readonly onLeftOut: (path: string) => void;
+  /** Told once of each folder or file that cannot be listed; the listing goes on without it. */
+  readonly onUnlistable: (path: string, error: StorageError) => void;
 }
 
 /** Batches of objects, one per page, without what the layout leaves out. */
 export async function* listPaths(options: ListingOptions): AsyncGenerator<readonly ListedObject[]> {
   const { driver, keyPrefix, layout } = options;
   let previous: string | undefined;
-  const query = { prefix: keyPrefix, prune: pruneOf(options) };
+  const asked = onlyOnce(options);
+  const query = { prefix: keyPrefix, ...asked };
   for await (const page of driver.list({ signal: options.signal }, query)) {
     options.signal.throwIfAborted();
     options.onListed(page.objects.length);
@@ -42,20 +45,33 @@ export async function* listPaths(options: ListingOptions): AsyncGenerator<readon
   }
 }
 
-/** A folder that is asked about again, because its listing broke off and was begun anew, is named once. */
-function pruneOf({ keyPrefix, layout, onLeftOut }: ListingOptions): (folder: string) => boolean {
+/** What is asked about again, because its listing broke off and was begun anew, is named once. */
+function onlyOnce(options: ListingOptions): Required<Pick<ListQuery, 'prune' | 'onUnlistable'>> {
+  const { keyPrefix, layout } = options;
   const named = new Set<string>();
-  return (folder) => {
-    const path = folder.slice(keyPrefix.length);
-    if (!folder.startsWith(keyPrefix) || !layout.leavesOut(path, undefined)) return false;
-    if (!named.has(path)) onLeftOut(path);
-    if (named.size < PRUNED_REMEMBERED_MAX) named.add(path);
+  const once = (path: string, tell: () => void): true => {
+    if (!named.has(path)) tell();
+    if (named.size < REMEMBERED_MAX) named.add(path);
     return true;
+  };
+  return {
+    prune: (folder) => {
+      const path = folder.slice(keyPrefix.length);
+      return layout.staysOutOf(path) && once(path, () => options.onLeftOut(path));
+    },
+    onUnlistable: (name, error) => {
+      const path = name.slice(keyPrefix.length);
+      return once(path, () => {
+        // What belongs to the file system is often its owner's alone (`lost+found`), and nobody misses it.
+        if (layout.leavesOut(path, undefined)) options.onLeftOut(path);
+        else options.onUnlistable(path, error);
+      });
+    },
   };
 }
 
 /** Bounds the memory of the set above; beyond it a repeated listing may count a folder twice. */
-const PRUNED_REMEMBERED_MAX = 10_000;
+const REMEMBERED_MAX = 10_000;
 
 function outOfOrder(driver: StorageDriver, previous: string, key: string): StorageError {
   return new StorageError(

@@ -7,7 +7,8 @@ import type { LayoutName, ObjectClass } from '../layout/layout.ts';
  * - `extra`: in the target, not in the source.
  * - `wrong-size`, `wrong-content`: the target's object is not the source's, or not what its path says.
  * - `damaged`: the bytes are not what the object's own path says, and the target is not to blame; `side` says whose.
- * - `unreadable`: nothing can be said, because a read failed for good.
+ * - `unreadable`: nothing can be said, because a read failed for good, or because a folder cannot be listed: then the
+ *   folder is named, and each object that the other side has in it.
  */
 export type Problem = 'missing' | 'extra' | 'wrong-size' | 'wrong-content' | 'damaged' | 'unreadable';
 
@@ -43,7 +44,7 @@ export interface VerifySummary {
   /** Both listings were compared to their ends. */
   readonly isComplete: boolean;
   readonly isStopped: boolean;
-  /** Found on both sides or missing in the target. */
+  /** Found on both sides, missing in the target, or not to be seen on one side. */
   readonly objectsCompared: number;
   readonly objectsMatched: number;
   readonly matchedBy: Readonly<Record<MatchGround, number>>;
@@ -54,7 +55,7 @@ export interface VerifySummary {
   readonly objectsWrongContent: number;
   readonly objectsDamaged: number;
   readonly objectsUnreadable: number;
-  /** In the source; a folder that was not entered counts once. */
+  /** In the source; a folder that is not opened (snapshots) counts as one. */
   readonly objectsLeftOut: number;
   readonly objectsLeftOutTarget: number;
   /** The first ten paths, source and target together. */

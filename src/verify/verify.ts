@@ -2,7 +2,9 @@
  * The independent check that a target holds what its source holds. It shares the drivers and the layouts with the copy
  * and nothing else: listings are joined here, objects are read and hashed here.
  */
-import { ConfigError, toErrorRecord } from '../core/errors.ts';
+import type { Side } from '../core/counters.ts';
+import { ConfigError, type StorageError, toErrorRecord } from '../core/errors.ts';
+import { Unlisted } from '../core/unlisted.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from '../drivers/wrap/retry.ts';
 import type { Layout } from '../layout/layout.ts';
@@ -66,6 +68,7 @@ class VerifyRun {
   /** Ends listings and reads when the user stops the run, or the run itself fails. */
   readonly #stop = new AbortController();
   readonly #lookAhead: LookAhead;
+  readonly #unlisted = { source: new Unlisted(), target: new Unlisted() };
   readonly #startedMs = performance.now();
   #progressMs = 0;
 
@@ -121,7 +124,7 @@ class VerifyRun {
     });
   }
 
-  #list(side: 'source' | 'target'): AsyncGenerator<readonly ListedObject[]> {
+  #list(side: Side): AsyncGenerator<readonly ListedObject[]> {
     const { options, tally } = { options: this.#options, tally: this.#tally };
     return listPaths({
       driver: this.#check[side],
@@ -134,16 +137,33 @@ class VerifyRun {
         this.#tick();
       },
       onLeftOut: (path) => tally.leaveOut(side, path),
+      onUnlistable: (path, error) => {
+        this.#unlisted[side].add(path, error);
+        this.#unreadable(path, side, error, 0);
+      },
     });
   }
 
   async #compare({ path, source, target }: JoinedPair): Promise<void> {
-    if (target === undefined) return this.#note(path, 'missing', source.info.sizeBytes);
-    if (source === undefined) return this.#note(path, 'extra', 0);
+    if (target === undefined) return this.#alone(path, 'missing', 'target', source.info.sizeBytes);
+    if (source === undefined) return this.#alone(path, 'extra', 'source', 0);
     const pair: PairToCheck = { path, source, target, classified: this.#options.layout.classify(path) };
     const verdict = verdictFromListings(pair, this.#check);
     if (verdict !== undefined) return this.#settle(pair, verdict);
     await this.#lookAhead.add(async () => this.#settle(pair, await checkPair(pair, this.#check)));
+  }
+
+  /** Not in the listing of the other side, which says something only if that side could list the folder. */
+  #alone(path: string, problem: 'missing' | 'extra', absentFrom: Side, sourceBytes: number): void {
+    const error = this.#unlisted[absentFrom].hiding(path);
+    if (error) this.#unreadable(path, absentFrom, error, sourceBytes);
+    else this.#note(path, problem, sourceBytes);
+  }
+
+  #unreadable(path: string, side: Side, error: StorageError, sourceBytes: number): void {
+    const exception = { problem: 'unreadable', side, path, detail: error.message } as const;
+    this.#tally.problem({ ...exception, error: toErrorRecord(error) }, sourceBytes);
+    this.#tick();
   }
 
   #note(path: string, problem: 'missing' | 'extra', sourceBytes: number): void {

@@ -49,7 +49,7 @@ describe('verifySummaryText()', () => {
     assert.equal(
       text(),
       `✓ Equal: 1,230 objects, 1.0 GiB, after 3.0 s
-  file:///srv/registry = s3://bucket ?  distribution layout, deep
+  s3://bucket, compared with file:///srv/registry: distribution layout, every byte read back
 
   1,200  read back from the target: the bytes are what their path says
      30  read on both sides: the same bytes

@@ -7,6 +7,7 @@ import { chmod, chown, mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { bodyOfBytes } from '../../../src/drivers/body.ts';
+import type { OnUnlistable } from '../../../src/drivers/driver.ts';
 import { ctx, keysOf, makeWorld, refusalOf, textOf, treeOf, type World } from './fs-world.ts';
 
 const NOBODY = 65_534;
@@ -55,6 +56,35 @@ describe('a file system that denies', () => {
       await chmod(join(world.root, 'b'), 0o600);
       await refusalOf(keysOf(driver), { ...denied, key: 'b/2' });
       await chmod(join(world.root, 'b'), 0o700);
+    });
+  });
+
+  it('goes on without a folder or file that may not be looked at where the caller can do so', async (t) => {
+    const world = await makeWorld(t);
+    await asNobody(world, async () => {
+      for (const key of ['a/1', 'b/2', 'c/3']) await world.file(`root/${key}`);
+      const driver = await world.open('source');
+      const told: string[] = [];
+      const onUnlistable: OnUnlistable = (name, { details }) => told.push(`${name} ${details.kind}`) > 0;
+      await chmod(join(world.root, 'b'), 0o300);
+      assert.deepEqual(await keysOf(driver, { onUnlistable }), ['a/1', 'c/3']);
+      assert.deepEqual(await keysOf(driver, { onUnlistable, prefix: 'b/' }), []);
+      await refusalOf(keysOf(driver, { onUnlistable: () => false }), { kind: 'denied', key: 'b/' });
+      await chmod(join(world.root, 'b'), 0o600);
+      assert.deepEqual(await keysOf(driver, { onUnlistable }), ['a/1', 'c/3']);
+      assert.deepEqual(told, ['b/ denied', 'b/ denied', 'b/2 denied']);
+      await chmod(join(world.root, 'b'), 0o700);
+    });
+  });
+
+  it('never goes on without its root', async (t) => {
+    const world = await makeWorld(t);
+    await asNobody(world, async () => {
+      await world.file('root/a/1');
+      const driver = await world.open('source');
+      await chmod(world.root, 0o300);
+      await refusalOf(keysOf(driver, { onUnlistable: () => true }), { kind: 'denied' });
+      await chmod(world.root, 0o700);
     });
   });
 

@@ -165,6 +165,7 @@ export const TEST_LAYOUT: Layout = {
     return { objectClass: 'other', isImmutable: false, isLink: false };
   },
   leavesOut: (path) => path.includes('/_uploads/'),
+  staysOutOf: () => false,
 };
 
 export function blobPath(content: Uint8Array | string): string {

@@ -5,7 +5,7 @@ import { compareUtf8 } from '../../../src/core/byte-order.ts';
 import { BufferPool, LARGE_BUFFER_BYTES, largeBuffersFor } from '../../../src/verify/buffers.ts';
 import { joinListings } from '../../../src/verify/join.ts';
 import { type ListedObject, listPaths } from '../../../src/verify/listing.ts';
-import { FakeStore, TEST_LAYOUT } from './fake-store.ts';
+import { FakeStore, storageError, TEST_LAYOUT } from './fake-store.ts';
 
 async function* inPages(paths: readonly string[], pageSize: number): AsyncGenerator<readonly ListedObject[]> {
   const sorted = [...paths].sort(compareUtf8);
@@ -47,29 +47,35 @@ describe('joinListings()', () => {
 });
 
 describe('listPaths()', () => {
-  it('does not enter folders the layout leaves out, and names them once', async () => {
+  it('does not open folders the layout stays out of, and names them once, like what cannot be listed', async () => {
     const store = new FakeStore('pruned', { prefix: 'root/' });
     store.put('repos/app/_uploads/1', 'x');
     store.put('repos/app/note', 'x');
     const asked: boolean[] = [];
-    store.onList = (infos, { prune }) => {
+    const failure = storageError(store, 'root/x/', 'denied');
+    store.onList = (infos, { prune, onUnlistable }) => {
       asked.push(prune?.('root/repos/app/_uploads/') ?? false, prune?.('root/repos/app/') ?? false);
       prune?.('root/repos/app/_uploads/');
+      for (const name of ['root/x/', 'root/x/', 'root/repos/app/_uploads/1/'])
+        asked.push(onUnlistable?.(name, failure) ?? false);
       return infos.filter(({ key }) => !key.includes('_uploads'));
     };
     const leftOut: string[] = [];
+    const unlistable: string[] = [];
     const listed: string[] = [];
     const listing = listPaths({
       driver: store,
       keyPrefix: 'root/',
-      layout: TEST_LAYOUT,
+      layout: { ...TEST_LAYOUT, staysOutOf: (folder) => TEST_LAYOUT.leavesOut(folder, undefined) },
       signal: new AbortController().signal,
       onListed: () => undefined,
       onLeftOut: (path) => leftOut.push(path),
+      onUnlistable: (path, error) => unlistable.push(`${path} ${error.kind}`),
     });
     for await (const batch of listing) listed.push(...batch.map(({ path }) => path));
-    assert.deepEqual(asked, [true, false]);
-    assert.deepEqual(leftOut, ['repos/app/_uploads/']);
+    assert.deepEqual(asked, [true, false, true, true, true]);
+    assert.deepEqual(leftOut, ['repos/app/_uploads/', 'repos/app/_uploads/1/']);
+    assert.deepEqual(unlistable, ['x/ denied']);
     assert.deepEqual(listed, ['repos/app/note']);
   });
 });

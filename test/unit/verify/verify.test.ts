@@ -249,6 +249,71 @@ for (const { name, isDeep } of MODES) {
   });
 }
 
+describe('verify of what cannot be listed', () => {
+  /** As a file system does: the folder is told of, and nothing in it is listed. */
+  function hide(store: FakeStore, folder: string): void {
+    store.onList = (infos, { onUnlistable }) => {
+      assert.equal(onUnlistable?.(folder, storageError(store, folder, 'denied')), true);
+      return infos.filter(({ key }) => !key.startsWith(folder));
+    };
+  }
+
+  for (const { name, isDeep } of MODES) {
+    it(`names a folder of the source, and calls nothing in it extra (${name})`, async () => {
+      const world = equalWorld();
+      hide(world.source, 'repos/app/');
+      const { summary, exitCode, found } = await verify(world, { isDeep });
+      assert.deepEqual(
+        found.toSorted(),
+        [
+          'unreadable source repos/app/',
+          `unreadable source ${layerLinkPath('app', LAYER)}`,
+          `unreadable source ${TAG}`,
+          'unreadable source repos/app/note',
+        ].toSorted(),
+      );
+      assert.equal(exitCode, 1);
+      assert.equal(summary.objectsMatched, 3);
+      assert.equal(summary.objectsUnreadable, 4);
+      assert.equal(summary.objectsExtra, 0);
+      assert.equal(summary.isComplete, true);
+    });
+
+    it(`names a folder of the target, and calls nothing in it missing (${name})`, async () => {
+      const world = equalWorld();
+      hide(world.target, 'root/repos/app/_tags/');
+      const { summary, exitCode, found } = await verify(world, { isDeep });
+      assert.deepEqual(found, ['unreadable target repos/app/_tags/', `unreadable target ${TAG}`]);
+      assert.equal(summary.objectsMissing, 0);
+      assert.equal(exitCode, 1);
+    });
+  }
+
+  it('still finds what is wrong elsewhere, which then decides', async () => {
+    const world = equalWorld();
+    hide(world.target, 'root/repos/app/_tags/');
+    world.target.objects.delete(`root/${blobPath(LAYER)}`);
+    const { exitCode, found } = await verify(world);
+    assert.deepEqual(
+      found.toSorted(),
+      [
+        `missing target ${blobPath(LAYER)}`,
+        `unreadable target ${TAG}`,
+        'unreadable target repos/app/_tags/',
+      ].toSorted(),
+    );
+    assert.equal(exitCode, 3);
+  });
+
+  it('has a summary even where nothing else was found', async () => {
+    const world = { source: new FakeStore('source'), target: new FakeStore('target', { prefix: 'root/' }) };
+    hide(world.source, 'repos/');
+    const { exitCode, summary } = await verify(world);
+    assert.equal(exitCode, 1);
+    assert.equal(summary.objectsUnreadable, 1);
+  });
+});
+
 describe('verify by listing', () => {
   it('takes equal MD5s as proof, reads only small mutable objects, and says what rests on size alone', async () => {
     const plain = equalWorld();
