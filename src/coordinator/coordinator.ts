@@ -1,18 +1,21 @@
 /** The control plane of one pass: preflight, plan, feed the pool, gather what came of it. No byte of an object passes here. */
 import { randomUUID } from 'node:crypto';
 import type { PassSettings, Phase } from '../copy/shard.ts';
-import { allocateCounters, CounterReader, CounterWriter } from '../core/counters.ts';
+import { allocateCounters, CounterReader, CounterWriter, type Operation } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
 import type { CopyListener } from '../core/events.ts';
 import type { CopyOptions, CopySummary } from '../core/job.ts';
 import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
+import { RateLimit, withLimits } from '../drivers/wrap/limit.ts';
 import { withCounters } from '../drivers/wrap/observe.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
 import { detectLayout } from '../layout/detect.ts';
 import { keyPrefixOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
+import { ExtraDeletion, refuseDeletion } from './delete-extra.ts';
+import { namedExtrasMax } from './extras.ts';
 import { Journal } from './journal.ts';
 import { type MemoryPlan, planMemory } from './memory.ts';
 import { planShards } from './plan-shards.ts';
@@ -44,6 +47,8 @@ export interface CopyJob {
 interface Ends {
   readonly source: StorageDriver;
   readonly target: StorageDriver;
+  /** The same for the work itself: with all its retries, and within the limits. */
+  readonly patient: { readonly source: StorageDriver; readonly target: StorageDriver };
 }
 
 /**
@@ -66,6 +71,7 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
     await refuseEmptySource(ctx, ends.source, prefixes.source, layout);
     journal = Journal.open(options.journalDirectory, identityOf(job, layout));
     const ownsTarget = await claimTarget(ctx, ends.target, prefixes.target, options, journal);
+    refuseDeletion(options, ownsTarget, ends.target.name);
     const binding = await bindTarget(ctx, ends.target, job.target, prefixes.target, environment.openDriver);
     const words = describeBinding(ends.target, binding);
     environment.onEvent({
@@ -87,6 +93,7 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
       threads: options.threads,
       keepGoing: options.keepGoing,
       gathered: new Gathered(reader),
+      deletion: new ExtraDeletion(options),
       settings: settingsOf(job, layout, binding, { ...memory, ...{ ownsTarget, prefixes } }),
     });
     const pool = new ShardPool({
@@ -105,19 +112,24 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
 }
 
 async function openEnds(job: CopyJob, environment: CopyEnvironment, counters: CounterWriter): Promise<Ends> {
-  const { engine } = job.options;
+  const { engine, requestsPerSecond } = job.options;
   const open = async (storage: StorageSpec, side: 'source' | 'target') => {
-    const driver = await environment.openDriver({ storage, engine }, side);
-    const policy = { ...DEFAULT_RETRIES, attemptsMax: PREFLIGHT_ATTEMPTS };
-    return withRetries(withCounters(driver, side, counters), policy, (operation) =>
-      counters.retry(side, operation),
-    );
+    const driver = withCounters(await environment.openDriver({ storage, engine }, side), side, counters);
+    const requests = requestsPerSecond === undefined ? undefined : new RateLimit(requestsPerSecond);
+    const limited = withLimits(driver, { requests, bytes: undefined });
+    const onRetry = (operation: Operation) => counters.retry(side, operation);
+    return {
+      hasty: withRetries(driver, { ...DEFAULT_RETRIES, attemptsMax: PREFLIGHT_ATTEMPTS }, onRetry),
+      patient: withRetries(limited, DEFAULT_RETRIES, onRetry),
+    };
   };
   const source = await open(job.source, 'source');
   try {
-    return { source, target: await open(job.target, 'target') };
+    const target = await open(job.target, 'target');
+    const patient = { source: source.patient, target: target.patient };
+    return { source: source.hasty, target: target.hasty, patient };
   } catch (error) {
-    await source.close();
+    await source.hasty.close();
     throw error;
   }
 }
@@ -162,8 +174,7 @@ function settingsOf(
     partBytes: found.partBytes,
     slabBudgetBytes: found.slabBudgetBytes,
     outageMsMax: options.outageMsMax,
-    // Only a frozen source can say for sure what it no longer has, and only in a root of its own may a job delete.
-    extrasMax: options.deletesExtra && options.isFrozen && found.ownsTarget ? options.deleteMax : 0,
+    ...(options.deletesExtra ? { extrasMax: namedExtrasMax(options.deleteMax) } : {}),
     ...(bandwidth === undefined ? {} : { bandwidthBytesPerSecond: bandwidth }),
     ...(requests === undefined ? {} : { requestsPerSecond: requests }),
   };
@@ -177,6 +188,7 @@ interface PassParts {
   readonly threads: number;
   readonly keepGoing: boolean;
   readonly gathered: Gathered;
+  readonly deletion: ExtraDeletion;
   readonly settings: PassSettings;
 }
 
@@ -195,7 +207,7 @@ class Pass {
     pool: ShardPool,
     about: { readonly binding: string; readonly options: CopyOptions; readonly journalPath: string },
   ): Promise<CopySummary> {
-    const { environment, gathered, ends, layout, keepGoing } = this.#parts;
+    const { environment, gathered, deletion, journal, ends, layout, keepGoing, settings } = this.#parts;
     const startMs = performance.now();
     const onAbort = () => {
       gathered.cancelled();
@@ -212,7 +224,20 @@ class Pass {
       environment.signal.removeEventListener('abort', onAbort);
       await pool.close();
     }
+    const deleted = await deletion.run(
+      { signal: environment.signal },
+      {
+        ...settings,
+        ...ends.patient,
+        layout,
+        gathered,
+        journal,
+        onEvent: environment.onEvent,
+        noteExceptions: (exceptions) => journal.addExceptions(exceptions),
+      },
+    );
     return gathered.summary({
+      ...deleted,
       source: ends.source.name,
       target: ends.target.name,
       layout: layout.name,
@@ -245,11 +270,12 @@ class Pass {
   }
 
   async #shard(pool: ShardPool, shard: Awaited<ReturnType<typeof planShards>>[number]): Promise<void> {
-    const { environment, gathered, journal, settings } = this.#parts;
+    const { environment, gathered, deletion, journal, settings } = this.#parts;
     environment.onEvent({ event: 'shard', shard: shard.id, state: 'running' });
     try {
       const reply = await pool.run({ pass: settings, shard, uploads: [] });
       gathered.add(reply.result);
+      deletion.found.add(reply.result);
       journal.addExceptions(reply.result.exceptions);
       for (const message of reply.result.warnings) environment.onEvent({ event: 'warning', message });
       environment.onEvent({ event: 'shard', shard: shard.id, state: reply.ok ? 'done' : 'failed' });

@@ -63,6 +63,15 @@ export class Journal {
     this.#setMeta('ownsTarget', String(value));
   }
 
+  /** Logical paths that `--delete-extra` was about to remove when this was last written. */
+  get removing(): readonly string[] {
+    return JSON.parse(this.#meta('removing') ?? '[]') as readonly string[];
+  }
+
+  set removing(paths: readonly string[]) {
+    this.#setMeta('removing', JSON.stringify(paths));
+  }
+
   beginPass(isFrozen: boolean, binding: string): void {
     const insert = this.#database.prepare(
       'INSERT INTO pass (started_ms, is_frozen, binding) VALUES (?, ?, ?)',

@@ -5,12 +5,13 @@ import type { CounterReader } from '../core/counters.ts';
 import { CLASSES } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { CopyException, CopySummary, Engine } from '../core/job.ts';
+import type { DeletionSummary } from './delete-extra.ts';
 
 const EXCEPTIONS_SHOWN_MAX = 100;
 const LEFT_OUT_NAMED_MAX = 10;
 const WARNINGS_MAX = 100;
 
-interface About {
+interface About extends DeletionSummary {
   readonly source: string;
   readonly target: string;
   readonly layout: CopySummary['layout'];
@@ -45,6 +46,16 @@ export class Gathered {
     return this.#counters.objects('failed');
   }
 
+  /** Did everything that was planned go well? */
+  get isClean(): boolean {
+    const wrong = ['failed', 'damaged', 'conflict', 'vanished', 'unsettled'] as const;
+    return (
+      this.isRunning &&
+      this.#done === this.#planned &&
+      wrong.every((state) => this.#counters.objects(state) === 0)
+    );
+  }
+
   planned(shards: number): void {
     this.#planned += shards;
   }
@@ -55,6 +66,10 @@ export class Gathered {
 
   cancelled(): void {
     this.#isCancelled = true;
+  }
+
+  addException(exception: CopyException): void {
+    if (this.#exceptions.length < EXCEPTIONS_SHOWN_MAX) this.#exceptions.push(exception);
   }
 
   add(result: ShardResult): void {
@@ -98,9 +113,6 @@ export class Gathered {
       objectsConflicting: counters.objects('conflict'),
       objectsLeftOut: counters.count('leftOut'),
       leftOut: [...this.#leftOut],
-      objectsDeleted: 0,
-      objectsExtra: 0,
-      extra: [],
       uploadsOpen: 0,
       bytesCopied: counters.bytes('copied'),
       bytesSkipped: counters.bytes('skipped'),

@@ -45,8 +45,8 @@ export interface PassSettings {
   readonly requestsPerSecond?: number;
   /** A backend that does not answer is waited for so long. */
   readonly outageMsMax: number;
-  /** Name so many objects per shard that only the target has and that may be deleted; 0: do not look for them. */
-  readonly extrasMax: number;
+  /** Count the objects that only the target has, and name so many of each shard; absent: do not look for them. */
+  readonly extrasMax?: number;
 }
 
 export interface ShardTask {
@@ -63,8 +63,12 @@ export interface ShardResult {
   readonly exceptions: readonly CopyException[];
   readonly leftOut: readonly string[];
   readonly warnings: readonly string[];
-  /** Logical paths that only the target has and that are not blobs: the first `extrasMax` + 1. */
+  /** Logical paths that only the target has and that may be deleted: the first `extrasMax`. */
   readonly extras: readonly string[];
+  /** How many more of those there are. */
+  readonly extrasUnnamed?: number;
+  /** Objects that only the target has and that are never deleted: blobs, and what lies among them. */
+  readonly extrasKept?: number;
 }
 
 /** What a worker thread is started with. */

@@ -18,6 +18,8 @@ export type CopyEvent =
   | { readonly event: 'bound'; readonly binding: string }
   | { readonly event: 'planned'; readonly phase: 'blobs' | 'names'; readonly shards: number }
   | { readonly event: 'phase'; readonly phase: 'blobs' | 'names' }
+  /** Objects that only the target has are about to be removed. */
+  | { readonly event: 'deleting'; readonly objects: number }
   | { readonly event: 'shard'; readonly shard: string; readonly state: ShardState }
   /** A backend stopped answering and is waited for, or is back. `name`: without secrets; `reason`: its last error. */
   | {

@@ -34,9 +34,12 @@ export interface CopyOptions {
   readonly journalDirectory: string;
 }
 
-/** An object that did not end as copied or equal. */
+/**
+ * An object that did not end as copied or equal. `extra`: it is in the target only, or was taken to be, and
+ * `--delete-extra` did not remove it.
+ */
 export interface CopyException {
-  readonly state: 'failed' | 'damaged' | 'vanished' | 'unsettled' | 'conflict';
+  readonly state: 'failed' | 'damaged' | 'vanished' | 'unsettled' | 'conflict' | 'extra';
   /** Logical path. */
   readonly path: string;
   readonly error: ErrorRecord;
@@ -69,6 +72,13 @@ export interface CopySummary {
   readonly objectsExtra: number;
   /** Names of the first hundred of them. */
   readonly extra: readonly string[];
+  /** Blobs found in the target only, which are never removed; 0 without `--delete-extra`. */
+  readonly objectsExtraKept: number;
+  /**
+   * What `--delete-extra` came to; absent without it. `done`: every removal was tried; `too-many`: more than `max`,
+   * so nothing was removed; `unclean`: nothing was removed because other things went wrong; `ended`: it ended early.
+   */
+  readonly deletion?: { readonly state: 'done' | 'too-many' | 'unclean' | 'ended'; readonly max: number };
   /** Uploads below the target's root that this job did not begin and that are still open. */
   readonly uploadsOpen: number;
   /** The first ten. */
@@ -93,5 +103,6 @@ export function exitCodeOf(summary: CopySummary): 0 | 1 | 3 | 130 {
   if (summary.isStopped) return 130;
   const vanishedIsLoss = summary.isFrozen && summary.objectsVanished > 0;
   if (summary.objectsFailed > 0 || summary.objectsUnsettled > 0 || vanishedIsLoss) return 1;
+  if (summary.objectsDeleted < summary.objectsExtra) return 1;
   return summary.isComplete && summary.stoppedBy === undefined ? 0 : 1;
 }

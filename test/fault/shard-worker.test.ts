@@ -70,7 +70,6 @@ function benchFor(test: TestContext, options: BenchOptions = {}): Bench {
     partBytes: 4096,
     slabBudgetBytes: 16_384,
     outageMsMax: 60_000,
-    extrasMax: 0,
   };
   return {
     source: storeNamed(names.source),

@@ -30,6 +30,7 @@ function summary(more: Partial<CopySummary> = {}): CopySummary {
     objectsDeleted: 0,
     objectsExtra: 0,
     extra: [],
+    objectsExtraKept: 0,
     uploadsOpen: 0,
     leftOut: [],
     bytesCopied: 0,

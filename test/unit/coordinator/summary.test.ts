@@ -29,6 +29,10 @@ class Run {
       isStopped: about.isStopped ?? false,
       seconds: 1,
       journal: 'journal.sqlite',
+      objectsDeleted: 0,
+      objectsExtra: 0,
+      objectsExtraKept: 0,
+      extra: [],
     });
   }
 }
