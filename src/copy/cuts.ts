@@ -92,8 +92,9 @@ export class Cuts {
   }
 
   /** No cursor may pass what comes from here on: what was found of it is only told at the shard's end. */
-  block(): void {
+  block(): Segment {
     this.#open.isBlocked = true;
+    return this.#open;
   }
 
   #isAhead(segment: Segment): boolean {

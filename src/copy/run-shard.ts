@@ -1,8 +1,9 @@
 /** One shard: list both sides, join, copy what differs. The same code under the thread pool and under any other scheduler. */
 
-import type { CounterWriter, ObjectState } from '../core/counters.ts';
-import { BlobferryError, toErrorRecord } from '../core/errors.ts';
+import type { CounterWriter, ObjectState, Side } from '../core/counters.ts';
+import { BlobferryError, type StorageError, toErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
+import { Unlisted } from '../core/unlisted.ts';
 import type { ListPage, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import { mayBeDeleted } from '../layout/deletable.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
@@ -67,6 +68,7 @@ class ShardRun {
   readonly #extras: string[] = [];
   #extrasUnnamed = 0;
   #extrasKept = 0;
+  #unlisted = newUnlisted();
   readonly #tally: Tally;
   readonly #options: ShardOptions;
 
@@ -100,6 +102,7 @@ class ShardRun {
     this.#extras.length = 0;
     this.#extrasUnnamed = 0;
     this.#extrasKept = 0;
+    this.#unlisted = newUnlisted();
     this.#tally.startOver();
   }
 
@@ -111,8 +114,8 @@ class ShardRun {
     this.#reportCursor(ctx, undefined, ctx.counters.values());
     try {
       const batches = joinListings(
-        this.#listing(ctx, ctx.source, this.#pass.sourcePrefix, { ...options, cuts }),
-        this.#listing(ctx, ctx.target, this.#pass.targetPrefix, { ...options, cuts }),
+        this.#listing(ctx, ctx.source, this.#pass.sourcePrefix, { ...options, cuts, window }),
+        this.#listing(ctx, ctx.target, this.#pass.targetPrefix, { ...options, cuts, window }),
         this.#extrasListener(ctx),
       );
       for await (const batch of batches) {
@@ -155,7 +158,7 @@ class ShardRun {
     ctx: CopyContext,
     driver: StorageDriver,
     keyPrefix: string,
-    options: { readonly isSorting: boolean; readonly cuts: Cuts },
+    options: Lane & { readonly isSorting: boolean },
   ): Listing {
     const isSource = driver === ctx.source;
     const listing = listShard(ctx, driver, {
@@ -163,6 +166,10 @@ class ShardRun {
       keyPrefix,
       isSorting: options.isSorting,
       prune: (folder) => this.#prunes(ctx, folder, isSource ? options.cuts : undefined),
+      onUnlistable: (path, error) => {
+        if (this.#isNotMissed(ctx, path, isSource ? options.cuts : undefined)) return true;
+        return isSource ? this.#goesOnWithout(ctx, options, path, error) : this.#targetHides(path, error);
+      },
     });
     return isSource ? listing : { ...listing, pages: countedPages(listing.pages, ctx.counters) };
   }
@@ -203,6 +210,8 @@ class ShardRun {
     ctx.counters.gauge('objectsInFlight', 1);
     ctx.counters.gauge('bytesInFlight', item.source.sizeBytes);
     try {
+      const hidden = this.#unlisted.target.hiding(item.path);
+      if (hidden) return notSeen(item, hidden);
       return lacking ? heldBack(item, lacking) : await copyObject(ctx, item);
     } finally {
       ctx.counters.gauge('objectsInFlight', -1);
@@ -246,6 +255,7 @@ class ShardRun {
     if (extrasMax === undefined) return undefined;
     return (path, { sizeBytes }) => {
       if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes)) return;
+      if (this.#unlisted.source.hiding(path)) return;
       // A listing may begin before its shard does; what lies there is another shard's.
       if (!isInRange(this.#shard.range, path)) return;
       if (!mayBeDeleted(ctx.layout, path)) this.#extrasKept += 1;
@@ -262,10 +272,41 @@ class ShardRun {
   /** Listings of both sides ask before they go into a folder, and ask again where one is repeated. */
   #prunes(ctx: CopyContext, folder: string, cuts: Cuts | undefined): boolean {
     if (this.#isOfPhaseOne(folder)) return true;
-    if (!ctx.layout.leavesOut(folder, undefined)) return false;
+    return ctx.layout.staysOutOf(folder) && this.#isNotMissed(ctx, folder, cuts);
+  }
+
+  /** Left out as a whole, and counted as one, on the source's side. */
+  #isNotMissed(ctx: CopyContext, path: string, cuts: Cuts | undefined): boolean {
+    if (this.#isOfPhaseOne(path)) return true;
+    if (!ctx.layout.leavesOut(path, undefined)) return false;
     // A walk passes through folders of its neighbours' ranges; each is counted in its own.
-    if (cuts && isInRange(this.#shard.range, folder) && cuts.folder(folder)) this.#countLeftOut(folder);
+    if (cuts && isInRange(this.#shard.range, path) && cuts.folder(path)) this.#countLeftOut(path);
     return true;
+  }
+
+  /** A folder of the source that cannot be listed is one failed thing, where the run was told to keep going. */
+  #goesOnWithout(ctx: CopyContext, { cuts, window }: Lane, path: string, error: StorageError): boolean {
+    if (!this.#pass.keepsGoing || this.#failures >= EXCEPTIONS_MAX) return false;
+    const { after } = this.#shard.range;
+    const isOurs = isInRange(this.#shard.range, path) || after?.startsWith(path);
+    if (!this.#unlisted.source.add(path, error) || !isOurs) return true;
+    const segment = cuts.block();
+    this.#tally.object('failed', 'other', 0);
+    cuts.object(segment, 'failed', 'other', 0);
+    this.#exceptions.push({ state: 'failed', path, error: toErrorRecord(error) });
+    this.#failures += 1;
+    const { repository, objectClass } = ctx.layout.classify(
+      path.endsWith('/') ? `${path}current/link` : path,
+    );
+    // Links that are not seen are missing in the target, so the tags behind them stay behind.
+    if (objectClass !== 'tag') window.add(repository, false, async () => 'failed');
+    return true;
+  }
+
+  /** Nothing is written where it is not known what the target has there. */
+  #targetHides(path: string, error: StorageError): boolean {
+    if (this.#pass.keepsGoing) this.#unlisted.target.add(path, error);
+    return this.#pass.keepsGoing === true;
   }
 
   #countLeftOut(path: string): void {
@@ -294,6 +335,15 @@ function missingAfter({ state }: CopyOutcome, isFrozen: boolean): Missing | unde
 /** Is there nothing to tell of it at the shard's end? What vanished under a live pass is only counted. */
 function isGood({ state }: CopyOutcome, isFrozen: boolean): boolean {
   return state === 'copied' || state === 'skipped' || (state === 'vanished' && !isFrozen);
+}
+
+function newUnlisted(): Readonly<Record<Side, Unlisted>> {
+  return { source: new Unlisted(), target: new Unlisted() };
+}
+
+function notSeen(item: CopyItem, cause: StorageError): CopyOutcome {
+  const message = `"${item.path}" was not copied, as it is not known whether the target has it: ${cause.message}`;
+  return { state: 'failed', error: new BlobferryError(message, { cause, hint: cause.hint }) };
 }
 
 function heldBack(item: CopyItem, lacking: Missing): CopyOutcome {

@@ -4,8 +4,11 @@ import type { StorageError } from './errors.ts';
 export class Unlisted {
   readonly #errors = new Map<string, StorageError>();
 
-  add(path: string, error: StorageError): void {
+  /** False for one that is known already: a listing that broke off meets it again. */
+  add(path: string, error: StorageError): boolean {
+    if (this.#errors.has(path)) return false;
     this.#errors.set(path, error);
+    return true;
   }
 
   /** Why this path could not be seen in the listing, if it could not: itself or a folder that it lies in. */
