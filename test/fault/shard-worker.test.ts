@@ -166,6 +166,20 @@ describe('ShardWorker', () => {
     assert.equal(bench.counters.gauge('workersBusy'), 0);
   });
 
+  it('tells how far it is over its own channel', async (t) => {
+    const bench = benchFor(t);
+    bench.source.put(BLOB, Buffer.from('a blob'), undefined);
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    const reports = new BroadcastChannel(`${bench.channel}-reports`);
+    reports.onmessage = (event) => resolve((event as { data: unknown }).data);
+    assert.equal((await bench.worker.run(bench.task())).ok, true);
+    const start = (await promise) as Record<string, unknown>;
+    reports.close();
+    const { values, ...rest } = start;
+    assert.deepEqual(rest, { type: 'cursor', shard: 'blobs-1', row: 0 });
+    assert.ok(values instanceof Float64Array);
+  });
+
   it('stops when its job is cancelled, and says that it was', async (t) => {
     const { promise: isReading, resolve } = Promise.withResolvers<void>();
     const bench = benchFor(t, { sourceFaults: [{ on: 'read', does: hangs(resolve) }] });

@@ -171,9 +171,15 @@ export class CopyWorld {
     return planShards({ signal }, input, phase);
   }
 
-  shard(shard: Shard): Promise<ShardOutcome> {
+  /** @param given another thread's counters, reports or signal. */
+  shard(shard: Shard, given: Partial<CopyContext> = {}): Promise<ShardOutcome> {
     const cursorObjects = this.#cursorObjects;
-    return runShard(this.ctx, this.#settings(), shard, cursorObjects === undefined ? {} : { cursorObjects });
+    return runShard(
+      { ...this.ctx, ...given },
+      this.#settings(),
+      shard,
+      cursorObjects === undefined ? {} : { cursorObjects },
+    );
   }
 
   /** Everything of one phase, as one shard. */

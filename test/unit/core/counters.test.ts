@@ -12,6 +12,7 @@ import {
   OBJECT_STATES,
   OPERATIONS,
   OUTCOMES,
+  restoreRow,
   SIDES,
 } from '../../../src/core/counters.ts';
 
@@ -136,5 +137,34 @@ describe('Counters', () => {
     writer.object('copied', 'blob', 2 ** 53 - 2);
     writer.object('copied', 'blob', 1);
     assert.equal(new CounterReader(memory).bytes('copied'), 2 ** 53 - 1);
+  });
+
+  it('of a dead thread go back to where its shard is gone on with; what did happen stays counted', () => {
+    const memory = allocateCounters(2);
+    const other = new CounterWriter(memory);
+    const dead = new CounterWriter(memory);
+    const reader = new CounterReader(memory);
+    other.object('copied', 'blob', 1);
+    other.gauge('workersBusy', 1);
+    dead.object('skipped', 'blob', 10, 5);
+    dead.object('copied', 'blob', 7);
+    dead.count('leftOut', 2);
+    const values = dead.values();
+    dead.object('copied', 'blob', 100);
+    dead.object('skipped', 'tag', 71);
+    dead.object('failed', 'link', 71);
+    dead.count('leftOut');
+    dead.count('unproved');
+    dead.wire('source', 1_000);
+    dead.gauge('workersBusy', 1);
+    assert.equal(values.buffer instanceof ArrayBuffer, true, 'the copy is still shared');
+    restoreRow(memory, dead.row, values);
+    assert.deepEqual([reader.objects('copied'), reader.bytes('copied')], [3, 108]);
+    // The object that was copied since will be met again and counted as skipped.
+    assert.deepEqual([reader.objects('skipped'), reader.bytes('skipped')], [4, -90]);
+    assert.deepEqual([reader.objects('failed'), reader.count('leftOut')], [0, 2]);
+    assert.deepEqual([reader.count('unproved'), reader.wire('source')], [1, 1_000]);
+    assert.equal(reader.gauge('workersBusy'), 1, 'another thread’s gauge');
+    assert.throws(() => restoreRow(memory, 2, values), RangeError);
   });
 });
