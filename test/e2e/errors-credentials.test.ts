@@ -4,8 +4,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { S3Server } from '../../bench/s3-server/s3-server.ts';
+import type { CliResult } from '../support/cli.ts';
 import { HELPER_SECRETS, makeCredentialHelper } from '../support/credential-helper.ts';
-import { copy, ENGINES, errorTests, type RowTest } from '../support/error-tests.ts';
+import { copy, ENGINES, type Engine, errorTests, type RowTest } from '../support/error-tests.ts';
 import { BUCKET, holdsTree, s3Url, startServer, treeUrl } from '../support/error-world.ts';
 import type { Environment } from '../support/process.ts';
 import { makeSmallTree } from '../support/small-tree.ts';
@@ -65,6 +66,16 @@ function temporary(token: string, expiresAtMs: number) {
   };
 }
 
+/** Both engines at once: what they do is mostly wait. */
+function withBothEngines(test: (engine: Engine, ...rest: Parameters<RowTest>) => Promise<void>): RowTest {
+  return async (t, row) => void (await Promise.all(ENGINES.map((engine) => test(engine, t, row))));
+}
+
+async function endsWell(server: S3Server, result: CliResult): Promise<void> {
+  assert.equal(result.code, 0, result.stderr);
+  assert.ok(await holdsTree(server, '', MANY));
+}
+
 const TEMPORARY_SECRETS = ['secret-of-', 'token-of-'];
 const HOUR_MS = 3_600_000;
 
@@ -103,86 +114,76 @@ errorTests(import.meta.filename, {
       row.check(await copy(t, await treeUrl(t), to, { engine, secrets: TEMPORARY_SECRETS }));
     }
   },
-  'temporary keys in the settings that expire on the way': async (t, row) => {
+  'temporary keys in the settings that expire on the way': withBothEngines(async (engine, t, row) => {
     const from = await treeUrl(t, MANY);
-    for (const engine of ENGINES) {
-      const credentials = [temporary('old', Date.now() + 5_000), temporary('new', Date.now() + HOUR_MS)];
-      const server = await startServer(t, { credentials });
-      await slow(server, 400);
-      const journal = await tempFolderFor(t, 'journal');
-      const options = { engine, journal, more: SLOWLY, secrets: TEMPORARY_SECRETS };
-      row.check(await copy(t, from, await yamlWith(t, server, 'old'), options));
-      assert.ok((await server.keys(BUCKET)).length > 0, 'nothing was copied before they expired');
-      const again = await copy(t, from, await yamlWith(t, server, 'new'), { ...options, more: [] });
-      assert.equal(again.code, 0, again.stderr);
-      assert.ok(await holdsTree(server, '', MANY));
-    }
-  },
-  'credentials of a profile that expire on the way': async (t, row) => {
-    for (const engine of ENGINES) {
-      const helper = await makeCredentialHelper(t, {
-        periodSeconds: 4,
-        goodForSeconds: 8,
-        tellsExpiry: true,
-      });
-      const server = await startServer(t, { credentials: helper.generations });
-      await slow(server, 400);
-      const options = { engine, env: helper.env, more: SLOWLY, secrets: HELPER_SECRETS };
-      const result = await copy(t, await treeUrl(t, MANY), s3Url(server.endpoint), options);
-      row.check(result);
-      assert.ok(await holdsTree(server, '', MANY));
-      assert.equal((await server.stats()).errorsByCode['ExpiredToken'] ?? 0, 0, 'not renewed in time');
-      assert.ok(result.seconds > 9, `too short to see it: ${result.seconds} s`);
-      // Once before the threads begin, and twice in each of them.
-      assert.ok((await helper.runs()) >= 5, `asked ${await helper.runs()} times`);
-    }
-  },
-  'credentials of a profile that expire without having said when': async (t, row) => {
-    for (const engine of ENGINES) {
-      const helper = await makeCredentialHelper(t, {
-        periodSeconds: 3,
-        goodForSeconds: 5,
-        tellsExpiry: false,
-      });
-      const server = await startServer(t, { credentials: helper.generations });
-      await slow(server, 250);
-      const options = { engine, env: helper.env, more: SLOWLY, secrets: HELPER_SECRETS };
-      row.check(await copy(t, await treeUrl(t, MANY), s3Url(server.endpoint), options));
-      assert.ok(await holdsTree(server, '', MANY));
-      assert.ok(((await server.stats()).errorsByCode['ExpiredToken'] ?? 0) > 0, 'nothing expired');
-    }
-  },
-  'credentials of a profile that cannot be renewed on the way': async (t, row) => {
-    for (const engine of ENGINES) {
-      const helper = await makeCredentialHelper(t, {
-        periodSeconds: 600,
-        goodForSeconds: 6,
-        tellsExpiry: true,
-      });
-      const later = temporary('later', Date.now() + HOUR_MS);
-      const server = await startServer(t, { credentials: [...helper.generations, later] });
-      await slow(server, 400);
-      const journal = await tempFolderFor(t, 'journal');
-      const from = await treeUrl(t, MANY);
-      const result = await copy(t, from, s3Url(server.endpoint), {
-        engine,
-        journal,
-        env: helper.env,
-        more: SLOWLY,
-        secrets: HELPER_SECRETS,
-        // The first lines come when the credentials have been found.
-        onLine: () => void helper.fail('the vault is sealed'),
-      });
-      row.check(result);
-      assert.ok((await server.keys(BUCKET)).length > 0, 'nothing was copied before they expired');
-      const env = {
-        AWS_ACCESS_KEY_ID: later.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: later.secretAccessKey,
-        AWS_SESSION_TOKEN: later.sessionToken,
-      };
-      const again = await copy(t, from, s3Url(server.endpoint), { engine, journal, env });
-      assert.equal(again.code, 0, again.stderr);
-      assert.ok(await holdsTree(server, '', MANY));
-    }
-  },
+    const credentials = [temporary('old', Date.now() + 8_000), temporary('new', Date.now() + HOUR_MS)];
+    const server = await startServer(t, { credentials });
+    await slow(server, 400);
+    const journal = await tempFolderFor(t, 'journal');
+    const options = { engine, journal, more: SLOWLY, secrets: TEMPORARY_SECRETS };
+    row.check(await copy(t, from, await yamlWith(t, server, 'old'), options));
+    assert.ok((await server.keys(BUCKET)).length > 0, 'nothing was copied before they expired');
+    const toNew = await yamlWith(t, server, 'new');
+    await endsWell(server, await copy(t, from, toNew, { ...options, more: [] }));
+  }),
+  'credentials of a profile that expire on the way': withBothEngines(async (engine, t, row) => {
+    const helper = await makeCredentialHelper(t, {
+      periodSeconds: 2,
+      goodForSeconds: 6,
+      tellsExpiry: true,
+    });
+    const server = await startServer(t, { credentials: helper.generations });
+    await slow(server, 150);
+    const options = { engine, env: helper.env, more: SLOWLY, secrets: HELPER_SECRETS };
+    const result = await copy(t, await treeUrl(t, MANY), s3Url(server.endpoint), options);
+    row.check(result);
+    await endsWell(server, result);
+    assert.equal((await server.stats()).errorsByCode['ExpiredToken'] ?? 0, 0, 'not renewed in time');
+    assert.ok(result.seconds > 6, `too short to see it: ${result.seconds} s`);
+    // Once before the threads begin, and twice in each of them.
+    assert.ok((await helper.runs()) >= 5, `asked ${await helper.runs()} times`);
+  }),
+  'credentials of a profile that expire without having said when': withBothEngines(async (engine, t, row) => {
+    const helper = await makeCredentialHelper(t, {
+      periodSeconds: 1,
+      goodForSeconds: 3,
+      tellsExpiry: false,
+    });
+    const server = await startServer(t, { credentials: helper.generations });
+    await slow(server, 100);
+    const options = { engine, env: helper.env, more: SLOWLY, secrets: HELPER_SECRETS };
+    const result = await copy(t, await treeUrl(t, MANY), s3Url(server.endpoint), options);
+    row.check(result);
+    await endsWell(server, result);
+    assert.ok(((await server.stats()).errorsByCode['ExpiredToken'] ?? 0) > 0, 'nothing expired');
+  }),
+  'credentials of a profile that cannot be renewed on the way': withBothEngines(async (engine, t, row) => {
+    const helper = await makeCredentialHelper(t, {
+      periodSeconds: 600,
+      goodForSeconds: 8,
+      tellsExpiry: true,
+    });
+    const later = temporary('later', Date.now() + HOUR_MS);
+    const server = await startServer(t, { credentials: [...helper.generations, later] });
+    await slow(server, 400);
+    const journal = await tempFolderFor(t, 'journal');
+    const from = await treeUrl(t, MANY);
+    const result = await copy(t, from, s3Url(server.endpoint), {
+      engine,
+      journal,
+      env: helper.env,
+      more: SLOWLY,
+      secrets: HELPER_SECRETS,
+      // The first lines come when the credentials have been found.
+      onLine: () => void helper.fail('the vault is sealed'),
+    });
+    row.check(result);
+    assert.ok((await server.keys(BUCKET)).length > 0, 'nothing was copied before they expired');
+    const env = {
+      AWS_ACCESS_KEY_ID: later.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: later.secretAccessKey,
+      AWS_SESSION_TOKEN: later.sessionToken,
+    };
+    await endsWell(server, await copy(t, from, s3Url(server.endpoint), { engine, journal, env }));
+  }),
 });

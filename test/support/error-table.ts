@@ -18,7 +18,7 @@ export async function readErrorTable(): Promise<readonly ErrorRow[]> {
 }
 
 /** @throws where a line of a table is no row. */
-function parseErrorTable(text: string): readonly ErrorRow[] {
+export function parseErrorTable(text: string): readonly ErrorRow[] {
   const rows: ErrorRow[] = [];
   let file: string | undefined;
   for (const line of text.split('\n')) {
@@ -41,6 +41,14 @@ function parseRow(line: string, file: string): ErrorRow {
   const printed = [...`${said} ${told}`.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text);
   if (!said.includes('`')) throw new Error(`docs/errors.md: "${name}" does not say what is printed`);
   return { file, name, printed, exit: Number(exit) };
+}
+
+/** Names of the tests in a file that calls `errorTests()`: the keys of its one record, as Biome formats them. */
+export function testNamesIn(source: string): readonly string[] {
+  const [, record = ''] = source.split(/^errorTests\(import\.meta\.filename, \{$/m);
+  return [...record.matchAll(/^ {2}(?:'([^']+)'|"([^"]+)"):/gm)].map(
+    ([, single, double]) => single ?? double ?? '',
+  );
 }
 
 /** One line that holds the text, with anything in the place of each `…`. */

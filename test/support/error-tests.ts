@@ -26,10 +26,13 @@ interface RowContext {
 
 export type RowTest = (t: TestContext, row: RowContext) => Promise<void>;
 
+/** Tests of one file at the same time: starting a process keeps a core busy, and much of the rest is waiting. */
+const AT_ONCE = 3;
+
 /** Registers a test for each name; the names must be those of the file's rows, all of them. */
 export function errorTests(file: string, tests: Readonly<Record<string, RowTest>>): void {
   const path = relative(ROOT, file);
-  describe(`docs/errors.md, rows of ${path}`, () => {
+  describe(`docs/errors.md, rows of ${path}`, { concurrency: AT_ONCE }, () => {
     let rows: readonly ErrorRow[] = [];
     before(async () => {
       rows = (await readErrorTable()).filter((row) => row.file === path);
