@@ -1,6 +1,8 @@
 /** `blobferry copy`. */
 import { resolve } from 'node:path';
 import { runCopy } from '../coordinator/coordinator.ts';
+import { refuseLiveDeletion } from '../coordinator/delete-extra.ts';
+import { DELETE_MAX_DEFAULT } from '../coordinator/extras.ts';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { CopyEvent } from '../core/events.ts';
@@ -17,11 +19,13 @@ import { Progress } from './progress.ts';
 import { defaultJournalFolder, readStorages, type Storages, withOwnership } from './storages.ts';
 import { copySummaryText } from './summary.ts';
 import { printable } from './text.ts';
+import { formatObjects } from './units.ts';
 
 export async function runCopyCommand(given: CopyArguments, context: CommandContext): Promise<number> {
   if (given.metricsHost !== undefined && given.metricsPort === undefined) {
     throw new ConfigError('--metrics-host says where metrics are served, and needs --metrics-port');
   }
+  demandDeletable(given);
   const { source, target: plainTarget } = await readStorages(given, context);
   const storages: Storages = { source, target: withOwnership(plainTarget, given) };
   const served = await serveMetrics({ source: source.kind, target: plainTarget.kind }, given, context);
@@ -32,6 +36,14 @@ export async function runCopyCommand(given: CopyArguments, context: CommandConte
     return exitCodeOf(summary);
   } finally {
     await served?.server.close();
+  }
+}
+
+/** Said before anything is opened, as what is wrong is the command. */
+function demandDeletable({ deleteExtra, maxDelete, frozen }: CopyArguments): void {
+  if (deleteExtra) refuseLiveDeletion(frozen === true);
+  else if (maxDelete !== undefined) {
+    throw new ConfigError('--max-delete limits what --delete-extra removes, and needs it');
   }
 }
 
@@ -89,8 +101,8 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
     readsTwice: given.readTwice === true,
     intoNonempty: given.intoNonempty === true,
     keepGoing: given.keepGoing === true,
-    deletesExtra: false,
-    deleteMax: 1_000,
+    deletesExtra: given.deleteExtra === true,
+    deleteMax: given.maxDelete ?? DELETE_MAX_DEFAULT,
     abortsUploads: false,
     outageMsMax: 10 * 60_000,
     journalDirectory: resolve(given.journal ?? journalFolder),
@@ -100,6 +112,9 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
 /** Events worth a line for people; shards and sums are the progress display's. */
 function tell(event: CopyEvent, say: (line: string) => void): void {
   if (event.event === 'started') say(`${event.source} → ${event.target}, layout ${event.layout}`);
+  if (event.event === 'deleting') {
+    say(`removing ${formatObjects(event.objects)} from the target that the source no longer has`);
+  }
   if (event.event === 'bound') say(`target check: ${event.binding}`);
   if (event.event === 'warning') say(`warning: ${printable(event.message)}`);
 }

@@ -1,6 +1,7 @@
 /** The commands and their options, as commander is told them. What they do is in the `…-command.ts` files. */
 import { availableParallelism } from 'node:os';
 import { Argument, Command, Option } from 'commander';
+import { DELETE_MAX_MOST } from '../coordinator/extras.ts';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import type { Engine, LayoutChoice } from '../core/job.ts';
 import { examplesText } from './examples.ts';
@@ -29,6 +30,8 @@ export interface CopyArguments {
   readonly readTwice?: boolean;
   readonly intoNonempty?: boolean;
   readonly keepGoing?: boolean;
+  readonly deleteExtra?: boolean;
+  readonly maxDelete?: number;
   readonly journal?: string;
   readonly owner?: { readonly uid: number; readonly gid: number };
   readonly mode?: number;
@@ -188,6 +191,15 @@ function addCopy(program: Command, actions: Actions): void {
     .option('--read-twice', 'read objects twice that no digest or checksum proves')
     .option('--into-nonempty', 'allow a target that already holds something else')
     .option('--keep-going', 'copy names although some blobs failed')
+    .option(
+      '--delete-extra',
+      'with --frozen: remove from the target what the source no longer has; never blobs',
+    )
+    .option(
+      '--max-delete <number>',
+      'with --delete-extra: remove nothing if it is more than so many objects (1000); 0 only shows them',
+      readInteger(0, DELETE_MAX_MOST),
+    )
     .option(
       '--journal <folder>',
       'where progress and exceptions are kept (a folder of this job, below ~/.local/state)',

@@ -1,5 +1,6 @@
 /** What a copy did, for people: what was moved, how it is known to be right, what is left, and what to do next. */
 import { type CopyException, type CopySummary, exitCodeOf } from '../core/job.ts';
+import { extraAdvice, extraText } from './extra-text.ts';
 import { capitalized } from './failure.ts';
 import type { Paint } from './output.ts';
 import { columns, plural, printable, someOf, storageFlags } from './text.ts';
@@ -17,6 +18,7 @@ export function copySummaryText(summary: CopySummary, given: Given, paint: Paint
     whatMoved(summary),
     proof(summary, paint),
     notInTarget(summary, paint),
+    extraText(summary, paint),
     remarks(summary, paint),
     next(summary, given, paint),
   ];
@@ -36,11 +38,19 @@ function headline(summary: CopySummary, paint: Paint): readonly string[] {
         : `Copied ${formatObjects(summary.objectsCopied)}, ${formatBytes(summary.bytesCopied)}, in ${formatDuration(summary.seconds)}`;
     return [paint('good', `✓ ${what}`), `  ${way}`];
   }
-  const words = exitCode === 3 ? 'Integrity problems' : exitCode === 130 ? 'Stopped' : 'Not complete';
+  const words = headWords(summary, exitCode);
   return [
     paint('bad', `✗ ${words}`) + paint('strong', ` after ${formatObjects(summary.objectsCopied)} copied`),
     `  ${way}`,
   ];
+}
+
+function headWords(summary: CopySummary, exitCode: number): string {
+  if (exitCode === 3) return 'Integrity problems';
+  if (exitCode === 130) return 'Stopped';
+  // Removals are tried only where everything else went well.
+  const isAllThere = summary.deletion?.state === 'done' || summary.deletion?.state === 'too-many';
+  return isAllThere ? 'The target holds what the source does not' : 'Not complete';
 }
 
 const CLASS_NAMES = [
@@ -193,7 +203,7 @@ function next(summary: CopySummary, given: Given, paint: Paint): readonly string
   const lines = adviceFor(summary).map((line) => `  ${line}`);
   if (lines.length === 0)
     lines.push(`  blobferry verify --deep ${storages}   reads everything back and compares`);
-  if (kindsOf(summary).length > 0 || summary.stoppedBy)
+  if (summary.exceptions.length > 0 || kindsOf(summary).length > 0 || summary.stoppedBy)
     lines.push(`  every exception is in ${summary.journal}`);
   return [paint('strong', 'Next'), ...lines];
 }
@@ -218,5 +228,5 @@ function adviceFor(summary: CopySummary): readonly string[] {
   if (summary.isFrozen && summary.objectsVanished > 0) {
     advice.push('find out what deletes from the source; then copy again');
   }
-  return advice;
+  return [...advice, ...extraAdvice(summary)];
 }

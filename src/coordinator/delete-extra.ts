@@ -22,6 +22,15 @@ interface DeletionParts extends Omit<RemovalParts, 'noteRemoving' | 'onException
   readonly onEvent: CopyListener;
 }
 
+/** @throws ConfigError for `--delete-extra` without `--frozen`. */
+export function refuseLiveDeletion(isFrozen: boolean): void {
+  if (isFrozen) return;
+  throw new ConfigError(
+    '--delete-extra needs --frozen: a source that changes cannot say what it no longer has',
+    { hint: 'Make the source read-only, then give --frozen as well' },
+  );
+}
+
 /** @throws ConfigError, before anything moves, where nothing may be deleted. */
 export function refuseDeletion(
   { deletesExtra, isFrozen }: Pick<CopyOptions, 'deletesExtra' | 'isFrozen'>,
@@ -29,19 +38,12 @@ export function refuseDeletion(
   target: string,
 ): void {
   if (!deletesExtra) return;
-  if (!isFrozen) {
-    throw new ConfigError(
-      '--delete-extra needs --frozen: a source that changes cannot say what it no longer has',
-      {
-        hint: 'Make the source read-only, then give --frozen as well',
-      },
-    );
-  }
+  refuseLiveDeletion(isFrozen);
   if (ownsTarget) return;
   throw new ConfigError(
-    `--delete-extra is refused: the target ${target} was not empty when this job began, so what the source lacks may be somebody else's`,
+    `--delete-extra is refused: the target ${target} was not empty when this job began, so what only it has may be of use to somebody`,
     {
-      hint: 'Leave --delete-extra out and remove by hand what is not wanted, or copy into an empty root; the journal of the job that filled this one is named by --journal',
+      hint: 'Run without --delete-extra and remove by hand what is not wanted, or copy into an empty root; if another journal saw this target empty, name its folder with --journal',
     },
   );
 }

@@ -1,6 +1,8 @@
 /** What only the target has, gathered over all shards of a pass: counted in full, named within bounds. */
 import type { ShardResult } from '../copy/shard.ts';
 
+/** The limit where none is given. */
+export const DELETE_MAX_DEFAULT = 1_000;
 /** A limit above this is refused: the names are held in memory, here and in the threads. */
 export const DELETE_MAX_MOST = 100_000;
 /** So many are named in the summary, whatever the limit. */

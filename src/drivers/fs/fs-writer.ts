@@ -74,7 +74,10 @@ async function removingOnFailure<T>(target: Target, temp: TempFile, work: () => 
   }
 }
 
-/** Removes a key and the folders that become empty by it; a key that is not there is success. */
+/**
+ * Removes a key and the folders that are empty then; a key that is not there is success, and its folders go as well: a
+ * removal that was killed in the middle may have left them, and a registry takes the folder of a tag for the tag.
+ */
 export async function removeObject(target: Target, ctx: CallContext, key: string): Promise<void> {
   const path = target.root.pathOf('remove', key);
   const context = target.root.context('remove', key);
@@ -82,11 +85,20 @@ export async function removeObject(target: Target, ctx: CallContext, key: string
   ctx.signal.throwIfAborted();
   try {
     await target.folders.demandInside(context, parent);
-    await target.root.calls.unlink(path);
-    target.folders.noteChange(target.root.join(parent));
+    if (await isUnlinked(target, path)) target.folders.noteChange(target.root.join(parent));
+    else await target.root.demandSameRoot('remove');
     await target.folders.removeEmpty(parent);
   } catch (error) {
-    if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw fromErrno(context, error);
-    await target.root.demandSameRoot('remove');
+    throw fromErrno(context, error);
+  }
+}
+
+async function isUnlinked(target: Target, path: string): Promise<boolean> {
+  try {
+    await target.root.calls.unlink(path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return false;
+    throw error;
   }
 }

@@ -67,6 +67,8 @@ export interface WorldOptions {
   readonly concurrency?: number;
   /** A cursor may be reported after so many objects. */
   readonly cursorObjects?: number;
+  /** Shards tell what only the target has. */
+  readonly extrasMax?: number;
   readonly uploads?: readonly Upload[];
 }
 
@@ -89,6 +91,7 @@ export class CopyWorld {
   readonly #threads: number;
   readonly #concurrency: number;
   readonly #cursorObjects: number | undefined;
+  readonly #extrasMax: number | undefined;
 
   constructor(options: WorldOptions = {}) {
     const names = { source: `source-${randomUUID()}`, target: `target-${randomUUID()}` };
@@ -96,6 +99,7 @@ export class CopyWorld {
     this.#threads = options.threads ?? 2;
     this.#concurrency = options.concurrency ?? 8;
     this.#cursorObjects = options.cursorObjects;
+    this.#extrasMax = options.extrasMax;
     this.source = storeNamed(names.source);
     this.target = storeNamed(names.target);
     this.sourcePrefix = options.sourcePrefix ?? '';
@@ -217,6 +221,7 @@ export class CopyWorld {
       partBytes: ctx.partBytes,
       slabBudgetBytes: ctx.slabs.budgetBytes,
       outageMsMax: 60_000,
+      ...(this.#extrasMax === undefined ? {} : { extrasMax: this.#extrasMax }),
     };
   }
 
