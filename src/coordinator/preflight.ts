@@ -6,10 +6,14 @@ import { bodyOfBytes } from '../drivers/body.ts';
 import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
+import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
 import { overlapOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
 import { leftOutOfRegistry, PROBE_FOLDER } from '../layout/left-out.ts';
 import type { Journal } from './journal.ts';
+
+/** As often as everything else before the first object: the user waits for an answer. */
+const PROBE_ATTEMPTS = 3;
 
 export async function refuseOverlap(source: StorageSpec, target: StorageSpec): Promise<void> {
   const overlap = await overlapOf(source, target);
@@ -96,8 +100,9 @@ export async function bindTarget(
   if (storage.kind === 's3') {
     // The compatibility engine cannot send wrong checksums; what the server refuses does not depend on the engine.
     const direct = await openDriver({ storage, engine: 'direct' }, 'target');
+    const policy = { ...DEFAULT_RETRIES, attemptsMax: PROBE_ATTEMPTS };
     try {
-      return await direct.binding?.probe(ctx, folder);
+      return await withRetries(direct, policy, () => undefined).binding?.probe(ctx, folder);
     } finally {
       await direct.close();
     }

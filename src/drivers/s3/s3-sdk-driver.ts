@@ -4,6 +4,7 @@
  */
 import { Readable } from 'node:stream';
 import {
+  AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -12,6 +13,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { isStorageError } from '../../core/errors.ts';
+import { pause } from '../../transport/pause.ts';
 import type {
   Body,
   CallContext,
@@ -46,6 +48,10 @@ import { addRemedies } from './s3-sdk-remedies.ts';
 const QUEUE_SIZE = 2;
 const PART_BYTES = 8 * 1024 ** 2;
 const PARTS_MAX = 10_000;
+/** Ctrl-C may take 3 s in all. */
+const ABORT_MS_MAX = 2_000;
+const ABORT_ATTEMPTS = 4;
+const ABORT_PAUSE_MS = 200;
 
 export class S3SdkDriver implements StorageDriver {
   readonly kind = 's3';
@@ -152,14 +158,17 @@ export class S3SdkDriver implements StorageDriver {
     const call: S3Call = { backend: this.name, operation: 'write', key };
     if (body.bytes) checkSize(call, body.bytes.length, body.sizeBytes);
     const partSize = Math.max(PART_BYTES, Math.ceil(body.sizeBytes / PARTS_MAX));
-    const source = body.bytes
-      ? asBuffer(body.bytes)
-      : Readable.from(copied(call, body, ctx.signal), { objectMode: false });
+    const isOnePart = body.sizeBytes <= partSize;
+    const source =
+      body.bytes && isOnePart
+        ? asBuffer(body.bytes)
+        : Readable.from(copied(call, body, ctx.signal), { objectMode: false });
     const upload = new Upload({
       client: this.#client,
       queueSize: QUEUE_SIZE,
       partSize,
-      leavePartsOnError: false,
+      // Its own abort is tried once, and when that fails hides why the upload did.
+      leavePartsOnError: true,
       params: {
         Bucket: spec.bucket,
         Key: key,
@@ -172,8 +181,8 @@ export class S3SdkDriver implements StorageDriver {
         ...(spec.kmsKeyId === undefined ? {} : { SSEKMSKeyId: spec.kmsKeyId }),
       },
     });
-    // A stream that breaks makes the SDK abort its upload and wait for that. upload.abort() rejects at once instead, and
-    // an upload whose abort is still on its way when the process ends stays open for ever.
+    // A stream that breaks makes the SDK wait for what it has begun. upload.abort() rejects at once instead, and an
+    // upload whose id is still on its way could not be aborted.
     const onAbort = (): void => {
       if (source instanceof Readable) source.destroy(new Error('Stopped'));
       else void upload.abort().catch(() => undefined);
@@ -183,10 +192,30 @@ export class S3SdkDriver implements StorageDriver {
       const answer = await this.#send(ctx, 'write', key, () => upload.done());
       return answer.ETag === undefined ? {} : { version: answer.ETag };
     } catch (error) {
+      if (upload.uploadId !== undefined) await this.#abortUpload(key, upload.uploadId);
       ctx.signal.throwIfAborted();
       throw error;
     } finally {
       ctx.signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Also when the run is being cancelled, so it has a clock of its own; what stays open all the same is found by listing. */
+  async #abortUpload(key: string, uploadId: string): Promise<void> {
+    const command = new AbortMultipartUploadCommand({
+      Bucket: this.#spec.bucket,
+      Key: key,
+      UploadId: uploadId,
+    });
+    const abortSignal = AbortSignal.timeout(ABORT_MS_MAX);
+    for (let attempt = 1; attempt <= ABORT_ATTEMPTS; attempt += 1) {
+      try {
+        await this.#client.send(command, { abortSignal });
+        return;
+      } catch (error) {
+        if (error instanceof Error && error.name === 'NoSuchUpload') return;
+        await pause(ABORT_PAUSE_MS * attempt, abortSignal).catch(() => undefined);
+      }
     }
   }
 
