@@ -81,6 +81,11 @@ const HOUR_MS = 3_600_000;
 
 errorTests(import.meta.filename, {
   'no credentials anywhere': refused(NO_KEYS),
+  'no credentials, and no instance that has a role': refused({
+    ...NO_KEYS,
+    AWS_EC2_METADATA_DISABLED: undefined,
+    AWS_EC2_METADATA_SERVICE_ENDPOINT: 'http://127.0.0.1:9',
+  }),
   'an access key that the server does not know': refused({ AWS_ACCESS_KEY_ID: 'AKIASTRANGER' }),
   'a secret key that is wrong': refused({ AWS_SECRET_ACCESS_KEY: 'not-the-right-secret' }),
   'a profile that is not there': refused({ ...NO_KEYS, AWS_PROFILE: 'nobody' }),

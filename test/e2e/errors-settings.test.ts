@@ -1,5 +1,6 @@
 /** Rows of docs/errors.md about settings: nothing is reached, so each run ends before anything is tried. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import {
@@ -43,6 +44,23 @@ function s3(...lines: readonly string[]): string {
   );
 }
 
+/** A copy between folders with this option; nothing of it is tried. */
+function option(...args: readonly string[]): RowTest {
+  return async (t, row) => {
+    const [from, to] = [await tempFolderFor(t, 'source'), await tempFolderFor(t, 'target')];
+    await mkdir(join(from, 'docker/registry/v2/blobs'), { recursive: true });
+    row.check(await blobferry(['copy', '--from', `file://${from}`, '--to', `file://${to}`, ...args]));
+    assert.deepEqual(await readdir(to), []);
+  };
+}
+
+function prices(file: (t: TestContext) => Promise<string>): RowTest {
+  return async (t, row) => {
+    const folder = `file://${await tempFolderFor(t, 'storage')}`;
+    row.check(await blobferry(['plan', '--from', folder, '--to', folder, '--prices', await file(t)]));
+  };
+}
+
 errorTests(import.meta.filename, {
   'a settings file that is not there': storage('no-such-file.yml'),
   'a folder in the place of a settings file': async (t, row) => {
@@ -61,6 +79,7 @@ errorTests(import.meta.filename, {
   'a settings file about something else': yaml('- s3\n'),
   'a settings file without a storage section': yaml('version: 0.1\nstorge:\n  s3: {}\n'),
   'a storage section without a backend': yaml('storage:\n  delete:\n    enabled: true\n'),
+  'a storage section with nothing in it': yaml('storage:\n'),
   'two backends in one storage section': yaml(
     'storage:\n  s3:\n    bucket: x\n  filesystem:\n    rootdirectory: /x\n',
   ),
@@ -109,6 +128,8 @@ errorTests(import.meta.filename, {
   'an unknown parameter of an S3 URL': storage('s3://registry?regoin=eu-west-1'),
   'a parameter of an S3 URL given twice': storage('s3://registry?region=eu-west-1&region=eu-west-2'),
   'an S3 URL without a region': storage('s3://registry'),
+  'a region of an S3 URL that AWS has not': storage('s3://registry?region=Frankfurt'),
+  'a truth value of an S3 URL that is none': storage('s3://registry?region=eu-west-1&pathstyle=maybe'),
   'an address of IPv6 without brackets': storage('s3://registry?endpoint=http://::1:9000'),
   'a file URL with a relative path': storage('file://srv/registry'),
   'a percent sign that encodes nothing': storage('file:///srv/100%'),
@@ -119,4 +140,22 @@ errorTests(import.meta.filename, {
     const to = 's3://registry?region=eu-west-1';
     row.check(await blobferry(['copy', '--from', `file://${source}`, '--to', to, '--owner', '1:1']));
   },
+  'an option that is not known': option('--threadz', '4'),
+  'a command that is not known': async (_t, row) => row.check(await blobferry(['copi'])),
+  'an option that is left out': async (_t, row) => {
+    row.check(await blobferry(['copy', '--from', 'file:///srv/registry']));
+  },
+  'a number that an option does not take': option('--threads', '0'),
+  'a size that is none': option('--memory', 'lots'),
+  'a size that is too small': option('--memory', '1MiB'),
+  'a rate of bytes that is none': option('--bandwidth', 'fast'),
+  'a rate of requests that is none': option('--requests', 'many'),
+  'an owner by name': option('--owner', 'root'),
+  'permissions that nobody could read by': option('--mode', '044'),
+  'a layout that is not known': option('--layout', 'flat'),
+  'a host for metrics without a port': option('--metrics-host', '127.0.0.1'),
+  'a limit of deletions without deletions': option('--max-delete', '4'),
+  'deletions while the source may change': option('--delete-extra'),
+  'a file of prices that is not there': prices(() => Promise.resolve('no-such-file.yml')),
+  'a file of prices with something else in it': prices((t) => fileWith(t, s3())),
 });

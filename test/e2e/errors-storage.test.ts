@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { copy, ENGINES, errorTests, type RowTest } from '../support/error-tests.ts';
+import { blobferry, copy, ENGINES, errorTests, type RowTest } from '../support/error-tests.ts';
 import { BUCKET, fillBucket, holdsTree, s3Url, startServer, TREE, treeUrl } from '../support/error-world.ts';
 import { mustRun } from '../support/process.ts';
 import { makeSmallTree } from '../support/small-tree.ts';
@@ -74,6 +74,8 @@ errorTests(import.meta.filename, {
   'an ACL for a bucket that takes none': refusedWrites(400, 'AccessControlListNotSupported'),
   'an encryption key that is not there': refusedWrites(400, 'KMS.NotFoundException'),
   'a target whose quota is used up': refusedWrites(403, 'QuotaExceeded'),
+  'a target that is full': refusedWrites(507, 'XMinioStorageFull'),
+  'an encryption key that is switched off': refusedWrites(400, 'KMS.DisabledException'),
   'an object that may not be read': refusedRead(403, 'AccessDenied'),
   'an object that is archived': refusedRead(403, 'InvalidObjectState'),
   'a key that is too long for S3': async (t, row) => {
@@ -93,6 +95,20 @@ errorTests(import.meta.filename, {
     await writeFile(join(folder, 'notes.txt'), 'no registry');
     const server = await startServer(t);
     row.check(await copy(t, `file://${folder}`, s3Url(server.endpoint)));
+  },
+  'a raw source that holds nothing': async (t, row) => {
+    const source = await tempFolderFor(t, 'mount-point');
+    const server = await startServer(t);
+    const more = ['--layout', 'raw'];
+    row.check(await copy(t, `file://${source}`, s3Url(server.endpoint), { more }));
+    for (const engine of ENGINES) {
+      const target = await tempFolderFor(t, 'target');
+      row.check(await copy(t, s3Url(server.endpoint), `file://${target}`, { engine, more }));
+    }
+  },
+  'a storage that is verified against itself': async (t, row) => {
+    const from = await treeUrl(t);
+    row.check(await blobferry(['verify', '--from', from, '--to', from]));
   },
   'a target that is not empty': async (t, row) => {
     const from = await treeUrl(t);

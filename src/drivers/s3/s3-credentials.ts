@@ -74,7 +74,7 @@ function reasonLogger(reasons: string[]) {
 
 /** Of a place where nothing is to be found, as opposed to one that was meant and does not work. */
 const NOTHING_THERE =
-  /^(AWS_PROFILE is set|Skipping SSO|Unable to find environment|Web identity configuration not|EC2 Instance Metadata Service access disabled|Could not load credentials from any|Could not resolve credentials using profile: \[default\]|Profile \S+ (could not be found|did not contain))/;
+  /^(AWS_PROFILE is set|Skipping SSO|Unable to find environment|Web identity configuration not|EC2 Instance Metadata Service access disabled|AWS_EC2_METADATA_V1_DISABLED not set|Unable to connect to instance metadata|TimeoutError from instance metadata|Could not load credentials from any|Could not resolve credentials using profile: \[default\]|Profile \S+ (could not be found|did not contain))/;
 
 function isTelling(reason: string): boolean {
   return !NOTHING_THERE.test(reason);
