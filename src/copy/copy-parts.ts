@@ -17,10 +17,19 @@ import type {
   Upload,
 } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, WrongBytes } from './context.ts';
+import {
+  abortUpload,
+  continuedUpload,
+  holdsPart,
+  mayBeOfThisUpload,
+  type OpenUpload,
+  type PartSums,
+  sumsOf,
+} from './continued-upload.ts';
 import { ObjectHasher, statedMd5 } from './judge.ts';
 import { streamedPart } from './large-part.ts';
 import { readRange } from './read-ranges.ts';
-import { cleanUpMs, settleVerdict, verifyReadBack } from './second-opinion.ts';
+import { settleVerdict, verifyReadBack } from './second-opinion.ts';
 import type { Slab } from './slab-pool.ts';
 
 /** Together with the abort that follows it stays within the 3 s that Ctrl-C may take. */
@@ -60,9 +69,12 @@ export async function copyParts(
   multipart: MultipartFacet,
 ): Promise<CopyOutcome> {
   const plan = planParts(sizeBytes, ctx.partBytes, multipart);
-  const upload = await beginWhole(ctx, multipart, item.targetKey);
+  const open =
+    (await continuedUpload(ctx, multipart, item.targetKey, plan)) ??
+    (await begin(ctx, multipart, item.targetKey));
+  const { upload } = open;
   try {
-    const transfer = new PartTransfer(ctx, item, sizeBytes, multipart, upload);
+    const transfer = new PartTransfer(ctx, item, sizeBytes, multipart, open);
     const sent = await transfer.run(plan);
     const proof = await settleVerdict(ctx, item, sizeBytes, transfer.finish());
     const whole = sent.reduce((sum, part) => combineCrc32(sum, part.crc32 ?? 0, part.sizeBytes), 0);
@@ -71,14 +83,23 @@ export async function copyParts(
       ...(multipart.partChecksum === 'crc32' ? { crc32: whole } : {}),
       ...(transfer.attributes ? { attributes: transfer.attributes } : {}),
     });
+    ctx.report({ type: 'upload', upload, state: 'closed' });
     // Without a checksum of the whole, that every part arrived is known but not that all are in it.
     if (multipart.partChecksum === 'sha256') await checkSize(ctx, item, sizeBytes);
     if (ctx.readsBack) await verifyReadBack(ctx, item, sizeBytes, transfer.sha256);
     return { state: 'copied', bytes: sizeBytes, proof };
   } catch (error) {
-    await abortQuietly(ctx, multipart, upload);
+    await abortUpload(ctx, multipart, upload);
+    // What a new upload may not meet, such as a checksum that this one was not begun with, is tried with a new one.
+    if (open.stored.size > 0 && mayBeOfThisUpload(error)) throw new ObjectChanged(sizeBytes);
     throw error;
   }
+}
+
+async function begin(ctx: CopyContext, multipart: MultipartFacet, key: string): Promise<OpenUpload> {
+  const upload = await beginWhole(ctx, multipart, key);
+  ctx.report({ type: 'upload', upload, state: 'open' });
+  return { upload, stored: new Map() };
 }
 
 /** A begin that was cut off may have opened an upload nobody knows of, so it gets a moment more than the run has. */
@@ -114,15 +135,6 @@ async function complete(
   }
 }
 
-/** The upload must go even when the run is being cancelled, so the abort has a clock of its own. */
-async function abortQuietly(ctx: CopyContext, multipart: MultipartFacet, upload: Upload): Promise<void> {
-  try {
-    await multipart.abort({ signal: AbortSignal.timeout(cleanUpMs(ctx)) }, upload);
-  } catch {
-    // The error that led here is the one to report; what stays open is found by listing uploads.
-  }
-}
-
 async function checkSize(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<void> {
   const { sizeBytes: actual } = await ctx.target.stat(ctx, item.targetKey);
   if (actual === sizeBytes) return;
@@ -144,7 +156,7 @@ class PartTransfer {
   readonly #item: CopyItem;
   readonly #sizeBytes: number;
   readonly #multipart: MultipartFacet;
-  readonly #upload: Upload;
+  readonly #open: OpenUpload;
   readonly #hasher: ObjectHasher;
   #firstRead: ReadResult | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -154,13 +166,13 @@ class PartTransfer {
     item: CopyItem,
     sizeBytes: number,
     multipart: MultipartFacet,
-    upload: Upload,
+    open: OpenUpload,
   ) {
     this.#ctx = ctx;
     this.#item = item;
     this.#sizeBytes = sizeBytes;
     this.#multipart = multipart;
-    this.#upload = upload;
+    this.#open = open;
     this.#hasher = new ObjectHasher(item.classified, item.source.md5 !== undefined);
   }
 
@@ -229,7 +241,8 @@ class PartTransfer {
     try {
       await hashed;
       if (this.#failure) return;
-      receipts.push(await this.#multipart.putPart(this.#ctx, this.#upload, this.#input(part, slab)));
+      const kept = this.#kept(part, () => sumsOf(slab.bytes, crc32(slab.bytes) >>> 0));
+      receipts.push(kept ?? (await this.#put(this.#input(part, slab))));
     } catch (error) {
       this.#failure ??= { error };
     } finally {
@@ -237,6 +250,22 @@ class PartTransfer {
       await read.catch(() => undefined);
       slab.release();
     }
+  }
+
+  #put(input: PartInput): Promise<PartReceipt> {
+    return this.#multipart.putPart(this.#ctx, this.#open.upload, input);
+  }
+
+  /** The receipt of a part that the upload holds already, with these very bytes. */
+  #kept({ number, sizeBytes }: PartPlan, sumsOfPart: () => PartSums): PartReceipt | undefined {
+    const stored = this.#open.stored.get(number);
+    if (!stored) return undefined;
+    const { counters, target } = this.#ctx;
+    const sums = sumsOfPart();
+    if (!holdsPart(stored, sums, target.facts.md5MayBeOpaque)) return undefined;
+    counters.count('partsReused');
+    counters.count('bytesReused', sizeBytes);
+    return { number, sizeBytes, tag: stored.tag, crc32: sums.crc32 };
   }
 
   #input(part: PartPlan, slab: Slab): PartInput {
@@ -257,15 +286,11 @@ class PartTransfer {
       sizeBytes: this.#sizeBytes,
       version: this.#version,
     };
-    const streamed = await streamedPart(this.#ctx, range, this.#hasher);
+    const hasMd5 = this.#open.stored.get(part.number)?.md5 !== undefined;
+    const streamed = await streamedPart(this.#ctx, range, this.#hasher, { hasMd5 });
     this.#firstRead ??= streamed.firstRead;
-    const { sha256, crc32: sum, body } = streamed;
-    return this.#multipart.putPart(this.#ctx, this.#upload, {
-      number: part.number,
-      offset: part.offset,
-      body,
-      sha256,
-      crc32: sum,
-    });
+    const { sha256, md5, crc32: sum, body } = streamed;
+    const kept = this.#kept(part, () => ({ crc32: sum, md5: () => md5 }));
+    return kept ?? this.#put({ number: part.number, offset: part.offset, body, sha256, crc32: sum });
   }
 }

@@ -9,6 +9,8 @@ import { type RangeReader, readRanges } from './read-ranges.ts';
 export interface StreamedPart {
   readonly body: Body;
   readonly sha256: string;
+  /** Empty unless asked for. */
+  readonly md5: string;
   readonly crc32: number;
   readonly firstRead: ReadResult | undefined;
 }
@@ -18,12 +20,15 @@ export async function streamedPart(
   ctx: CopyContext,
   range: RangeReader,
   hasher: ObjectHasher,
+  { hasMd5 }: { readonly hasMd5: boolean },
 ): Promise<StreamedPart> {
   const first = createHash('sha256');
+  const md5 = hasMd5 ? createHash('md5') : undefined;
   let sum = 0;
   let firstRead: ReadResult | undefined;
   for await (const piece of readRanges(ctx, range)) {
     first.update(piece.bytes);
+    md5?.update(piece.bytes);
     hasher.update(piece.bytes);
     sum = crc32(piece.bytes, sum);
     firstRead ??= piece.read;
@@ -45,5 +50,5 @@ export async function streamedPart(
       }
     },
   };
-  return { body, sha256, crc32: sum >>> 0, firstRead };
+  return { body, sha256, md5: md5?.digest('hex') ?? '', crc32: sum >>> 0, firstRead };
 }

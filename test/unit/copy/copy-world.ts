@@ -1,6 +1,7 @@
 /** A source and a target in memory, everything around them that copying needs, and the checks that end every test. */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { planShards } from '../../../src/coordinator/plan-shards.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from '../../../src/copy/context.ts';
 import { copyObject } from '../../../src/copy/copy-object.ts';
@@ -10,6 +11,7 @@ import type { PassSettings, Phase, Shard, WorkerReport } from '../../../src/copy
 import { SlabPool } from '../../../src/copy/slab-pool.ts';
 import { allocateCounters, CounterReader, CounterWriter } from '../../../src/core/counters.ts';
 import { isStorageError } from '../../../src/core/errors.ts';
+import { bodyOfBytes } from '../../../src/drivers/body.ts';
 import type {
   FileAttributes,
   ListPage,
@@ -41,6 +43,8 @@ export interface Shape {
   readonly pageObjectsMax?: number;
   /** Takes whatever arrives, as a server that knows no checksums does. */
   readonly checksNothing?: boolean;
+  /** What it tells of the parts it holds. Memory tells both. */
+  readonly keepsOfParts?: readonly ('md5' | 'crc32')[];
   /** Asks before it goes into a folder, each time it comes to one, as a file system does. */
   readonly asksBeforeFolders?: boolean;
 }
@@ -69,7 +73,11 @@ export interface WorldOptions {
   readonly cursorObjects?: number;
   /** Shards tell what only the target has. */
   readonly extrasMax?: number;
-  readonly uploads?: readonly Upload[];
+}
+
+export interface LeftPart {
+  readonly number: number;
+  readonly bytes: Uint8Array;
 }
 
 /** Small, so that a few kilobytes are many parts. */
@@ -125,7 +133,7 @@ export class CopyWorld {
       partBytes: options.partBytes ?? PART_BYTES,
       readsBack: options.readsBack ?? false,
       report: (report) => void this.reports.push(report),
-      uploads: new OpenUploads(options.uploads),
+      uploads: new OpenUploads(),
     };
   }
 
@@ -167,6 +175,25 @@ export class CopyWorld {
 
   copyItem(item: CopyItem): Promise<CopyOutcome> {
     return copyObject(this.ctx, item);
+  }
+
+  /** An upload as a run that was killed leaves it: begun, and some parts sent. */
+  async leaveUpload(path: string, parts: readonly LeftPart[]): Promise<Upload> {
+    const ctx = { signal: new AbortController().signal };
+    // Not through the script: this is another process.
+    const { multipart } = this.targetDriver.inner;
+    assert.ok(multipart);
+    const upload = await multipart.begin(ctx, this.targetPrefix + path);
+    for (const { number, bytes } of parts) {
+      const sums = { crc32: crc32(bytes), sha256: hash('sha256', bytes, 'hex') };
+      await multipart.putPart(ctx, upload, { number, offset: 0, body: bodyOfBytes(bytes), ...sums });
+    }
+    return upload;
+  }
+
+  /** Copies with uploads that an earlier run of the job left open. */
+  async goOn(path: string, uploads: readonly Upload[]): Promise<CopyOutcome> {
+    return copyObject({ ...this.ctx, uploads: new OpenUploads(uploads) }, await this.item(path));
   }
 
   plan(phase: Phase): Promise<readonly Shard[]> {
@@ -312,7 +339,16 @@ function reshaped(inner: MultipartFacet, shape: Shape): MultipartFacet {
       return inner.complete(ctx, upload, parts, options);
     },
     abort: (ctx, upload) => inner.abort(ctx, upload),
-    listParts: (ctx, upload) => inner.listParts(ctx, upload),
+    listParts: async (ctx, upload) => {
+      const { keepsOfParts } = shape;
+      const parts = await inner.listParts(ctx, upload);
+      if (!keepsOfParts) return parts;
+      return parts.map(({ md5, crc32: sum, ...part }) => ({
+        ...part,
+        ...(keepsOfParts.includes('md5') && md5 !== undefined ? { md5 } : {}),
+        ...(keepsOfParts.includes('crc32') && sum !== undefined ? { crc32: sum } : {}),
+      }));
+    },
     listUploads: (ctx, prefix) => inner.listUploads(ctx, prefix),
   };
 }

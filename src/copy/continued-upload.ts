@@ -1,0 +1,88 @@
+/**
+ * Uploads that a run left open when it died are continued. A part that the service holds is believed in only by its
+ * number, its size and a checksum which the service itself keeps; all three must be those of the bytes read again now.
+ */
+import { hash } from 'node:crypto';
+import { StorageError } from '../core/errors.ts';
+import type { MultipartFacet, PartReceipt, Upload } from '../drivers/driver.ts';
+import type { CopyContext } from './context.ts';
+import type { PartPlan } from './copy-parts.ts';
+import { cleanUpMs } from './second-opinion.ts';
+
+export interface OpenUpload {
+  readonly upload: Upload;
+  /** What the service holds of it, by number; nothing for one that was just begun. */
+  readonly stored: ReadonlyMap<number, PartReceipt>;
+}
+
+/** One of the uploads that are open for the key, if it is of use; the others are aborted. */
+export async function continuedUpload(
+  ctx: CopyContext,
+  multipart: MultipartFacet,
+  key: string,
+  plan: readonly PartPlan[],
+): Promise<OpenUpload | undefined> {
+  let chosen: OpenUpload | undefined;
+  for (const upload of ctx.uploads.take(key)) {
+    const stored = chosen ? undefined : await storedParts(ctx, multipart, upload, plan);
+    if (stored) chosen = { upload, stored };
+    else await abortUpload(ctx, multipart, upload);
+  }
+  return chosen;
+}
+
+/** Undefined where none is stored, or one that is not of this plan: then a new upload is simpler and as cheap. */
+async function storedParts(
+  ctx: CopyContext,
+  multipart: MultipartFacet,
+  upload: Upload,
+  plan: readonly PartPlan[],
+): Promise<OpenUpload['stored'] | undefined> {
+  try {
+    const parts = await multipart.listParts(ctx, upload);
+    const isOfPlan = parts.every(({ number, sizeBytes }) => plan[number - 1]?.sizeBytes === sizeBytes);
+    return isOfPlan && parts.length > 0 ? new Map(parts.map((part) => [part.number, part])) : undefined;
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (mayBeOfThisUpload(error)) return undefined;
+    throw error;
+  }
+}
+
+/** May a new upload go better? Not where the whole backend refuses, or does not answer. */
+export function mayBeOfThisUpload(error: unknown): boolean {
+  if (!(error instanceof StorageError) || error.details.scope === 'backend') return false;
+  return !['throttled', 'timeout', 'unavailable'].includes(error.kind);
+}
+
+export interface PartSums {
+  readonly crc32: number;
+  readonly md5: () => string;
+}
+
+/** Does a checksum that the service keeps say so, and none say otherwise? Under SSE-KMS an MD5 may be none. */
+export function holdsPart(stored: PartReceipt, sums: PartSums, md5MayBeOpaque: boolean): boolean {
+  const byCrc32 = stored.crc32 === undefined ? undefined : stored.crc32 === sums.crc32;
+  if (byCrc32 === false) return false;
+  const byMd5 = stored.md5 === undefined ? undefined : stored.md5 === sums.md5();
+  if (byMd5 === undefined || (!byMd5 && md5MayBeOpaque)) return byCrc32 === true;
+  return byMd5;
+}
+
+export function sumsOf(bytes: Uint8Array, crc32: number): PartSums {
+  return { crc32, md5: () => hash('md5', bytes, 'hex') };
+}
+
+/** The upload must go even when the run is being cancelled, so the abort has a clock of its own. Never rejects. */
+export async function abortUpload(
+  ctx: CopyContext,
+  multipart: MultipartFacet,
+  upload: Upload,
+): Promise<void> {
+  try {
+    await multipart.abort({ signal: AbortSignal.timeout(cleanUpMs(ctx)) }, upload);
+    ctx.report({ type: 'upload', upload, state: 'closed' });
+  } catch {
+    // The error that led here is the one to report; what stays open is found by listing uploads.
+  }
+}
