@@ -55,6 +55,8 @@ export class ExtraDeletion {
   readonly #isWanted: boolean;
   readonly #max: number;
   #deleted = 0;
+  /** Removals of an earlier run that could not be finished in this one either. */
+  #unfinished = 0;
 
   constructor({ deletesExtra, deleteMax }: Pick<CopyOptions, 'deletesExtra' | 'deleteMax'>) {
     this.#isWanted = deletesExtra;
@@ -68,7 +70,7 @@ export class ExtraDeletion {
     const state = this.#isWanted ? await this.#settle(ctx, parts) : undefined;
     return {
       objectsDeleted: this.#deleted,
-      objectsExtra: found.count,
+      objectsExtra: found.count + this.#unfinished,
       objectsExtraKept: found.kept,
       extra: found.shown,
       ...(state === undefined ? {} : { deletion: { state, max: this.#max } }),
@@ -103,7 +105,7 @@ export class ExtraDeletion {
     const noteRemoving = (paths: readonly string[]): void => {
       journal.removing = paths;
     };
-    await removeExtras(ctx, { ...parts, noteRemoving, onException }, what, () => {
+    this.#unfinished = await removeExtras(ctx, { ...parts, noteRemoving, onException }, what, () => {
       this.#deleted += 1;
     });
   }

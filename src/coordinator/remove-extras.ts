@@ -36,21 +36,21 @@ export interface ToRemove {
 /**
  * Calls `onRemoved` for each of the extras that is gone. What is left is told to `onException`.
  * Rejects for what ends the whole run: an abort, or an error of a whole backend.
+ * @returns how many of the unfinished ones are so still, which are told to `onException` as well.
  */
 export async function removeExtras(
   ctx: CallContext,
   parts: RemovalParts,
   { extras, unfinished }: ToRemove,
   onRemoved: () => void,
-): Promise<void> {
+): Promise<number> {
   const isExtra = new Set(extras);
-  const again = unfinished.filter((path) => !isExtra.has(path));
-  if (isExtra.size + again.length === 0) return;
-  const removal = new Removal(parts, again, (path) => {
-    if (isExtra.has(path)) onRemoved();
-  });
-  for (const stage of inStages([...extras, ...again], parts.layout)) await removal.stage(ctx, stage);
-  parts.noteRemoving([]);
+  const again = new Set(unfinished.filter((path) => !isExtra.has(path) && mayBeDeleted(parts.layout, path)));
+  if (isExtra.size + unfinished.length === 0) return 0;
+  const removal = new Removal(parts, again, onRemoved);
+  for (const stage of inStages([...isExtra, ...again], parts.layout)) await removal.stage(ctx, stage);
+  parts.noteRemoving(removal.half.slice(0, BATCH));
+  return removal.half.filter((path) => again.has(path)).length;
 }
 
 /**
@@ -72,13 +72,15 @@ function stageOf(layout: Layout, path: string): 0 | 1 | 2 | 3 {
 }
 
 class Removal {
+  /** What may be removed in part: a removal that failed can have left an emptied folder behind. */
+  readonly half: string[] = [];
   readonly #parts: RemovalParts;
-  readonly #unfinished: readonly string[];
-  readonly #onRemoved: (path: string) => void;
+  readonly #unfinished: ReadonlySet<string>;
+  readonly #onRemoved: () => void;
   /** Repositories of which something stays: what it needs must stay as well. */
   readonly #holding = new Set<string>();
 
-  constructor(parts: RemovalParts, unfinished: readonly string[], onRemoved: (path: string) => void) {
+  constructor(parts: RemovalParts, unfinished: ReadonlySet<string>, onRemoved: () => void) {
     this.#parts = parts;
     this.#unfinished = unfinished;
     this.#onRemoved = onRemoved;
@@ -90,7 +92,7 @@ class Removal {
     for (let at = 0; at < stage.length; at += BATCH) {
       const batch = stage.slice(at, at + BATCH);
       // What an earlier run left unfinished stays noted until everything is done.
-      this.#parts.noteRemoving([...new Set([...batch, ...this.#unfinished])]);
+      this.#parts.noteRemoving([...new Set([...batch, ...this.#unfinished, ...this.half.slice(0, BATCH)])]);
       await this.#batch(ctx, batch, held);
     }
   }
@@ -124,35 +126,51 @@ class Removal {
 
   async #settle(ctx: CallContext, path: string, held: ReadonlySet<string>): Promise<void> {
     ctx.signal.throwIfAborted();
-    const { layout, target, targetPrefix } = this.#parts;
-    const { repository } = layout.classify(path);
+    const { repository } = this.#parts.layout.classify(path);
     try {
-      if (!mayBeDeleted(layout, path)) throw new Error(`"${path}" is nothing that may be deleted`);
       if (repository !== undefined && held.has(repository)) throw heldBack(path);
-      await this.#demandGone(ctx, path);
-      await target.remove(ctx, targetPrefix + path);
-      this.#onRemoved(path);
+      await this.#remove(ctx, path);
     } catch (error) {
       if (ctx.signal.aborted) throw ctx.signal.reason;
       if (error instanceof StorageError && error.details.scope === 'backend') throw error;
       if (repository !== undefined) this.#holding.add(repository);
+      if (this.#unfinished.has(path)) this.half.push(path);
       this.#parts.onException({ state: 'extra', path, error: toErrorRecord(error) });
     }
   }
 
+  async #remove(ctx: CallContext, path: string): Promise<void> {
+    const { layout, source, target, targetPrefix } = this.#parts;
+    const isUnfinished = this.#unfinished.has(path);
+    // Whatever a listing or a journal says.
+    if (!mayBeDeleted(layout, path)) throw new Error(`"${path}" is nothing that may be deleted`);
+    if (!(await this.#isGone(ctx, path))) {
+      // The pass has listed the source since, and has copied it.
+      if (isUnfinished) return;
+      throw new BlobferryError(
+        `"${path}" was not deleted: the listing of ${source.name} left it out, but it is there`,
+        { hint: 'The listing is not to be trusted, or something was written to the source: run again' },
+      );
+    }
+    try {
+      await target.remove(ctx, targetPrefix + path);
+    } catch (error) {
+      if (!isUnfinished) this.half.push(path);
+      throw error;
+    }
+    if (!isUnfinished) this.#onRemoved();
+  }
+
   /** Only the source's own word that there is no such object counts; any other answer, or none, throws. */
-  async #demandGone(ctx: CallContext, path: string): Promise<void> {
+  async #isGone(ctx: CallContext, path: string): Promise<boolean> {
     const { source, sourcePrefix } = this.#parts;
     try {
       await source.stat(ctx, sourcePrefix + path);
+      return false;
     } catch (error) {
-      if (isStorageError(error, 'not-found') && error.details.scope === 'object') return;
+      if (isStorageError(error, 'not-found') && error.details.scope === 'object') return true;
       throw error;
     }
-    throw new BlobferryError(
-      `"${path}" was not deleted: the listing of ${source.name} left it out, but it is there`,
-      { hint: 'The listing is not to be trusted, or something was written to the source: run again' },
-    );
   }
 }
 
