@@ -1,55 +1,33 @@
-/** The control plane of one pass: preflight, plan, feed the pool, gather what came of it. No byte of an object passes here. */
-import { randomUUID } from 'node:crypto';
-import type { PassSettings, Phase } from '../copy/shard.ts';
-import { allocateCounters, CounterReader, CounterWriter, type Operation } from '../core/counters.ts';
+/**
+ * The control plane of one run: preflight, journal, what earlier runs left, then the pass. No byte of an object passes
+ * here.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { PassSettings } from '../copy/shard.ts';
+import { allocateCounters, type CounterMemory, CounterReader, CounterWriter } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
-import type { CopyListener } from '../core/events.ts';
 import type { CopyOptions, CopySummary } from '../core/job.ts';
-import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
-import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
+import type { Binding, CallContext } from '../drivers/driver.ts';
 import { storageName } from '../drivers/spec-name.ts';
-import { RateLimit, withLimits } from '../drivers/wrap/limit.ts';
-import { withCounters } from '../drivers/wrap/observe.ts';
-import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
 import { detectLayout } from '../layout/detect.ts';
 import { keyPrefixOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
 import { ExtraDeletion, refuseDeletion } from './delete-extra.ts';
+import { type CopyEnvironment, type CopyJob, type Ends, openEnds } from './ends.ts';
 import { namedExtrasMax } from './extras.ts';
 import { Journal } from './journal.ts';
+import { probePrefix, removeLeftovers, removeTemporaries } from './leftovers.ts';
 import { type MemoryPlan, planMemory } from './memory.ts';
-import { planShards } from './plan-shards.ts';
-import { ShardPool, warmThreadModules } from './pool.ts';
+import { Pass } from './pass.ts';
+import type { PassJournal } from './pass-journal.ts';
+import { warmThreadModules } from './pool.ts';
 import { bindTarget, claimTarget, describeBinding, refuseEmptySource, refuseOverlap } from './preflight.ts';
+import { counterRows } from './shard-runner.ts';
 import { Gathered } from './summary.ts';
+import { TargetUploads } from './target-uploads.ts';
 
 /** Objects in flight per thread: keeps connections busy at tens of milliseconds a request. */
 const CONCURRENCY_AUTO = 32;
-/** Before anything moves a wrong setting is likelier than a passing fault, and someone is waiting for the answer. */
-const PREFLIGHT_ATTEMPTS = 3;
-
-export interface CopyEnvironment {
-  readonly openDriver: OpenDriver;
-  /** Where the worker entry lies. */
-  readonly workerUrl: URL;
-  readonly onEvent: CopyListener;
-  /** Called once, before anything moves: live sums for progress and metrics. */
-  readonly onCounters: (counters: CounterReader) => void;
-  readonly signal: AbortSignal;
-}
-
-export interface CopyJob {
-  readonly source: StorageSpec;
-  readonly target: StorageSpec;
-  readonly options: CopyOptions;
-}
-
-interface Ends {
-  readonly source: StorageDriver;
-  readonly target: StorageDriver;
-  /** The same for the work itself: with all its retries, and within the limits. */
-  readonly patient: { readonly source: StorageDriver; readonly target: StorageDriver };
-}
 
 /**
  * One pass. Rejects with ConfigError or StorageError before anything moved; after that every outcome is in the summary.
@@ -58,22 +36,98 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
   const { options } = job;
   planThreadMemory(options);
   await refuseOverlap(job.source, job.target);
-  // One row per thread, one for this one, and some for threads that replace a crashed one.
-  const counters = allocateCounters(2 * options.threads + 1);
-  const writer = new CounterWriter(counters);
-  const reader = new CounterReader(counters);
-  const ends = await openEnds(job, environment, writer);
-  let journal: Journal | undefined;
+  const counters = allocateCounters(counterRows(options.threads));
+  const runId = randomBytes(6).toString('hex');
+  const ends = await openEnds(job, environment, new CounterWriter(counters), runId);
   try {
     const ctx: CallContext = { signal: environment.signal };
-    const prefixes = { source: keyPrefixOf(job.source), target: keyPrefixOf(job.target) };
-    const { layout, reason } = await detectLayout(ends.source, ctx, prefixes.source, options.layout);
-    await refuseEmptySource(ctx, ends.source, prefixes.source, layout);
-    journal = Journal.open(options.journalDirectory, identityOf(job, layout));
-    const ownsTarget = await claimTarget(ctx, ends.target, prefixes.target, options, journal);
-    refuseDeletion(options, ownsTarget, ends.target.name);
-    const binding = await bindTarget(ctx, ends.target, job.target, prefixes.target, environment.openDriver);
+    const sourcePrefix = keyPrefixOf(job.source);
+    const { layout, reason } = await detectLayout(ends.source, ctx, sourcePrefix, options.layout);
+    await refuseEmptySource(ctx, ends.source, sourcePrefix, layout);
+    const journal = Journal.open(options.journalDirectory, identityOf(job, layout));
+    try {
+      const run = new Run({ job, environment, counters, runId, ends, layout, reason, journal });
+      return await run.copy(ctx);
+    } finally {
+      journal.close();
+    }
+  } finally {
+    await Promise.all([ends.source.close(), ends.target.close()]);
+  }
+}
+
+interface RunParts {
+  readonly job: CopyJob;
+  readonly environment: CopyEnvironment;
+  readonly counters: CounterMemory;
+  readonly runId: string;
+  readonly ends: Ends;
+  readonly layout: Layout;
+  /** Why it is this layout. */
+  readonly reason: string;
+  readonly journal: Journal;
+}
+
+class Run {
+  readonly #parts: RunParts;
+  readonly #keyPrefix: string;
+  readonly #gathered: Gathered;
+
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+    this.#keyPrefix = keyPrefixOf(parts.job.target);
+    this.#gathered = new Gathered(new CounterReader(parts.counters));
+  }
+
+  async copy(ctx: CallContext): Promise<CopySummary> {
+    const { job, environment, ends, journal, runId } = this.#parts;
+    const { openDriver } = environment;
+    const place = { target: ends.target, storage: job.target, keyPrefix: this.#keyPrefix, openDriver };
+    const uploads = await TargetUploads.look(ctx, place);
+    try {
+      const { intoNonempty } = job.options;
+      const claim = { intoNonempty, journal, uploadsOpen: uploads.idsFound };
+      const ownsTarget = await claimTarget(ctx, ends.target, this.#keyPrefix, claim);
+      refuseDeletion(job.options, ownsTarget, ends.target.name);
+      const { interrupted, runsUntidied } = journal;
+      const passJournal = journal.beginPass(runId, job.options);
+      const pass = await this.#begin(ctx, passJournal, { uploads, ownsTarget, interrupted, runsUntidied });
+      return await pass.run();
+    } finally {
+      await uploads.close();
+    }
+  }
+
+  /** What can go wrong here ends the run before anything moves. */
+  async #begin(
+    ctx: CallContext,
+    passJournal: PassJournal,
+    found: {
+      readonly uploads: TargetUploads;
+      readonly ownsTarget: boolean;
+      readonly interrupted: Journal['interrupted'];
+      readonly runsUntidied: readonly string[];
+    },
+  ): Promise<Pass> {
+    try {
+      const binding = await this.#bind(ctx, passJournal);
+      if (found.interrupted) {
+        this.#parts.environment.onEvent({ event: 'interrupted', ...found.interrupted });
+      }
+      await this.#tidy(ctx, found);
+      return await this.#pass(passJournal, { ...found, binding });
+    } catch (error) {
+      passJournal.giveUp(toErrorRecord(error));
+      throw error;
+    }
+  }
+
+  async #bind(ctx: CallContext, passJournal: PassJournal): Promise<Binding | undefined> {
+    const { job, environment, ends, layout, reason, runId } = this.#parts;
+    const folder = probePrefix(this.#keyPrefix, runId);
+    const binding = await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver);
     const words = describeBinding(ends.target, binding);
+    passJournal.bound(words, binding);
     environment.onEvent({
       event: 'started',
       source: ends.source.name,
@@ -81,56 +135,75 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
       layout: `${layout.name} (${reason})`,
     });
     environment.onEvent({ event: 'bound', binding: words });
-    environment.onCounters(reader);
-    journal.beginPass(options.isFrozen, words);
-    await warmThreadModules(environment.workerUrl);
-    const memory = planThreadMemory(options);
-    const pass = new Pass({
-      environment,
-      journal,
-      ends,
-      layout,
-      threads: options.threads,
-      keepGoing: options.keepGoing,
-      gathered: new Gathered(reader),
-      deletion: new ExtraDeletion(options),
-      settings: settingsOf(job, layout, binding, { ...memory, ...{ ownsTarget, prefixes } }),
-    });
-    const pool = new ShardPool({
-      threads: options.threads,
-      workerUrl: environment.workerUrl,
-      counters,
-      jobId: pass.jobId,
-    });
-    const summary = await pass.run(pool, { binding: words, options, journalPath: journal.path });
-    journal.endPass(summary);
-    return summary;
-  } finally {
-    journal?.close();
-    await Promise.all([ends.source.close(), ends.target.close()]);
+    environment.onCounters(new CounterReader(this.#parts.counters));
+    return binding;
   }
-}
 
-async function openEnds(job: CopyJob, environment: CopyEnvironment, counters: CounterWriter): Promise<Ends> {
-  const { engine, requestsPerSecond } = job.options;
-  const open = async (storage: StorageSpec, side: 'source' | 'target') => {
-    const driver = withCounters(await environment.openDriver({ storage, engine }, side), side, counters);
-    const requests = requestsPerSecond === undefined ? undefined : new RateLimit(requestsPerSecond);
-    const limited = withLimits(driver, { requests, bytes: undefined });
-    const onRetry = (operation: Operation) => counters.retry(side, operation);
-    return {
-      hasty: withRetries(driver, { ...DEFAULT_RETRIES, attemptsMax: PREFLIGHT_ATTEMPTS }, onRetry),
-      patient: withRetries(limited, DEFAULT_RETRIES, onRetry),
-    };
-  };
-  const source = await open(job.source, 'source');
-  try {
-    const target = await open(job.target, 'target');
-    const patient = { source: source.patient, target: target.patient };
-    return { source: source.hasty, target: target.hasty, patient };
-  } catch (error) {
-    await source.hasty.close();
-    throw error;
+  /** Removes what runs of this job that died left unfinished, and finds the uploads that can be gone on with. */
+  async #tidy(
+    ctx: CallContext,
+    found: {
+      readonly uploads: TargetUploads;
+      readonly ownsTarget: boolean;
+      readonly runsUntidied: readonly string[];
+    },
+  ): Promise<void> {
+    const { job, environment, ends, layout, journal } = this.#parts;
+    const { uploads, ownsTarget, runsUntidied } = found;
+    const place = { target: ends.target, storage: job.target, keyPrefix: this.#keyPrefix };
+    const failure = await removeLeftovers(
+      ctx,
+      { ...place, openDriver: environment.openDriver },
+      runsUntidied,
+    );
+    if (failure)
+      this.#warn(`Something that an interrupted run left in the target is still there: ${failure.message}`);
+    await uploads.begin(ctx, {
+      layout,
+      journal,
+      ownsTarget,
+      runs: runsUntidied,
+      isTidied: failure === undefined,
+      abortsStrangers: job.options.abortsUploads,
+      warn: (message) => this.#warn(message),
+    });
+  }
+
+  async #pass(
+    journal: PassJournal,
+    found: {
+      readonly uploads: TargetUploads;
+      readonly ownsTarget: boolean;
+      readonly binding: Binding | undefined;
+    },
+  ): Promise<Pass> {
+    const { job, environment, counters, ends, layout, runId } = this.#parts;
+    const { options } = job;
+    const { uploads, ownsTarget, binding } = found;
+    await warmThreadModules(environment.workerUrl);
+    const settings = settingsOf(job, { layout, binding, ownsTarget, runId, ...planThreadMemory(options) });
+    return new Pass({
+      environment,
+      options,
+      settings,
+      layout,
+      ends,
+      counters,
+      gathered: this.#gathered,
+      deletion: new ExtraDeletion(options),
+      uploads,
+      journal,
+      journalPath: this.#parts.journal.path,
+      binding: describeBinding(ends.target, binding),
+      warn: (message) => this.#warn(message),
+      removeOwnLeftovers: () =>
+        removeTemporaries({ storage: job.target, openDriver: environment.openDriver }, [runId]),
+    });
+  }
+
+  #warn(message: string): void {
+    this.#gathered.warn(message);
+    this.#parts.environment.onEvent({ event: 'warning', message });
   }
 }
 
@@ -147,28 +220,30 @@ export function identityOf(job: Pick<CopyJob, 'source' | 'target'>, layout: Layo
 
 function settingsOf(
   job: CopyJob,
-  layout: Layout,
-  binding: Binding | undefined,
   found: {
+    readonly layout: Layout;
+    readonly binding: Binding | undefined;
     readonly slabBudgetBytes: number;
     readonly partBytes: number;
     readonly ownsTarget: boolean;
-    readonly prefixes: { readonly source: string; readonly target: string };
+    readonly runId: string;
   },
 ): PassSettings {
   const { options } = job;
+  const { layout, binding, runId } = found;
   const share = (total: number | undefined) => (total === undefined ? undefined : total / options.threads);
   const bandwidth = share(options.bandwidthBytesPerSecond);
   const requests = share(options.requestsPerSecond);
   return {
     jobId: randomUUID(),
     source: { storage: job.source, engine: options.engine },
-    target: { storage: job.target, engine: options.engine, ...(binding ? { binding } : {}) },
-    sourcePrefix: found.prefixes.source,
-    targetPrefix: found.prefixes.target,
+    target: { storage: job.target, engine: options.engine, runId, ...(binding ? { binding } : {}) },
+    sourcePrefix: keyPrefixOf(job.source),
+    targetPrefix: keyPrefixOf(job.target),
     layout: layout.name,
     isFrozen: options.isFrozen,
     readsTwice: options.readsTwice,
+    keepsGoing: options.keepGoing,
     ownsTarget: found.ownsTarget,
     concurrency: options.concurrency === 'auto' ? CONCURRENCY_AUTO : options.concurrency,
     partBytes: found.partBytes,
@@ -178,119 +253,4 @@ function settingsOf(
     ...(bandwidth === undefined ? {} : { bandwidthBytesPerSecond: bandwidth }),
     ...(requests === undefined ? {} : { requestsPerSecond: requests }),
   };
-}
-
-interface PassParts {
-  readonly environment: CopyEnvironment;
-  readonly journal: Journal;
-  readonly ends: Ends;
-  readonly layout: Layout;
-  readonly threads: number;
-  readonly keepGoing: boolean;
-  readonly gathered: Gathered;
-  readonly deletion: ExtraDeletion;
-  readonly settings: PassSettings;
-}
-
-class Pass {
-  readonly #parts: PassParts;
-
-  constructor(parts: PassParts) {
-    this.#parts = parts;
-  }
-
-  get jobId(): string {
-    return this.#parts.settings.jobId;
-  }
-
-  async run(
-    pool: ShardPool,
-    about: { readonly binding: string; readonly options: CopyOptions; readonly journalPath: string },
-  ): Promise<CopySummary> {
-    const { environment, gathered, deletion, journal, ends, layout, keepGoing, settings } = this.#parts;
-    const startMs = performance.now();
-    const onAbort = () => {
-      gathered.cancelled();
-      pool.cancel();
-    };
-    environment.signal.addEventListener('abort', onAbort, { once: true });
-    if (environment.signal.aborted) onAbort();
-    try {
-      await this.#phase(pool, 'blobs');
-      if (gathered.isRunning && (keepGoing || gathered.failedObjects === 0)) await this.#phase(pool, 'names');
-      else if (gathered.isRunning)
-        gathered.warn('Names were not copied because blobs failed: see --keep-going');
-    } finally {
-      environment.signal.removeEventListener('abort', onAbort);
-      await pool.close();
-    }
-    const deleted = await deletion.run(
-      { signal: environment.signal },
-      {
-        ...settings,
-        ...ends.patient,
-        layout,
-        gathered,
-        journal,
-        onEvent: environment.onEvent,
-        noteExceptions: (exceptions) => journal.addExceptions(exceptions),
-      },
-    );
-    return gathered.summary({
-      ...deleted,
-      source: ends.source.name,
-      target: ends.target.name,
-      layout: layout.name,
-      engine: about.options.engine,
-      binding: about.binding,
-      isFrozen: about.options.isFrozen,
-      isStopped: environment.signal.aborted,
-      seconds: (performance.now() - startMs) / 1000,
-      journal: about.journalPath,
-    });
-  }
-
-  async #phase(pool: ShardPool, phase: Phase): Promise<void> {
-    const { environment, ends, layout, threads, gathered, settings } = this.#parts;
-    const input = { driver: ends.source, keyPrefix: settings.sourcePrefix, layout, threads };
-    try {
-      const shards = [...(await planShards({ signal: environment.signal }, input, phase))];
-      environment.onEvent({ event: 'planned', phase, shards: shards.length });
-      environment.onEvent({ event: 'phase', phase });
-      gathered.planned(shards.length);
-      const lanes = Array.from({ length: threads }, async () => {
-        for (let shard = shards.shift(); shard && gathered.isRunning; shard = shards.shift()) {
-          await this.#shard(pool, shard);
-        }
-      });
-      await Promise.all(lanes);
-    } catch (error) {
-      gathered.stop(toErrorRecord(error));
-    }
-  }
-
-  async #shard(pool: ShardPool, shard: Awaited<ReturnType<typeof planShards>>[number]): Promise<void> {
-    const { environment, gathered, deletion, journal, settings } = this.#parts;
-    environment.onEvent({ event: 'shard', shard: shard.id, state: 'running' });
-    try {
-      const reply = await pool.run({ pass: settings, shard, uploads: [] });
-      gathered.add(reply.result);
-      deletion.found.add(reply.result);
-      journal.addExceptions(reply.result.exceptions);
-      for (const message of reply.result.warnings) environment.onEvent({ event: 'warning', message });
-      environment.onEvent({ event: 'shard', shard: shard.id, state: reply.ok ? 'done' : 'failed' });
-      if (reply.ok) {
-        gathered.done();
-        return;
-      }
-      if (reply.isCancelled) gathered.cancelled();
-      else gathered.stop(reply.error);
-    } catch (error) {
-      // The thread itself broke: out of memory, or ended because it did not answer a cancel.
-      environment.onEvent({ event: 'shard', shard: shard.id, state: 'failed' });
-      gathered.stop(toErrorRecord(error));
-    }
-    // One shard that cannot go on means that nothing can: the others stop where they are.
-    pool.cancel();
-  }
 }

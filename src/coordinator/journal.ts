@@ -2,133 +2,223 @@
  * The journal of a job: what is copied where, whether the target was empty when it began, its passes and what went
  * wrong in them. SQLite in exclusive mode: its lock is the job's lock and ends with the process that holds it.
  */
-import { mkdirSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ConfigError } from '../core/errors.ts';
-import type { CopyException, CopySummary } from '../core/job.ts';
+import type { CopyOptions } from '../core/job.ts';
+import type { Upload } from '../drivers/driver.ts';
+import { explainJournalError } from './journal-errors.ts';
+import { readHolder, removeHolder, writeHolder } from './journal-holder.ts';
+import { JOURNAL_VERSION, upgradeJournal } from './journal-schema.ts';
+import { PassJournal } from './pass-journal.ts';
 
 export const FILE_NAME = 'journal.sqlite';
-const VERSION = 1;
+/** So many uploads of strangers are remembered; where there are more, only journaled ones count as ours. */
+export const STRANGERS_MAX = 10_000;
 
-const SCHEMA = `
-  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-  CREATE TABLE pass (
-    id INTEGER PRIMARY KEY, started_ms INTEGER NOT NULL, ended_ms INTEGER, is_frozen INTEGER NOT NULL,
-    binding TEXT, summary TEXT) STRICT;
-  CREATE TABLE exception (
-    pass INTEGER NOT NULL REFERENCES pass(id), state TEXT NOT NULL, path TEXT NOT NULL, error TEXT NOT NULL) STRICT;
-`;
+/** A pass that has no end: the process was killed, or the machine went down. */
+export interface InterruptedPass {
+  readonly beganMs: number;
+  /** The last time it wrote something here. */
+  readonly lastSignMs: number;
+  readonly shardsDone: number;
+  /** Of the phases that had been planned. */
+  readonly shards: number;
+}
 
 export class Journal {
   readonly path: string;
+  readonly #directory: string;
   readonly #database: DatabaseSync;
-  #pass = 0;
 
-  private constructor(path: string, database: DatabaseSync) {
-    this.path = path;
+  private constructor(directory: string, database: DatabaseSync) {
+    this.path = join(directory, FILE_NAME);
+    this.#directory = directory;
     this.#database = database;
   }
 
-  /** @param identity what makes two runs the same job: both storages, without secrets. */
+  /**
+   * @param identity what makes two runs the same job: both storages, without secrets.
+   * @throws ConfigError for a journal that is another job's, another process's, of a newer version, damaged or not to be
+   * written; nothing in it is changed then.
+   */
   static open(directory: string, identity: string): Journal {
     const path = join(directory, FILE_NAME);
     let database: DatabaseSync | undefined;
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makePrivate(path);
       database = new DatabaseSync(path);
-      // Exclusive before WAL: then no shared-memory file is needed, and a second process meets a locked file.
+      // Exclusive before WAL: then no shared-memory file is needed, and a second process meets a locked file. A log of
+      // 1 MiB at most keeps the whole journal small.
       database.exec(
-        'PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;',
+        `PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 128; PRAGMA journal_size_limit = 1048576;`,
       );
       database.exec('BEGIN IMMEDIATE');
-      const journal = new Journal(path, database);
+      const journal = new Journal(directory, database);
       journal.#prepare(identity);
       database.exec('COMMIT');
+      writeHolder(directory, Date.now());
       return journal;
     } catch (error) {
-      database?.close();
-      throw explain(path, error);
+      try {
+        database?.close();
+      } catch {
+        // What it says of a damaged file is said already.
+      }
+      throw explainJournalError(path, error, readHolder(directory));
     }
   }
 
-  /** Was the target's root empty when this job began? Undefined until `begin` has said so. */
+  /** Was the target's root empty when this job began? Undefined until `claim` has said so. */
   get ownsTarget(): boolean | undefined {
     const value = this.#meta('ownsTarget');
     return value === undefined ? undefined : value === 'true';
   }
 
-  set ownsTarget(value: boolean) {
-    this.#setMeta('ownsTarget', String(value));
-  }
-
-  /** Logical paths that `--delete-extra` was about to remove when this was last written. */
-  get removing(): readonly string[] {
-    return JSON.parse(this.#meta('removing') ?? '[]') as readonly string[];
-  }
-
-  set removing(paths: readonly string[]) {
-    this.#setMeta('removing', JSON.stringify(paths));
-  }
-
-  beginPass(isFrozen: boolean, binding: string): void {
-    const insert = this.#database.prepare(
-      'INSERT INTO pass (started_ms, is_frozen, binding) VALUES (?, ?, ?)',
+  /** Uploads that were open below the target's root before this job began; undefined where that is not known. */
+  get strangers(): ReadonlySet<string> | undefined {
+    if (this.#meta('strangers') !== 'known') return undefined;
+    return new Set(
+      this.#database
+        .prepare('SELECT id FROM stranger')
+        .all()
+        .map((row) => String(row['id'])),
     );
-    this.#pass = Number(insert.run(Date.now(), isFrozen ? 1 : 0, binding).lastInsertRowid);
   }
 
-  addExceptions(exceptions: readonly CopyException[]): void {
-    if (exceptions.length === 0) return;
-    const insert = this.#database.prepare(
-      'INSERT INTO exception (pass, state, path, error) VALUES (?, ?, ?, ?)',
-    );
-    this.#database.exec('BEGIN');
-    try {
-      for (const { state, path, error } of exceptions)
-        insert.run(this.#pass, state, path, JSON.stringify(error));
-      this.#database.exec('COMMIT');
-    } catch (error) {
-      // A full disk may have ended the transaction already.
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      throw error;
-    }
+  /**
+   * Said once per job, before it writes anything to the target.
+   * @param strangers ids of open uploads; undefined where they could not be listed.
+   */
+  claim(ownsTarget: boolean, strangers: readonly string[] | undefined): void {
+    const isKnown = strangers !== undefined && strangers.length <= STRANGERS_MAX;
+    this.#inTransaction(() => {
+      this.#setMeta('ownsTarget', String(ownsTarget));
+      this.#setMeta('strangers', isKnown ? 'known' : 'unknown');
+      const insert = this.#database.prepare('INSERT OR IGNORE INTO stranger (id) VALUES (?)');
+      for (const id of isKnown ? strangers : []) insert.run(id);
+    });
   }
 
-  endPass(summary: CopySummary): void {
-    const update = this.#database.prepare('UPDATE pass SET ended_ms = ?, summary = ? WHERE id = ?');
-    update.run(Date.now(), JSON.stringify(summary), this.#pass);
+  /** Ask before the next pass begins. */
+  get interrupted(): InterruptedPass | undefined {
+    const pass = this.#database
+      .prepare('SELECT started_ms, seen_ms, ended_ms FROM pass ORDER BY id DESC LIMIT 1')
+      .get();
+    if (pass === undefined || pass['ended_ms'] !== null) return undefined;
+    const shards = this.#database
+      .prepare("SELECT count(*) AS shards, count(*) FILTER (WHERE state = 'done') AS done FROM shard")
+      .get();
+    return {
+      beganMs: Number(pass['started_ms']),
+      lastSignMs: Number(pass['seen_ms'] ?? pass['started_ms']),
+      shardsDone: Number(shards?.['done']),
+      shards: Number(shards?.['shards']),
+    };
+  }
+
+  /** Uploads that this job began and that nobody has seen end. */
+  get openUploads(): readonly Upload[] {
+    return this.#database
+      .prepare('SELECT id, key FROM upload ORDER BY key, id')
+      .all()
+      .map((row) => ({ id: String(row['id']), key: String(row['key']) }));
+  }
+
+  /** Runs of this job that may have left something unfinished behind. */
+  get runsUntidied(): readonly string[] {
+    return this.#database
+      .prepare('SELECT run FROM pass WHERE run IS NOT NULL AND is_tidied = 0 ORDER BY id')
+      .all()
+      .map((row) => String(row['run']));
+  }
+
+  /** What those runs left behind is gone, or is an open upload and in `uploads`, the whole list of them now. */
+  tidied(runs: readonly string[], uploads: readonly Upload[]): void {
+    this.#inTransaction(() => {
+      const done = this.#database.prepare('UPDATE pass SET is_tidied = 1 WHERE run = ?');
+      for (const run of runs) done.run(run);
+      const known = new Set(this.openUploads.map(nameOf));
+      const insert = this.#database.prepare('INSERT INTO upload (id, key, opened_ms) VALUES (?, ?, ?)');
+      for (const upload of uploads) {
+        if (!known.delete(nameOf(upload))) insert.run(upload.id, upload.key, Date.now());
+      }
+      const remove = this.#database.prepare('DELETE FROM upload WHERE id = ? AND key = ?');
+      for (const upload of this.openUploads) {
+        if (known.has(nameOf(upload))) remove.run(upload.id, upload.key);
+      }
+    });
+  }
+
+  /** @param run as in `DriverSpec.runId`. */
+  beginPass(run: string, options: CopyOptions): PassJournal {
+    const { journalDirectory: _here, ...kept } = options;
+    const nowMs = Date.now();
+    let pass = 0;
+    this.#inTransaction(() => {
+      const insert = this.#database.prepare(
+        'INSERT INTO pass (run, started_ms, seen_ms, is_frozen, options) VALUES (?, ?, ?, ?, ?)',
+      );
+      const { lastInsertRowid } = insert.run(
+        run,
+        nowMs,
+        nowMs,
+        options.isFrozen ? 1 : 0,
+        JSON.stringify(kept),
+      );
+      pass = Number(lastInsertRowid);
+      // Shards and their cursors are worth something within one pass only.
+      this.#database.exec('DELETE FROM shard');
+    });
+    return new PassJournal(this.#database, this.path, pass);
   }
 
   close(): void {
-    this.#database.close();
+    removeHolder(this.#directory);
+    try {
+      this.#database.close();
+    } catch (error) {
+      throw explainJournalError(this.path, error);
+    }
   }
 
   #prepare(identity: string): void {
     const tables = this.#database
       .prepare("SELECT count(*) AS n FROM sqlite_master WHERE type = 'table'")
       .get();
-    if (tables?.['n'] === 0) {
-      this.#database.exec(SCHEMA);
-      this.#setMeta('version', String(VERSION));
-      this.#setMeta('identity', identity);
-    }
-    const version = Number(this.#meta('version'));
-    if (version !== VERSION) {
+    const isNew = tables?.['n'] === 0;
+    const version = isNew ? 0 : Number(this.#meta('version'));
+    if (!(version <= JOURNAL_VERSION)) {
       throw new ConfigError(
-        `The journal ${this.path} has version ${version}, this blobferry writes ${VERSION}`,
-        {
-          hint: 'Use the blobferry that began this job, or another --journal folder',
-        },
+        `The journal ${this.path} has version ${version}, this blobferry writes ${JOURNAL_VERSION}`,
+        { hint: 'Use the blobferry that began this job, or another --journal folder' },
       );
     }
-    if (this.#meta('identity') !== identity) {
-      throw new ConfigError(`The journal ${this.path} belongs to another job: ${this.#meta('identity')}`, {
+    const known = isNew ? identity : this.#meta('identity');
+    if (known !== identity) {
+      throw new ConfigError(`The journal ${this.path} belongs to another job: ${known}`, {
         hint: 'Give this job a --journal folder of its own',
       });
     }
-    this.#setMeta('holder', `process ${process.pid} on ${hostname()}`);
+    if (version === JOURNAL_VERSION) return;
+    upgradeJournal(this.#database, version);
+    this.#setMeta('version', String(JOURNAL_VERSION));
+    this.#setMeta('identity', identity);
+  }
+
+  #inTransaction(work: () => void): void {
+    try {
+      this.#database.exec('BEGIN');
+      work();
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      // A full disk may have ended the transaction already.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw explainJournalError(this.path, error);
+    }
   }
 
   #meta(name: string): string | undefined {
@@ -143,31 +233,16 @@ export class Journal {
   }
 }
 
-/** Primary result codes: https://www.sqlite.org/rescode.html */
-const SQLITE_BUSY = 5;
-const SQLITE_LOCKED = 6;
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
+function nameOf({ id, key }: Upload): string {
+  return `${id} ${key}`;
+}
 
-function explain(path: string, error: unknown): unknown {
-  if (error instanceof ConfigError) return error;
-  const { message, code, errcode } = error as NodeJS.ErrnoException & { readonly errcode?: number };
-  // The upper bits say more than is asked here.
-  const result = errcode === undefined ? undefined : errcode & 0xff;
-  if (result === SQLITE_BUSY || result === SQLITE_LOCKED) {
-    return new ConfigError(`Another blobferry is at work on the journal ${path}`, {
-      cause: error,
-      hint: 'Wait until it ends or stop it; two runs of one job at once would disturb each other',
-    });
-  }
-  if (result === SQLITE_CORRUPT || result === SQLITE_NOTADB || /^no such (table|column)/.test(message)) {
-    return new ConfigError(`The file ${path} is damaged, or no journal: ${message}`, {
-      cause: error,
-      hint: 'Move it away and run again with --into-nonempty: what was copied is found again',
-    });
-  }
-  return new ConfigError(`Cannot use the journal ${path}: ${message}${code ? ` (${code})` : ''}`, {
-    cause: error,
-    hint: 'Check that the folder can be written, or choose another with --journal',
-  });
+/**
+ * It names every object that failed, which is nobody else's business. An existing file is not opened here: closing it
+ * again would take away the lock that another journal of this process may have on it.
+ */
+function makePrivate(path: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) closeSync(openSync(path, 'a', 0o600));
+  else if ((stats.mode & 0o077) !== 0) chmodSync(path, stats.mode & 0o700);
 }

@@ -1,7 +1,8 @@
 /** The thread pool: one shard at a time per thread. */
 import { flushCompileCache } from 'node:module';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Piscina } from 'piscina';
-import type { ControlMessage, ShardReply, ShardTask, WorkerData } from '../copy/shard.ts';
+import type { ControlMessage, ShardReply, ShardTask, WorkerData, WorkerReport } from '../copy/shard.ts';
 import type { CounterMemory } from '../core/counters.ts';
 
 /** After this the run answers Ctrl-C even if a thread does not: 3 s are promised. */
@@ -13,6 +14,8 @@ export interface PoolOptions {
   readonly counters: CounterMemory;
   /** Names the control channel of this process's job. */
   readonly jobId: string;
+  /** What threads tell while they run a shard. */
+  readonly onReport: (report: WorkerReport) => void;
 }
 
 /**
@@ -27,7 +30,10 @@ export async function warmThreadModules(workerUrl: URL): Promise<void> {
 export class ShardPool {
   readonly #pool: Piscina;
   readonly #channel: BroadcastChannel;
+  readonly #reports: BroadcastChannel;
   readonly #jobId: string;
+  /** Rejects once no thread can be had any more. */
+  readonly #broken = Promise.withResolvers<never>();
   readonly #cancelled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   #timer: NodeJS.Timeout | undefined;
 
@@ -40,6 +46,9 @@ export class ShardPool {
     };
     this.#jobId = options.jobId;
     this.#channel = new BroadcastChannel(channel);
+    this.#reports = new BroadcastChannel(`${channel}-reports`);
+    this.#reports.onmessage = (event) => options.onReport((event as { data: WorkerReport }).data);
+    this.#broken.promise.catch(() => undefined);
     this.#pool = new Piscina({
       filename: options.workerUrl.href,
       workerData,
@@ -54,10 +63,31 @@ export class ShardPool {
       // The bytes in flight live outside the heap; small young generations keep the resident set flat.
       resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 48 },
     });
+    // A thread that breaks without a task, while it starts or between two, is told here. Piscina does not replace one
+    // that broke while it started, so a task that waits when none is left would wait for ever.
+    let last: unknown = new Error('Its threads ended while they started');
+    this.#pool.on('error', (error) => {
+      last = error;
+    });
+    this.#pool.on('workerDestroy', () => {
+      setImmediate(() => {
+        if (this.#pool.threads.length === 0 && this.#pool.queueSize > 0) this.#broken.reject(last);
+      });
+    });
   }
 
-  run(task: ShardTask): Promise<ShardReply> {
-    return this.#pool.run(task, { name: 'copyShard' });
+  get isCancelled(): boolean {
+    return Atomics.load(this.#cancelled, 0) === 1;
+  }
+
+  /** Rejects where the thread itself is gone; what it had reported until then has been told. */
+  async run(task: ShardTask): Promise<ShardReply> {
+    try {
+      return await Promise.race([this.#pool.run(task, { name: 'copyShard' }), this.#broken.promise]);
+    } catch (error) {
+      await this.#reportsHeard();
+      throw error;
+    }
   }
 
   /** Threads stop their requests and answer; one that does not is ended. */
@@ -72,5 +102,13 @@ export class ShardPool {
     clearTimeout(this.#timer);
     this.#channel.close();
     await this.#pool.destroy();
+    await this.#reportsHeard();
+    this.#reports.close();
+  }
+
+  /** A message lies in our queue before its thread can end; it is read within a turn of the event loop. */
+  async #reportsHeard(): Promise<void> {
+    await turn();
+    await turn();
   }
 }

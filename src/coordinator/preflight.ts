@@ -1,7 +1,6 @@
 /** What is made sure of before the first object moves; each finding is one sentence with what to do. */
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../core/errors.ts';
-import type { CopyOptions } from '../core/job.ts';
 import { bodyOfBytes } from '../drivers/body.ts';
 import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
@@ -9,7 +8,7 @@ import { storageName } from '../drivers/spec-name.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
 import { overlapOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
-import { leftOutOfRegistry, PROBE_FOLDER } from '../layout/left-out.ts';
+import { leftOutOfRegistry } from '../layout/left-out.ts';
 import type { Journal } from './journal.ts';
 
 /** As often as everything else before the first object: the user waits for an answer. */
@@ -46,23 +45,29 @@ export async function refuseEmptySource(
   });
 }
 
+export interface Claim {
+  readonly intoNonempty: boolean;
+  readonly journal: Journal;
+  /** Ids of the uploads that are open below the target's root; undefined where they cannot be listed. */
+  readonly uploadsOpen: readonly string[] | undefined;
+}
+
 /** Finds out once per job whether the target's root was empty, and refuses one that is neither empty nor ours. */
 export async function claimTarget(
   ctx: CallContext,
   target: StorageDriver,
   keyPrefix: string,
-  options: CopyOptions,
-  journal: Journal,
+  { intoNonempty, journal, uploadsOpen }: Claim,
 ): Promise<boolean> {
   const known = journal.ownsTarget;
   if (known !== undefined) return known;
   const found = await firstKey(ctx, target, keyPrefix);
-  if (found !== undefined && !options.intoNonempty) {
+  if (found !== undefined && !intoNonempty) {
     throw new ConfigError(`The target ${target.name} is not empty: it holds "${found}"`, {
       hint: 'Choose an empty root, or give --into-nonempty: nothing there is deleted, and content that must not change is not overwritten',
     });
   }
-  journal.ownsTarget = found === undefined;
+  journal.claim(found === undefined, uploadsOpen);
   return found === undefined;
 }
 
@@ -85,29 +90,28 @@ export async function firstKey(
 }
 
 /**
- * Writes to the target, wrongly where it can be asked to check: shows the permission to write and what it refuses. The
- * probes lie where everything that reads a storage looks away, should one stay behind.
+ * Writes to the target, wrongly where it can be asked to check: shows the permission to write and what it refuses.
+ * @param probePrefix where everything that reads a storage looks away, should a probe stay behind.
  */
 export async function bindTarget(
   ctx: CallContext,
   target: StorageDriver,
   storage: StorageSpec,
-  keyPrefix: string,
+  probePrefix: string,
   openDriver: OpenDriver,
 ): Promise<Binding | undefined> {
-  const folder = keyPrefix + PROBE_FOLDER;
-  if (target.binding) return target.binding.probe(ctx, folder);
+  if (target.binding) return target.binding.probe(ctx, probePrefix);
   if (storage.kind === 's3') {
     // The compatibility engine cannot send wrong checksums; what the server refuses does not depend on the engine.
     const direct = await openDriver({ storage, engine: 'direct' }, 'target');
     const policy = { ...DEFAULT_RETRIES, attemptsMax: PROBE_ATTEMPTS };
     try {
-      return await withRetries(direct, policy, () => undefined).binding?.probe(ctx, folder);
+      return await withRetries(direct, policy, () => undefined).binding?.probe(ctx, probePrefix);
     } finally {
       await direct.close();
     }
   }
-  const key = folder + randomUUID();
+  const key = probePrefix + randomUUID();
   await target.write(ctx, key, bodyOfBytes(Buffer.from('blobferry\n')), {});
   await target.remove(ctx, key);
   return undefined;

@@ -19,6 +19,7 @@ interface About extends DeletionSummary {
   readonly binding: string;
   readonly isFrozen: boolean;
   readonly isStopped: boolean;
+  readonly uploadsOpen: number;
   readonly seconds: number;
   readonly journal: string;
 }
@@ -113,7 +114,6 @@ export class Gathered {
       objectsConflicting: counters.objects('conflict'),
       objectsLeftOut: counters.count('leftOut'),
       leftOut: [...this.#leftOut],
-      uploadsOpen: 0,
       bytesCopied: counters.bytes('copied'),
       bytesSkipped: counters.bytes('skipped'),
       objectsByClass: Object.fromEntries(byClass) as CopySummary['objectsByClass'],

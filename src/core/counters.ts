@@ -177,19 +177,6 @@ export class CounterWriter {
   }
 }
 
-/**
- * Takes back what a thread that died had counted since `values` was its row: its objects, which another thread will
- * count, and its gauges, which nobody would ever lower again. Requests and bytes on the wire were made all the same.
- */
-export function rewindRow(memory: CounterMemory, row: number, values: Float64Array): void {
-  const first = row * SLOTS.length;
-  const all = new Float64Array(memory.values);
-  for (const [slot, index] of INDEX) {
-    if (slot.startsWith('gauge/')) all[first + index] = 0;
-    else if (/^(objects|bytes|count)\//.test(slot)) all[first + index] = values[index] ?? 0;
-  }
-}
-
 function valuesOfRow({ values, rows }: CounterMemory, row: number): Float64Array {
   if (!(row >= 0 && row < rows)) throw new RangeError(`There is no counter row ${row} of ${rows}`);
   return new Float64Array(values, row * SLOTS.length * Float64Array.BYTES_PER_ELEMENT, SLOTS.length);

@@ -12,7 +12,7 @@ async function journalIn(
 ): Promise<{ folder: string; journal: Journal }> {
   const folder = await tempFolderFor(t, 'journal');
   const journal = Journal.open(folder, 'one -> two');
-  if (ownsTarget !== undefined) journal.ownsTarget = ownsTarget;
+  if (ownsTarget !== undefined) journal.claim(ownsTarget, []);
   return { folder, journal };
 }
 

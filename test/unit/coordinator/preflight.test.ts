@@ -10,7 +10,6 @@ import {
   refuseOverlap,
 } from '../../../src/coordinator/preflight.ts';
 import { ConfigError } from '../../../src/core/errors.ts';
-import type { CopyOptions } from '../../../src/core/job.ts';
 import type { Binding, StorageDriver } from '../../../src/drivers/driver.ts';
 import { openMemoryDriver } from '../../../src/drivers/memory/memory-driver.ts';
 import { forgetStore, type MemoryStore, storeNamed } from '../../../src/drivers/memory/memory-store.ts';
@@ -29,26 +28,6 @@ const S3: S3Spec = {
   skipsTlsVerify: false,
   encrypt: false,
 };
-
-function options(intoNonempty: boolean): CopyOptions {
-  return {
-    layout: 'auto',
-    isFrozen: false,
-    threads: 1,
-    concurrency: 'auto',
-    partBytes: 'auto',
-    memoryBytes: 1,
-    engine: 'direct',
-    readsTwice: false,
-    intoNonempty,
-    keepGoing: false,
-    deletesExtra: false,
-    deleteMax: 1_000,
-    abortsUploads: false,
-    outageMsMax: 60_000,
-    journalDirectory: '',
-  };
-}
 
 interface Target {
   readonly store: MemoryStore;
@@ -71,7 +50,7 @@ async function targetFor(test: TestContext, faults: readonly Fault[] = []): Prom
 }
 
 function claim({ driver, journal }: Target, keyPrefix: string, intoNonempty = false): Promise<boolean> {
-  return claimTarget(ctx, driver, keyPrefix, options(intoNonempty), journal);
+  return claimTarget(ctx, driver, keyPrefix, { intoNonempty, journal, uploadsOpen: ['theirs'] });
 }
 
 describe('claimTarget()', () => {
@@ -81,6 +60,7 @@ describe('claimTarget()', () => {
     target.store.put('docker/registry/v2/x', Buffer.from('copied'), undefined);
     assert.equal(await claim(target, ''), true);
     assert.equal(target.journal.ownsTarget, true);
+    assert.deepEqual(target.journal.strangers, new Set(['theirs']), 'what was open before is not remembered');
   });
 
   it('refuses a root that is not empty, names what it holds, and claims nothing', async (t) => {
@@ -171,7 +151,7 @@ describe('bindTarget()', () => {
 
   it('asks what the target refuses, below the root and leaving nothing there', async (t) => {
     const { driver, store } = await targetFor(t);
-    const binding = await bindTarget(ctx, driver.inner, MEMORY, 'root/', notOpened);
+    const binding = await bindTarget(ctx, driver.inner, MEMORY, 'root/.blobferry-probe/run-', notOpened);
     assert.equal(binding?.payloadSha256, true);
     assert.deepEqual(store.keys(), []);
     assert.equal(store.uploads.size, 0);
@@ -180,9 +160,9 @@ describe('bindTarget()', () => {
   it('writes to a target that cannot be asked, below the root and leaving nothing there', async (t) => {
     const { driver, store } = await targetFor(t);
     // The fault driver has no binding facet, as a file system has none.
-    assert.equal(await bindTarget(ctx, driver, MEMORY, 'root/', notOpened), undefined);
+    assert.equal(await bindTarget(ctx, driver, MEMORY, 'root/.blobferry-probe/run-', notOpened), undefined);
     const [write] = driver.callsOf('write');
-    assert.match(write?.key ?? '', /^root\/\.blobferry-probe\/./);
+    assert.match(write?.key ?? '', /^root\/\.blobferry-probe\/run-./);
     assert.deepEqual(store.keys(), []);
   });
 

@@ -27,6 +27,7 @@ class Run {
       binding: 'none',
       isFrozen: about.isFrozen ?? false,
       isStopped: about.isStopped ?? false,
+      uploadsOpen: 0,
       seconds: 1,
       journal: 'journal.sqlite',
       objectsDeleted: 0,

@@ -1,0 +1,65 @@
+/** The coordinator's own drivers: for finding out what is there, and for the little it does to the target itself. */
+import type { CounterReader, CounterWriter, Operation } from '../core/counters.ts';
+import type { CopyListener } from '../core/events.ts';
+import type { CopyOptions } from '../core/job.ts';
+import type { StorageDriver } from '../drivers/driver.ts';
+import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
+import { RateLimit, withLimits } from '../drivers/wrap/limit.ts';
+import { withCounters } from '../drivers/wrap/observe.ts';
+import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
+
+/** Before anything moves a wrong setting is likelier than a passing fault, and someone is waiting for the answer. */
+const PREFLIGHT_ATTEMPTS = 3;
+
+export interface CopyEnvironment {
+  readonly openDriver: OpenDriver;
+  /** Where the worker entry lies. */
+  readonly workerUrl: URL;
+  readonly onEvent: CopyListener;
+  /** Called once, before anything moves: live sums for progress and metrics. */
+  readonly onCounters: (counters: CounterReader) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface CopyJob {
+  readonly source: StorageSpec;
+  readonly target: StorageSpec;
+  readonly options: CopyOptions;
+}
+
+export interface Ends {
+  readonly source: StorageDriver;
+  readonly target: StorageDriver;
+  /** The same for the work itself: with all its retries, and within the limits. */
+  readonly patient: { readonly source: StorageDriver; readonly target: StorageDriver };
+}
+
+/** @param runId as in `DriverSpec`. */
+export async function openEnds(
+  job: CopyJob,
+  environment: CopyEnvironment,
+  counters: CounterWriter,
+  runId: string,
+): Promise<Ends> {
+  const { engine, requestsPerSecond } = job.options;
+  const open = async (storage: StorageSpec, side: 'source' | 'target') => {
+    const opened = await environment.openDriver({ storage, engine, runId }, side);
+    const driver = withCounters(opened, side, counters);
+    const requests = requestsPerSecond === undefined ? undefined : new RateLimit(requestsPerSecond);
+    const limited = withLimits(driver, { requests, bytes: undefined });
+    const onRetry = (operation: Operation) => counters.retry(side, operation);
+    return {
+      hasty: withRetries(driver, { ...DEFAULT_RETRIES, attemptsMax: PREFLIGHT_ATTEMPTS }, onRetry),
+      patient: withRetries(limited, DEFAULT_RETRIES, onRetry),
+    };
+  };
+  const source = await open(job.source, 'source');
+  try {
+    const target = await open(job.target, 'target');
+    const patient = { source: source.patient, target: target.patient };
+    return { source: source.hasty, target: target.hasty, patient };
+  } catch (error) {
+    await source.hasty.close();
+    throw error;
+  }
+}

@@ -1,0 +1,57 @@
+/** What runs of this job that died have left in the target beside open uploads: temporary files, and probes. */
+import { StorageError } from '../core/errors.ts';
+import type { CallContext, StorageDriver } from '../drivers/driver.ts';
+import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
+import { PROBE_FOLDER } from '../layout/left-out.ts';
+
+/** Probes of a run are named after it, so that a later one knows them. */
+export function probePrefix(keyPrefix: string, runId: string): string {
+  return `${keyPrefix}${PROBE_FOLDER}${runId}-`;
+}
+
+interface Where {
+  readonly target: StorageDriver;
+  readonly storage: StorageSpec;
+  readonly keyPrefix: string;
+  readonly openDriver: OpenDriver;
+}
+
+/** @param runIds runs that are over. @returns why something may still be there. */
+export async function removeLeftovers(
+  ctx: CallContext,
+  where: Where,
+  runIds: readonly string[],
+): Promise<StorageError | undefined> {
+  if (runIds.length === 0) return undefined;
+  try {
+    await removeProbes(ctx, where, runIds);
+    await removeTemporaries(where, runIds);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof StorageError) || ctx.signal.aborted) throw error;
+    return error;
+  }
+}
+
+async function removeProbes(
+  ctx: CallContext,
+  { target, keyPrefix }: Where,
+  runIds: readonly string[],
+): Promise<void> {
+  const prefixes = runIds.map((runId) => probePrefix(keyPrefix, runId));
+  const left: string[] = [];
+  for await (const { objects } of target.list(ctx, { prefix: keyPrefix + PROBE_FOLDER })) {
+    for (const { key } of objects) if (prefixes.some((prefix) => key.startsWith(prefix))) left.push(key);
+  }
+  for (const key of left) await target.remove(ctx, key);
+}
+
+/** Only file systems have such files; their driver removes them when it is opened. */
+export async function removeTemporaries(
+  { storage, openDriver }: Pick<Where, 'storage' | 'openDriver'>,
+  runsEnded: readonly string[],
+): Promise<void> {
+  if (storage.kind !== 'fs') return;
+  const driver = await openDriver({ storage, engine: 'direct', runsEnded }, 'target');
+  await driver.close();
+}

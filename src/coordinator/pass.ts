@@ -1,0 +1,210 @@
+/** One pass over the shards: plans them, feeds the pool, gathers what came of it, and leaves the target tidy. */
+
+import type { PassSettings, Phase, Shard, WorkerReport } from '../copy/shard.ts';
+import type { CounterMemory } from '../core/counters.ts';
+import { toErrorRecord } from '../core/errors.ts';
+import type { CopyOptions, CopySummary } from '../core/job.ts';
+import type { CallContext } from '../drivers/driver.ts';
+import type { Layout } from '../layout/layout.ts';
+import type { ExtraDeletion } from './delete-extra.ts';
+import type { CopyEnvironment, Ends } from './ends.ts';
+import type { PassJournal } from './pass-journal.ts';
+import { planShards } from './plan-shards.ts';
+import { ShardPool } from './pool.ts';
+import { ShardRunner } from './shard-runner.ts';
+import type { Gathered } from './summary.ts';
+import type { TargetUploads } from './target-uploads.ts';
+
+export interface PassParts {
+  readonly environment: CopyEnvironment;
+  readonly options: CopyOptions;
+  readonly settings: PassSettings;
+  readonly layout: Layout;
+  readonly ends: Ends;
+  readonly counters: CounterMemory;
+  readonly gathered: Gathered;
+  readonly deletion: ExtraDeletion;
+  readonly uploads: TargetUploads;
+  readonly journal: PassJournal;
+  readonly journalPath: string;
+  /** The target's binding in words. */
+  readonly binding: string;
+  readonly warn: (message: string) => void;
+  /** Removes what threads of this run that died have left; called once no thread is left. */
+  readonly removeOwnLeftovers: () => Promise<void>;
+}
+
+export class Pass {
+  readonly #parts: PassParts;
+  readonly #pool: ShardPool;
+  readonly #runner: ShardRunner;
+  readonly #ctx: CallContext;
+
+  constructor(parts: PassParts) {
+    const { environment, options, settings, counters, uploads, journal } = parts;
+    this.#parts = parts;
+    this.#ctx = { signal: environment.signal };
+    this.#pool = new ShardPool({
+      threads: options.threads,
+      workerUrl: environment.workerUrl,
+      counters,
+      jobId: settings.jobId,
+      onReport: (report) => this.#hear(report),
+    });
+    this.#runner = new ShardRunner({
+      pool: this.#pool,
+      settings,
+      counters,
+      threads: options.threads,
+      uploadsOf: (shard) => uploads.of(shard),
+      onAttempt: ({ id }, attempt) => journal.shard(id, 'running', attempt),
+      onDeath: () => uploads.lookAgain(),
+      warn: parts.warn,
+    });
+  }
+
+  /** Never rejects: what goes wrong is in the summary. */
+  async run(): Promise<CopySummary> {
+    const { environment, gathered, deletion, journal, ends, layout, settings } = this.#parts;
+    const startMs = performance.now();
+    journal.onFailure = (error) => {
+      gathered.stop(toErrorRecord(error));
+      this.#pool.cancel();
+    };
+    await this.#copy();
+    const deleted = await deletion.run(this.#ctx, {
+      ...settings,
+      ...ends.patient,
+      layout,
+      gathered,
+      journal,
+      onEvent: environment.onEvent,
+      noteExceptions: (exceptions) => journal.addExceptions(exceptions),
+    });
+    const isTidied = await this.#tidyUp();
+    const seconds = (performance.now() - startMs) / 1000;
+    const summary = (): CopySummary => this.#summary(deleted, seconds);
+    try {
+      journal.end(summary(), isTidied);
+    } catch (error) {
+      gathered.stop(toErrorRecord(error));
+    }
+    return summary();
+  }
+
+  #summary(deleted: Awaited<ReturnType<ExtraDeletion['run']>>, seconds: number): CopySummary {
+    const { environment, options, gathered, ends, layout, uploads, binding, journalPath } = this.#parts;
+    return gathered.summary({
+      ...deleted,
+      source: ends.source.name,
+      target: ends.target.name,
+      layout: layout.name,
+      engine: options.engine,
+      binding,
+      isFrozen: options.isFrozen,
+      isStopped: environment.signal.aborted,
+      uploadsOpen: uploads.strangersOpen,
+      seconds,
+      journal: journalPath,
+    });
+  }
+
+  async #copy(): Promise<void> {
+    const { environment, gathered, options } = this.#parts;
+    const onAbort = () => {
+      gathered.cancelled();
+      this.#pool.cancel();
+    };
+    environment.signal.addEventListener('abort', onAbort, { once: true });
+    if (environment.signal.aborted) onAbort();
+    try {
+      await this.#phase('blobs');
+      if (gathered.isRunning && (options.keepGoing || gathered.failedObjects === 0))
+        await this.#phase('names');
+      else if (gathered.isRunning)
+        gathered.warn('Names were not copied because blobs failed: see --keep-going');
+    } finally {
+      environment.signal.removeEventListener('abort', onAbort);
+      await this.#pool.close();
+    }
+  }
+
+  async #phase(phase: Phase): Promise<void> {
+    const { environment, ends, layout, options, gathered, journal, settings } = this.#parts;
+    const { threads } = options;
+    const input = { driver: ends.source, keyPrefix: settings.sourcePrefix, layout, threads };
+    try {
+      const shards = [...(await planShards(this.#ctx, input, phase))];
+      journal.planned(shards);
+      environment.onEvent({ event: 'planned', phase, shards: shards.length });
+      environment.onEvent({ event: 'phase', phase });
+      gathered.planned(shards.length);
+      const lanes = Array.from({ length: threads }, async () => {
+        for (let shard = shards.shift(); shard && gathered.isRunning; shard = shards.shift()) {
+          await this.#shard(shard);
+        }
+      });
+      await Promise.all(lanes);
+    } catch (error) {
+      gathered.stop(toErrorRecord(error));
+    }
+  }
+
+  async #shard(shard: Shard): Promise<void> {
+    const { environment, gathered, deletion, journal } = this.#parts;
+    const { id } = shard;
+    environment.onEvent({ event: 'shard', shard: id, state: 'running' });
+    const ended = (state: 'done' | 'failed'): void => {
+      environment.onEvent({ event: 'shard', shard: id, state });
+      journal.shard(id, state);
+    };
+    try {
+      const reply = await this.#runner.run(shard);
+      gathered.add(reply.result);
+      deletion.found.add(reply.result);
+      journal.addExceptions(reply.result.exceptions);
+      for (const message of reply.result.warnings) environment.onEvent({ event: 'warning', message });
+      ended(reply.ok ? 'done' : 'failed');
+      if (reply.ok) {
+        gathered.done();
+        return;
+      }
+      if (reply.isCancelled) gathered.cancelled();
+      else gathered.stop(reply.error);
+    } catch (error) {
+      // Threads died again and again, or did not answer a cancel.
+      ended('failed');
+      gathered.stop(toErrorRecord(error));
+    }
+    // One shard that cannot go on means that nothing can: the others stop where they are.
+    this.#pool.cancel();
+  }
+
+  #hear(report: WorkerReport): void {
+    const { environment, uploads, journal } = this.#parts;
+    if (report.type === 'cursor') {
+      this.#runner.hear(report);
+      journal.cursor(report.shard, report.after);
+    } else if (report.type === 'upload') {
+      uploads.hear(report);
+      journal.upload(report.upload, report.state === 'open');
+    } else {
+      const { type: _type, ...news } = report;
+      environment.onEvent({ event: 'backend', ...news });
+    }
+  }
+
+  /** @returns whether nothing unfinished of this run can be left. A run that was stopped leaves its uploads to the next. */
+  async #tidyUp(): Promise<boolean> {
+    const { gathered, uploads, journal, warn, removeOwnLeftovers } = this.#parts;
+    try {
+      await removeOwnLeftovers();
+      if (gathered.isRunning) await uploads.finish(this.#ctx, journal);
+      return true;
+    } catch (error) {
+      if (!this.#ctx.signal.aborted)
+        warn(`Something unfinished may be left in the target: ${toErrorRecord(error).message}`);
+      return false;
+    }
+  }
+}

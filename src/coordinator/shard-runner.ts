@@ -1,0 +1,101 @@
+/** Runs shards on threads that may die: another thread goes on from where the dead one had reported to be. */
+import type { KeyRange, PassSettings, Shard, ShardReply, ShardTask, WorkerReport } from '../copy/shard.ts';
+import { type CounterMemory, restoreRow } from '../core/counters.ts';
+import { BlobferryError } from '../core/errors.ts';
+import type { Upload } from '../drivers/driver.ts';
+
+const DEATHS_PER_SHARD_MAX = 3;
+
+/** In all shards of a run. */
+function deathsMax(threads: number): number {
+  return 2 * threads + 4;
+}
+
+/** One row of counters for each thread there may ever be, so that none gets that of a living one. */
+export function counterRows(threads: number): number {
+  const own = 1;
+  // Those of the beginning, their replacements, and what the pool starts while it is being taken down.
+  return own + threads + deathsMax(threads) + threads;
+}
+
+type CursorReport = Extract<WorkerReport, { readonly type: 'cursor' }>;
+
+export interface ShardRunnerParts {
+  readonly pool: { readonly isCancelled: boolean; run(task: ShardTask): Promise<ShardReply> };
+  readonly settings: PassSettings;
+  readonly counters: CounterMemory;
+  readonly threads: number;
+  readonly uploadsOf: (shard: Shard) => readonly Upload[];
+  readonly onAttempt: (shard: Shard, attempt: number) => void;
+  readonly onDeath: () => void;
+  readonly warn: (message: string) => void;
+}
+
+export class ShardRunner {
+  readonly #parts: ShardRunnerParts;
+  /** First and last report of the shards that run. */
+  readonly #cursors = new Map<string, { readonly first: CursorReport; last: CursorReport }>();
+  #deaths = 0;
+
+  constructor(parts: ShardRunnerParts) {
+    this.#parts = parts;
+  }
+
+  hear(report: CursorReport): void {
+    const known = this.#cursors.get(report.shard);
+    if (known) known.last = report;
+    else this.#cursors.set(report.shard, { first: report, last: report });
+  }
+
+  /** @throws BlobferryError where threads die again and again, and what the pool says where the run was cancelled. */
+  async run(shard: Shard): Promise<ShardReply> {
+    const { pool, settings, uploadsOf, onAttempt } = this.#parts;
+    let rest = shard;
+    for (let attempt = 1; ; attempt += 1) {
+      onAttempt(shard, attempt);
+      try {
+        return await pool.run({ pass: settings, shard: rest, uploads: uploadsOf(rest) });
+      } catch (error) {
+        if (pool.isCancelled) throw error;
+        rest = this.#afterDeath(rest, attempt, error);
+      } finally {
+        this.#cursors.delete(shard.id);
+      }
+    }
+  }
+
+  #afterDeath(shard: Shard, deaths: number, error: unknown): Shard {
+    const { settings, counters, threads, onDeath, warn } = this.#parts;
+    onDeath();
+    const reached = this.#cursors.get(shard.id);
+    // What only the target has was in the dead thread's memory: then the shard begins again.
+    const cursor = settings.extrasMax === undefined ? reached?.last : reached?.first;
+    if (cursor) restoreRow(counters, cursor.row, cursor.values);
+    this.#deaths += 1;
+    const why = whyItDied(error);
+    if (deaths >= DEATHS_PER_SHARD_MAX || this.#deaths > deathsMax(threads)) {
+      const where = deaths >= DEATHS_PER_SHARD_MAX ? `in shard ${shard.id}` : 'in this run';
+      const count = deaths >= DEATHS_PER_SHARD_MAX ? deaths : this.#deaths;
+      throw new BlobferryError(`${count} worker threads died ${where}, the last one because it ${why}`, {
+        cause: error,
+        hint: 'Run again with a lower --concurrency or fewer --threads; it copies only what is missing',
+      });
+    }
+    const after = cursor?.after ?? shard.range.after;
+    warn(
+      `A worker thread died because it ${why}; another goes on with shard ${shard.id}${after === undefined ? '' : ` behind "${after}"`}`,
+    );
+    return { ...shard, range: behind(shard.range, after) };
+  }
+}
+
+function behind(range: KeyRange, after: string | undefined): KeyRange {
+  return after === undefined ? range : { ...range, after };
+}
+
+function whyItDied(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return 'ran out of memory';
+  const exited = /^worker exited with code: (\d+)$/.exec(String(message));
+  return exited ? `ended with code ${exited[1]}` : `broke: ${message}`;
+}

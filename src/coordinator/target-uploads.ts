@@ -1,0 +1,192 @@
+/** A pass and the uploads that are open below its target's root: finds them at its start, leaves none of its own behind. */
+import type { Shard, WorkerReport } from '../copy/shard.ts';
+import { StorageError } from '../core/errors.ts';
+import type { CallContext, MultipartFacet, StorageDriver, Upload } from '../drivers/driver.ts';
+import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
+import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
+import type { Layout } from '../layout/layout.ts';
+import { PROBE_FOLDER } from '../layout/left-out.ts';
+import type { Journal } from './journal.ts';
+import { abortUploads, type KnownOfUploads, OwnUploads, sortUploads } from './open-uploads.ts';
+import type { PassJournal } from './pass-journal.ts';
+
+const NAMED_MAX = 10;
+/** As of everything that is asked before anything moves. */
+const ATTEMPTS = 3;
+
+export interface UploadsPlace {
+  readonly target: StorageDriver;
+  readonly storage: StorageSpec;
+  readonly keyPrefix: string;
+  readonly openDriver: OpenDriver;
+}
+
+interface Job {
+  readonly layout: Layout;
+  readonly journal: Journal;
+  readonly ownsTarget: boolean;
+  /** Runs of this job that died. */
+  readonly runs: readonly string[];
+  /** What else they left is gone. */
+  readonly isTidied: boolean;
+  readonly abortsStrangers: boolean;
+  readonly warn: (message: string) => void;
+}
+
+type Listed = { readonly uploads: readonly Upload[] } | { readonly refusal: StorageError };
+
+export class TargetUploads {
+  readonly #place: UploadsPlace;
+  /** A driver opened for this alone, where the one that copies cannot tell of uploads. */
+  readonly #own: StorageDriver | undefined;
+  readonly #multipart: MultipartFacet | undefined;
+  #listed: Listed = { uploads: [] };
+  #job: Job | undefined;
+  #ours = new OwnUploads([]);
+  #strangers = 0;
+  #mustLookAgain = false;
+
+  private constructor(place: UploadsPlace, own: StorageDriver | undefined) {
+    this.#place = place;
+    this.#own = own;
+    const policy = { ...DEFAULT_RETRIES, attemptsMax: ATTEMPTS };
+    this.#multipart = (own ? withRetries(own, policy, () => undefined) : place.target).multipart;
+  }
+
+  /** Lists what is open before anything is written. */
+  static async look(ctx: CallContext, place: UploadsPlace): Promise<TargetUploads> {
+    const { target, storage, openDriver } = place;
+    // The compatibility engine leaves uploads as well when it dies, and has no way to list them.
+    const own =
+      target.multipart === undefined && storage.kind === 's3'
+        ? await openDriver({ storage, engine: 'direct' }, 'target')
+        : undefined;
+    const uploads = new TargetUploads(place, own);
+    try {
+      uploads.#listed = await uploads.#list(ctx);
+      return uploads;
+    } catch (error) {
+      await uploads.close();
+      throw error;
+    }
+  }
+
+  /** Undefined where they could not be listed. */
+  get idsFound(): readonly string[] | undefined {
+    return 'uploads' in this.#listed ? this.#listed.uploads.map(({ id }) => id) : undefined;
+  }
+
+  /** Of others, and still open. */
+  get strangersOpen(): number {
+    return this.#strangers;
+  }
+
+  /** Sorts what was found, notes in the journal what is ours, and says what is not. */
+  async begin(ctx: CallContext, job: Job): Promise<void> {
+    this.#job = job;
+    const { journal, warn } = job;
+    if ('refusal' in this.#listed) {
+      this.#ours = new OwnUploads(journal.openUploads);
+      warn(
+        `Open uploads in the target cannot be listed, so whether some are left there is not known: ${this.#listed.refusal.message}`,
+      );
+      return;
+    }
+    const { ours, strangers } = sortUploads(this.#listed.uploads, this.#known(job));
+    const probes = ours.filter(({ key }) => key.startsWith(this.#place.keyPrefix + PROBE_FOLDER));
+    this.#ours = new OwnUploads(ours.filter((upload) => !probes.includes(upload)));
+    this.#mustLookAgain = ours.length > 0;
+    journal.tidied(job.isTidied ? job.runs : [], this.#ours.all);
+    if (probes.length > 0) await this.#abort(ctx, probes);
+    await this.#tellStrangers(ctx, strangers);
+  }
+
+  hear({ upload, state }: Extract<WorkerReport, { readonly type: 'upload' }>): void {
+    this.#ours.note(upload, state === 'open');
+  }
+
+  /** Those that a thread may continue, or must abort, with this shard. */
+  of(shard: Shard): readonly Upload[] {
+    if (this.#job === undefined) return [];
+    return this.#ours.of(shard, this.#job.layout, this.#place.keyPrefix);
+  }
+
+  /** A thread died: what it had begun may be open without anybody having said so. */
+  lookAgain(): void {
+    this.#mustLookAgain = true;
+  }
+
+  /** After the last shard of a pass that was not stopped: what is ours and still open is of no use to anybody. */
+  async finish(ctx: CallContext, journal: PassJournal): Promise<void> {
+    const job = this.#job;
+    if (job === undefined) return;
+    let left = this.#ours.all;
+    if ((this.#mustLookAgain || left.length > 0) && 'uploads' in this.#listed) {
+      const listed = await this.#list(ctx);
+      if ('uploads' in listed) left = sortUploads(listed.uploads, this.#known(job, left)).ours;
+    }
+    const isGone = await this.#abort(ctx, left);
+    // What is not listed any more is closed as well.
+    for (const upload of this.#ours.all) if (isGone || !left.includes(upload)) journal.upload(upload, false);
+  }
+
+  async close(): Promise<void> {
+    await this.#own?.close();
+  }
+
+  #known({ layout, journal, ownsTarget, runs }: Job, more: readonly Upload[] = []): KnownOfUploads {
+    const { keyPrefix } = this.#place;
+    const journaled = [...journal.openUploads, ...more];
+    return { keyPrefix, layout, ownsTarget, journaled, strangers: journal.strangers, runs };
+  }
+
+  async #list(ctx: CallContext): Promise<Listed> {
+    try {
+      return { uploads: (await this.#multipart?.listUploads(ctx, this.#place.keyPrefix)) ?? [] };
+    } catch (error) {
+      if (!(error instanceof StorageError) || ctx.signal.aborted) throw error;
+      return { refusal: error };
+    }
+  }
+
+  /** @returns whether all of them are gone. */
+  async #abort(ctx: CallContext, uploads: readonly Upload[]): Promise<boolean> {
+    if (this.#multipart === undefined || uploads.length === 0) return true;
+    const { done, error } = await abortUploads(ctx, this.#multipart, uploads);
+    if (error === undefined) return true;
+    const count = uploads.length - done.length;
+    this.#job?.warn(
+      `${count} unfinished ${count === 1 ? 'upload' : 'uploads'} of this job could not be aborted: ${error.message}`,
+    );
+    return false;
+  }
+
+  async #tellStrangers(ctx: CallContext, strangers: readonly Upload[]): Promise<void> {
+    if (this.#multipart === undefined || this.#job === undefined || strangers.length === 0) return;
+    const { abortsStrangers, warn } = this.#job;
+    this.#strangers = strangers.length;
+    if (!abortsStrangers) {
+      warn(
+        `${uploadsOf(strangers)} open in the target that this job did not begin; they take up space there: ${named(strangers)} (--abort-uploads aborts them, if nobody works on them any more)`,
+      );
+      return;
+    }
+    const { done, error } = await abortUploads(ctx, this.#multipart, strangers);
+    this.#strangers -= done.length;
+    if (done.length > 0) warn(`${uploadsOf(done)} aborted that this job had not begun: ${named(done)}`);
+    if (error)
+      warn(
+        `${uploadsOf(strangers.slice(done.length))} still open in the target; one could not be aborted: ${error.message}`,
+      );
+  }
+}
+
+function uploadsOf({ length }: readonly Upload[]): string {
+  return length === 1 ? '1 upload is' : `${length} uploads are`;
+}
+
+function named(uploads: readonly Upload[]): string {
+  const names = uploads.slice(0, NAMED_MAX).map(({ key }) => `"${key}"`);
+  const more = uploads.length - names.length;
+  return names.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
