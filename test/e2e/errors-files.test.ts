@@ -1,4 +1,4 @@
-/** Rows of docs/errors.md about file systems. Mounting and giving up powers need root, which the tests' machine has. */
+/** Rows of docs/errors.md about file systems. Mounting (FUSE too) and giving up powers need root, which the tests' machine has. */
 import assert from 'node:assert/strict';
 import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { copy, errorTests, type RowTest, withoutPower } from '../support/error-tests.ts';
 import { BUCKET, fillBucket, s3Url, startServer, TREE, treeUrl } from '../support/error-world.ts';
+import { type FuseMount, mountFuse } from '../support/fuse.ts';
 import { mustRun } from '../support/process.ts';
 import { makeSmallTree } from '../support/small-tree.ts';
 import { makeTempFolder, tempFolderFor } from '../support/temp.ts';
@@ -53,6 +54,27 @@ function fromBucket(keys: readonly string[]): RowTest {
   };
 }
 
+async function fuse(t: TestContext, folder: string): Promise<FuseMount> {
+  const mount = await mountFuse(folder);
+  t.after(() => mount.stop());
+  return mount;
+}
+
+/** A copy of a folder in which no read of one blob succeeds. */
+function failingRead(errno: string): RowTest {
+  return async (t, row) => {
+    const mount = await fuse(t, fileURLToPath(await treeUrl(t)));
+    const faults = await mount.misbehave([{ op: 'read', match: BLOB, errno }]);
+    const target = await tempFolderFor(t, 'target');
+    row.check(await copy(t, `file://${mount.path}`, `file://${target}`, { more: ['--keep-going'] }));
+    await faults.assertUsedUp();
+    for (const [path, bytes] of TREE.objects) {
+      if (path !== BLOB) assert.ok(bytes.equals(await readFile(join(target, path))), path);
+    }
+    await assert.rejects(lstat(join(target, BLOB)), /ENOENT/);
+  };
+}
+
 async function modeOf(path: string, mode: string): Promise<void> {
   await mustRun('chmod', [mode, path]);
 }
@@ -89,6 +111,21 @@ errorTests(import.meta.filename, {
     row.check(await copy(t, from, `file://${target}`, { through: withoutPower(), more: ['--keep-going'] }));
     for (const [path, bytes] of TREE.objects) {
       if (path !== BLOB) assert.ok(bytes.equals(await readFile(join(target, path))), path);
+    }
+  },
+  'a file that the disk cannot read': failingRead('EIO'),
+  'a file server that forgets files': failingRead('ESTALE'),
+  'a disk quota that is used up': async (t, row) => {
+    const mount = await fuse(t, await tempFolderFor(t, 'quota'));
+    const faults = await mount.misbehave([
+      { op: 'write', match: '.*', afterBytes: 4 * MIB, errno: 'EDQUOT' },
+    ]);
+    const from = await treeUrl(t, BIG);
+    row.check(await copy(t, from, `file://${mount.path}`));
+    await faults.assertUsedUp();
+    for (const path of BIG.blobs) {
+      const bytes = await readFile(join(mount.path, path)).catch(() => undefined);
+      assert.ok(bytes === undefined || BIG.objects.get(path)?.equals(bytes), `${path} is half there`);
     }
   },
   'a link that leads out of the source': rawCopy(async (folder) => {
