@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { BlobferryError, ConfigError, IntegrityError, StorageError } from '../core/errors.ts';
 
+export const EXIT_INCOMPLETE = 1;
 export const EXIT_USAGE = 2;
 export const EXIT_STOPPED = 130;
 

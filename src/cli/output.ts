@@ -16,11 +16,27 @@ const FORMATS = { good: 'green', bad: 'red', warn: 'yellow', strong: 'bold', fai
 export class Output {
   readonly #host: Host;
   #live = '';
+  #lost: Error | undefined;
 
   constructor(host: Host) {
     this.#host = host;
     // A reader that goes away (`| head`) ends the words, not the work.
-    for (const stream of [host.stdout, host.stderr]) stream.on('error', () => undefined);
+    host.stderr.on('error', () => undefined);
+    host.stdout.on('error', (error) => {
+      this.#lost ??= error;
+    });
+  }
+
+  /** Waits until stdout has taken everything. @returns why results were lost, undefined where none were. */
+  async lost(): Promise<Error | undefined> {
+    await new Promise<void>((resolve) => {
+      this.#host.stdout.write('', () => resolve());
+    });
+    // The error is told after the callbacks of the writes that met it.
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+    return this.#lost;
   }
 
   /** May a line be redrawn? */

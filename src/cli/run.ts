@@ -1,8 +1,15 @@
 /** Runs one command line: arguments in, words to the host's streams, exit code out. */
 import { readFileSync } from 'node:fs';
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import type { CommandContext } from './context.ts';
-import { EXIT_STOPPED, EXIT_USAGE, exitCodeOfFailure, failureText, tellFailure } from './failure.ts';
+import {
+  EXIT_INCOMPLETE,
+  EXIT_STOPPED,
+  EXIT_USAGE,
+  exitCodeOfFailure,
+  failureText,
+  tellFailure,
+} from './failure.ts';
 import { jsonLine } from './json.ts';
 import { type Host, Output } from './output.ts';
 import { PACKAGE_URL } from './own-files.ts';
@@ -12,6 +19,20 @@ import { listenForStop } from './stop.ts';
 /** @returns the exit code; never rejects. */
 export async function runCli(argv: readonly string[], host: Host): Promise<number> {
   const output = new Output(host);
+  const exitCode = await runCommandLine(argv, host, output);
+  const lost = await output.lost();
+  if (lost === undefined) return exitCode;
+  // Whoever closes a pipe (`| head`) has seen enough; a full disk is news.
+  if (!('code' in lost && lost.code === 'EPIPE')) {
+    output.say(`blobferry: stdout took not all of the results: ${lost.message}`);
+    output.say(
+      '  What was done is done; run again with an output that can be written to see what it came to',
+    );
+  }
+  return exitCode === 0 ? EXIT_INCOMPLETE : exitCode;
+}
+
+async function runCommandLine(argv: readonly string[], host: Host, output: Output): Promise<number> {
   const stopper = listenForStop({
     onStop: () =>
       output.say(
@@ -56,7 +77,7 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
     });
   }
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync([...meantBy(argv, program)], { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
@@ -65,6 +86,14 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
     output.showLive('');
     stopper.dispose();
   }
+}
+
+/** Help for a command that is not there would be the help of the program, as if all were well. */
+function meantBy(argv: readonly string[], program: Command): readonly string[] {
+  const [first, second] = argv;
+  const named = first === 'help' ? second : first;
+  if (named === undefined || named.startsWith('-') || named === 'help') return argv;
+  return program.commands.some((command) => command.name() === named) ? argv : [named];
 }
 
 function fail(error: unknown, { output, env, signal }: CommandContext, isJson: boolean): number {

@@ -1,6 +1,7 @@
 /** What a copy did, for people: what was moved, how it is known to be right, what is left, and what to do next. */
 import { type CopyException, type CopySummary, exitCodeOf } from '../core/job.ts';
 import { extraAdvice, extraText } from './extra-text.ts';
+import { failedAdvice } from './failed-advice.ts';
 import { capitalized } from './failure.ts';
 import type { Paint } from './output.ts';
 import { columns, plural, printable, someOf, storageFlags } from './text.ts';
@@ -219,9 +220,7 @@ function adviceFor(summary: CopySummary): readonly string[] {
     advice.push('find out which side is right, or copy into an empty root');
   }
   if (summary.isStopped) advice.push('run the same command again: it goes on where this one stopped');
-  else if (summary.objectsFailed > 0 || summary.stoppedBy) {
-    advice.push('run the same command again: it copies only what is missing');
-  }
+  else advice.push(...failedAdvice(summary));
   if (summary.objectsUnsettled > 0) {
     advice.push('run again, with --frozen once nothing writes to the source any more');
   }

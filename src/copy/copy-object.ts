@@ -29,7 +29,7 @@ export async function copyObject(ctx: CopyContext, item: CopyItem): Promise<Copy
       sizeBytes ??= (await ctx.source.stat(ctx, item.source.key)).sizeBytes;
       return await transfer(ctx, item, sizeBytes);
     } catch (error) {
-      if (start >= STARTS_MAX || !mayGoBetter(ctx, error)) return outcomeOfError(ctx, item, error);
+      if (start >= STARTS_MAX || !mayGoBetter(ctx, sizeBytes, error)) return outcomeOfError(ctx, item, error);
       ctx.counters.count('restartedObjects');
       if (error instanceof StorageError) await pause(pauseMs(start, error), ctx.signal);
       if (error instanceof ObjectChanged) sizeBytes = error.totalBytes;
@@ -37,11 +37,11 @@ export async function copyObject(ctx: CopyContext, item: CopyItem): Promise<Copy
   }
 }
 
-function mayGoBetter({ target }: CopyContext, error: unknown): boolean {
+function mayGoBetter(ctx: CopyContext, sizeBytes: number | undefined, error: unknown): boolean {
   if (error instanceof StorageError) {
     // An upload that sends its parts itself is the one call that is not repeated by itself: its body must be read anew.
-    const isUpload = target.streamUpload !== undefined && error.details.backend === target.name;
-    return isUpload && error.details.isTransient;
+    const isUpload = sizeBytes !== undefined && sizeBytes > wholeBytesMax(ctx) && ctx.target.streamUpload;
+    return Boolean(isUpload) && error.details.backend === ctx.target.name && error.details.isTransient;
   }
   return error instanceof ObjectChanged || (error instanceof WrongBytes && !error.isStable);
 }
@@ -50,10 +50,13 @@ function pauseMs(start: number, { details }: StorageError): number {
   return Math.max(PAUSE_MS * 2 ** (start - 1), Math.min(details.retryAfterMs ?? 0, RETRY_AFTER_MS_MAX));
 }
 
+function wholeBytesMax({ partBytes, slabs, target }: CopyContext): number {
+  return Math.min(partBytes, slabs.slabBytesMax, target.facts.writeBytesMax);
+}
+
 function transfer(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<CopyOutcome> {
   const { multipart, streamUpload } = ctx.target;
-  const whole = Math.min(ctx.partBytes, ctx.slabs.slabBytesMax, ctx.target.facts.writeBytesMax);
-  if (sizeBytes <= whole) return copyWhole(ctx, item, sizeBytes);
+  if (sizeBytes <= wholeBytesMax(ctx)) return copyWhole(ctx, item, sizeBytes);
   if (streamUpload) return copyStreamed(ctx, item, sizeBytes, streamUpload);
   if (multipart) return copyParts(ctx, item, sizeBytes, multipart);
   throw new Error(`The driver of ${ctx.target.name} can write no large objects`);

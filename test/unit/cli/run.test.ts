@@ -47,6 +47,16 @@ describe('blobferry without a valid command line', () => {
   const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['an unknown command', ['copi'], /^blobferry: unknown command 'copi'\n\(Did you mean copy\?\)/],
     [
+      'help for an unknown command',
+      ['copi', '--help'],
+      /^blobferry: unknown command 'copi'\n\(Did you mean copy\?\)/,
+    ],
+    [
+      'the help command for one',
+      ['help', 'copi'],
+      /^blobferry: unknown command 'copi'\n\(Did you mean copy\?\)/,
+    ],
+    [
       'an unknown option',
       ['copy', '--from', 'a', '--to', 'b', '--froze'],
       /unknown option '--froze'\n\(Did you mean --frozen\?\)/,

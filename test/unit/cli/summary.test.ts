@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Paint } from '../../../src/cli/output.ts';
 import { copySummaryText } from '../../../src/cli/summary.ts';
+import type { ErrorKind } from '../../../src/core/errors.ts';
 import { type CopySummary, exitCodeOf } from '../../../src/core/job.ts';
 
 const plain: Paint = (_, text) => text;
@@ -126,6 +127,40 @@ Next
       assert.doesNotMatch(said, /✓|verify --deep --from/);
     });
   }
+
+  describe('about objects that failed', () => {
+    const failed = (kind: ErrorKind, path: string) =>
+      ({
+        state: 'failed',
+        path,
+        error: {
+          name: 'StorageError',
+          message: 'no',
+          storage: { kind, backend: 'b', operation: 'write', isTransient: false, scope: 'object' },
+        },
+      }) as const;
+    const AGAIN = /^ {2}run the same command again: it copies only/m;
+    const nextOf = (more: Partial<CopySummary>) =>
+      copySummaryText(summary({ ...COPIED, ...more }), GIVEN, plain).split('Next')[1] ?? '';
+
+    for (const [kind, says] of [
+      ['invalid-name', /2 of the failed objects have names that one side cannot hold, and fail each time/],
+      ['denied', /2 of the failed objects may not be read or written: give the permission, then run/],
+      ['unsupported', /2 of the failed objects need something that one side does not do/],
+    ] as const) {
+      it(`does not promise that running again helps where all are ${kind}`, () => {
+        const next = nextOf({ objectsFailed: 2, exceptions: [failed(kind, 'a'), failed(kind, 'b')] });
+        assert.match(next, says);
+        assert.doesNotMatch(next, AGAIN);
+      });
+    }
+
+    it('says to run again where some may pass, or are not all named', () => {
+      const exceptions = [failed('denied', 'a'), failed('timeout', 'b')];
+      assert.match(nextOf({ objectsFailed: 2, exceptions }), AGAIN);
+      assert.match(nextOf({ objectsFailed: 3, exceptions: [failed('denied', 'a')] }), AGAIN);
+    });
+  });
 
   it('does not alarm about objects that vanished from a live source, and does from a frozen one', () => {
     const exceptions = [
