@@ -122,18 +122,21 @@ describe('An upload that a killed run left open', () => {
   });
 
   it('is not believed in where only one of two checksums agrees, unless the other may be none', async () => {
-    for (const [md5MayBeOpaque, sent] of [
-      [false, PARTS],
-      [true, PARTS - 1],
+    // As an ETag of a part under SSE-KMS: of the form of an MD5, but another one.
+    const noMd5 = { md5: '0'.repeat(32) };
+    for (const [md5MayBeOpaque, wrong, sent] of [
+      [false, noMd5, PARTS],
+      [true, noMd5, PARTS - 1],
+      [false, { crc32: 1 }, PARTS],
+      [true, { crc32: 1 }, PARTS],
     ] as const) {
       await inWorld({ target: { facts: { md5MayBeOpaque } } }, async (world) => {
         world.put(BLOB, BYTES);
         const upload = await world.leaveUpload(BLOB, [partOf(1)]);
-        const stored = world.target.uploads.get(upload.id)?.parts.get(1);
-        assert.ok(stored);
-        // As an ETag of a part under SSE-KMS: of the form of an MD5, but another one.
-        const receipt = { ...stored.receipt, md5: '0'.repeat(32) };
-        world.target.uploads.get(upload.id)?.parts.set(1, { ...stored, receipt });
+        const parts = world.target.uploads.get(upload.id)?.parts;
+        const stored = parts?.get(1);
+        assert.ok(parts && stored);
+        parts.set(1, { ...stored, receipt: { ...stored.receipt, ...wrong } });
         assertCopied(await world.goOn(BLOB, [upload]), 'digest');
         assert.equal(sentParts(world), sent);
         assert.ok(world.inTarget(BLOB)?.equals(BYTES));
