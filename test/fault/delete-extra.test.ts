@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { exitCodeOf } from '../../src/core/job.ts';
+import type { ListPage } from '../../src/drivers/driver.ts';
 import { rawLayout } from '../../src/layout/raw.ts';
 import { type Fault, fails, failsAfterwards, first } from '../support/fault-driver.ts';
 import {
@@ -236,6 +237,17 @@ describe('--delete-extra', () => {
       assert.deepEqual(inTargetNow(world), ['a', 'b']);
       assert.match(summary.stoppedBy?.message ?? '', /lists no object any more/);
       assert.equal(exitCodeOf(summary), 1);
+    });
+  });
+
+  it('leaves to other shards what a listing shows outside of this one', async () => {
+    const early = { key: `new/root/${tagPath('a', 'v1')}`, sizeBytes: 71 };
+    const does = { onPage: (page: ListPage) => ({ ...page, objects: [early, ...page.objects] }) };
+    await inDeletionWorld({ ...ROOTS, targetFaults: [{ on: 'list', does }] }, async (world) => {
+      world.putTarget(tagPath('c', 'v1'), linkText('c'));
+      const range = { prefix: '', after: otherPath('b/') };
+      const outcome = await world.shard({ id: 'names-2', phase: 'names', range });
+      assert.deepEqual(outcome.extras, [tagPath('c', 'v1')]);
     });
   });
 
