@@ -19,7 +19,7 @@ import { Progress } from './progress.ts';
 import { defaultJournalFolder, readStorages, type Storages, withOwnership } from './storages.ts';
 import { copySummaryText } from './summary.ts';
 import { printable } from './text.ts';
-import { formatObjects } from './units.ts';
+import { formatObjects, formatTime } from './units.ts';
 
 export async function runCopyCommand(given: CopyArguments, context: CommandContext): Promise<number> {
   if (given.metricsHost !== undefined && given.metricsPort === undefined) {
@@ -103,7 +103,7 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
     keepGoing: given.keepGoing === true,
     deletesExtra: given.deleteExtra === true,
     deleteMax: given.maxDelete ?? DELETE_MAX_DEFAULT,
-    abortsUploads: false,
+    abortsUploads: given.abortUploads === true,
     outageMsMax: 10 * 60_000,
     journalDirectory: resolve(given.journal ?? journalFolder),
   };
@@ -112,11 +112,19 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
 /** Events worth a line for people; shards and sums are the progress display's. */
 function tell(event: CopyEvent, say: (line: string) => void): void {
   if (event.event === 'started') say(`${event.source} → ${event.target}, layout ${event.layout}`);
+  if (event.event === 'interrupted') say(interruptedText(event));
   if (event.event === 'deleting') {
     say(`removing ${formatObjects(event.objects)} from the target that the source no longer has`);
   }
   if (event.event === 'bound') say(`target check: ${event.binding}`);
   if (event.event === 'warning') say(`warning: ${printable(event.message)}`);
+}
+
+function interruptedText(event: Extract<CopyEvent, { readonly event: 'interrupted' }>): string {
+  const { beganMs, lastSignMs, shardsDone, shards } = event;
+  const reached = shards === 0 ? 'no shard begun' : `${shardsDone} of ${shards} shards done`;
+  const times = `began ${formatTime(beganMs)}, last sign ${formatTime(lastSignMs)}`;
+  return `the last run of this job was interrupted (${times}; ${reached}); what it copied is found equal`;
 }
 
 interface ServedMetrics {

@@ -30,6 +30,7 @@ export interface CopyArguments {
   readonly readTwice?: boolean;
   readonly intoNonempty?: boolean;
   readonly keepGoing?: boolean;
+  readonly abortUploads?: boolean;
   readonly deleteExtra?: boolean;
   readonly maxDelete?: number;
   readonly journal?: string;
@@ -200,6 +201,7 @@ function addCopy(program: Command, actions: Actions): void {
       'with --delete-extra: remove nothing if it is more than so many objects (1000); 0 only shows them',
       readInteger(0, DELETE_MAX_MOST),
     )
+    .option('--abort-uploads', 'abort unfinished uploads in the target that this job did not begin')
     .option(
       '--journal <folder>',
       'where progress and exceptions are kept (a folder of this job, below ~/.local/state)',

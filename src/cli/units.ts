@@ -72,6 +72,11 @@ function twoDigits(number: number): string {
   return String(number).padStart(2, '0');
 }
 
+/** `2026-11-23 06:00:01 UTC`. */
+export function formatTime(epochMs: number): string {
+  return `${new Date(epochMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
 /** `12 MiB/s`. */
 export function formatByteRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`;

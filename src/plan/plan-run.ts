@@ -22,8 +22,12 @@ const COMPARED_MAX = 1_000;
 const COMPARED_AT_ONCE = 16;
 const WARNINGS_MAX = 100;
 const LEFT_OUT_NAMED = 10;
-/** Finding out an S3 server's checks: five PUTs, a HEAD, two uploads with three parts, and removing everything. */
-const BINDING_REQUESTS_MAX = 16;
+const EXTRA_NAMED = 10;
+/**
+ * Listing the uploads that are open, and finding out an S3 server's checks: five PUTs, a HEAD, two uploads with three
+ * parts, and removing everything.
+ */
+const BINDING_REQUESTS_MAX = 17;
 
 /** Numbers that only grow. */
 export interface PlanProgress {
@@ -62,6 +66,10 @@ type Sums = Pick<
   | 'differing'
   | 'conflicting'
   | 'impossible'
+  | 'extraByClass'
+  | 'extra'
+  | 'objectsToDelete'
+  | 'mayDeleteExtra'
   | 'requests'
   | 'possibleRequests'
   | 'bytesRead'
@@ -121,6 +129,7 @@ export class PlanRun {
 
   result(): Sums {
     const tally = this.#tally;
+    const { ctx } = this.#parts;
     const objects = tally.amounts();
     const requests = new Requests();
     requests.addAll(this.#parts.requests);
@@ -140,6 +149,10 @@ export class PlanRun {
       differing: tally.differing,
       conflicting: tally.conflicting,
       impossible: tally.impossible,
+      extraByClass: tally.extraByClass,
+      extra: tally.extra.slice(0, EXTRA_NAMED),
+      objectsToDelete: ctx.ownsTarget ? tally.objectsDeletable : 0,
+      mayDeleteExtra: ctx.ownsTarget,
       requests: requests.counts(),
       possibleRequests: this.#possibleRequests(),
       bytesRead: {
@@ -245,7 +258,7 @@ export class PlanRun {
       {
         side: 'target',
         upTo: BINDING_REQUESTS_MAX,
-        why: 'finding out which checks the target makes, under a name of its own',
+        why: 'listing unfinished uploads, and finding out which checks the target makes, under a name of its own',
       },
       {
         side: 'target',
