@@ -5,7 +5,7 @@ import type { Binding, StorageDriver } from '../drivers/driver.ts';
 import type { DriverSpec, OpenDriver } from '../drivers/spec.ts';
 import { RateLimit, withLimits } from '../drivers/wrap/limit.ts';
 import { withCounters } from '../drivers/wrap/observe.ts';
-import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
+import { DEFAULT_RETRIES, RetryOwner } from '../drivers/wrap/retry.ts';
 import { layoutNamed } from '../layout/layouts.ts';
 import type { CopyContext } from './context.ts';
 import { OpenUploads } from './open-uploads.ts';
@@ -121,7 +121,16 @@ export class ShardWorker {
       requests: pass.requestsPerSecond === undefined ? undefined : new RateLimit(pass.requestsPerSecond),
       bytes: bytes === undefined ? undefined : new RateLimit(bytes),
     });
-    return withRetries(limited, DEFAULT_RETRIES, (operation) => this.#counters.retry(side, operation));
+    const policy = { ...DEFAULT_RETRIES, outageMsMax: pass.outageMsMax };
+    const { name } = driver;
+    return new RetryOwner(limited, policy, {
+      onRetry: (operation) => this.#counters.retry(side, operation),
+      onBackend: (news) => this.#report({ type: 'backend', side, name, ...news }),
+    }).driver;
+  }
+
+  #report(report: WorkerReport): void {
+    this.#reports.postMessage(report);
   }
 
   #onControl(message: ControlMessage): void {

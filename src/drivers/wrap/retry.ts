@@ -1,18 +1,25 @@
 /**
  * The one owner of retries. A driver never retries; what is retried here is one request with its whole body, which is
- * why bodies can be opened again. Waits grow from 0.2 s to 20 s, the half of each by chance, and Retry-After wins.
+ * why bodies can be opened again. Waits grow from 0.2 s to 20 s, the half of each by chance, and Retry-After wins. All
+ * retries of a thread and backend together have a budget, and while a backend does not answer at all its calls wait.
  */
-import { compareUtf8 } from '../../core/byte-order.ts';
 import type { Operation } from '../../core/counters.ts';
 import { StorageError } from '../../core/errors.ts';
 import { pause } from '../../transport/pause.ts';
-import type { CallContext, ListPage, ListQuery, MultipartFacet, StorageDriver } from '../driver.ts';
+import type { CallContext, StorageDriver } from '../driver.ts';
+import { Denials } from './denials.ts';
+import { type BackendNews, OutageGate } from './outage-gate.ts';
+import { retriedDriver } from './retried-driver.ts';
+import { RetryBudget } from './retry-budget.ts';
+import { isSilence, shortReason } from './silence.ts';
 
 export interface RetryPolicy {
-  /** Attempts in all, the first included. */
+  /** Attempts in all, the first included; those that meet an outage do not count. */
   readonly attemptsMax: number;
   readonly delayMsMin: number;
   readonly delayMsMax: number;
+  /** A backend that does not answer is waited for so long; absent: its calls fail after their attempts. */
+  readonly outageMsMax?: number;
   /** 0 ≤ value < 1. */
   readonly random: () => number;
 }
@@ -24,27 +31,104 @@ export const DEFAULT_RETRIES: RetryPolicy = {
   random: Math.random,
 };
 
+/** A longer Retry-After is not waited for where no other limit is given. */
+const RETRY_AFTER_MS_MAX = 10 * 60_000;
+
 export type OnRetry = (operation: Operation, error: StorageError) => void;
 
-export async function retried<T>(
-  ctx: CallContext,
-  policy: RetryPolicy,
-  onRetry: (error: StorageError) => void,
-  attempt: () => Promise<T>,
-): Promise<T> {
-  for (let count = 1; ; count += 1) {
-    try {
-      return await attempt();
-    } catch (error) {
-      // A cancelled call must not be started again.
-      if (ctx.signal.aborted) throw ctx.signal.reason;
-      if (!(error instanceof StorageError) || !error.details.isTransient || count >= policy.attemptsMax)
-        throw error;
-      onRetry(error);
-      // A kept connection that the server had closed tells nothing about the server: the next one starts at once.
-      if (error.details.backendCode !== 'wire-stale')
-        await pause(delayOf(policy, count, error.details.retryAfterMs), ctx.signal);
+export interface RetryListener {
+  readonly onRetry: OnRetry;
+  readonly onBackend?: (news: BackendNews) => void;
+}
+
+/** A driver whose requests are repeated while the failure may pass. */
+export function withRetries(driver: StorageDriver, policy: RetryPolicy, onRetry: OnRetry): StorageDriver {
+  return new RetryOwner(driver, policy, { onRetry }).driver;
+}
+
+/** What one call has used up of its patience. */
+interface Attempts {
+  failed: number;
+  outages: number;
+  stale: number;
+}
+
+/** Owns the retries of one thread for one side. */
+export class RetryOwner {
+  /** May be replaced at any time: before anything has moved, patience is of less use than afterwards. */
+  policy: RetryPolicy;
+  /** What it was given, with retries. */
+  readonly driver: StorageDriver;
+  readonly #onRetry: OnRetry;
+  readonly #budget = new RetryBudget();
+  readonly #denials = new Denials();
+  readonly #gate: OutageGate;
+
+  constructor(driver: StorageDriver, policy: RetryPolicy, { onRetry, onBackend }: RetryListener) {
+    this.policy = policy;
+    this.#onRetry = onRetry;
+    this.#gate = new OutageGate({
+      driver,
+      limitMs: () => this.policy.outageMsMax,
+      onNews: onBackend ?? (() => undefined),
+      random: () => this.policy.random(),
+    });
+    this.driver = retriedDriver(driver, (ctx, operation, attempt) => this.#run(ctx, operation, attempt));
+  }
+
+  async #run<T>(
+    ctx: CallContext,
+    operation: Operation,
+    attempt: (isLast: boolean) => Promise<T>,
+  ): Promise<T> {
+    const attempts: Attempts = { failed: 0, outages: 0, stale: 0 };
+    for (;;) {
+      if (!this.#gate.isOpen) await this.#gate.pass(ctx.signal);
+      try {
+        const result = await attempt(attempts.failed + 1 >= this.policy.attemptsMax);
+        this.#gate.answered();
+        this.#budget.earn();
+        this.#denials.succeeded(operation);
+        return result;
+      } catch (error) {
+        // A cancelled call must not be started again.
+        if (ctx.signal.aborted) throw ctx.signal.reason;
+        if (!(error instanceof StorageError)) throw error;
+        const failure = this.#judged(operation, error);
+        if (!failure.details.isTransient) throw failure;
+        await this.#beforeNext(ctx, attempts, failure);
+        this.#onRetry(operation, failure);
+      }
     }
+  }
+
+  /** Notes what the failure says of the backend. @returns the failure, or the larger one that it is a part of. */
+  #judged(operation: Operation, error: StorageError): StorageError {
+    const { kind, scope, status, isTransient, retryAfterMs = 0 } = error.details;
+    if (isSilence(error)) this.#gate.silent(error);
+    else if (status !== undefined) this.#gate.answered();
+    if (kind === 'denied' && scope === 'object') return this.#denials.denied(operation, error);
+    const limitMs = this.policy.outageMsMax ?? RETRY_AFTER_MS_MAX;
+    return isTransient && retryAfterMs > limitMs ? asksForTooLong(error, retryAfterMs, limitMs) : error;
+  }
+
+  /** Waits until the next attempt may begin. @throws the failure when there is none. */
+  async #beforeNext(ctx: CallContext, attempts: Attempts, failure: StorageError): Promise<void> {
+    const { attemptsMax } = this.policy;
+    if (!this.#gate.isOpen && (await this.#gate.pass(ctx.signal))) {
+      // An object that brings the server down each time it is asked for must have an end, too.
+      attempts.outages += 1;
+      if (attempts.outages < attemptsMax) return;
+    }
+    attempts.failed += 1;
+    if (attempts.failed >= attemptsMax) throw failure;
+    if (failure.details.backendCode === 'wire-stale') {
+      // A kept connection that the server had closed tells nothing about the server: the next one starts at once.
+      attempts.stale += 1;
+      if (attempts.stale === 1) return;
+    }
+    const delayMs = delayOf(this.policy, attempts.failed, failure.details.retryAfterMs);
+    await pause(Math.max(delayMs, this.#budget.spend()), ctx.signal);
   }
 }
 
@@ -53,101 +137,16 @@ function delayOf(policy: RetryPolicy, count: number, retryAfterMs = 0): number {
   return Math.max(retryAfterMs, ceiling * (0.5 + policy.random() / 2));
 }
 
-/** A driver whose requests are repeated while the failure may pass. */
-export function withRetries(driver: StorageDriver, policy: RetryPolicy, onRetry: OnRetry): StorageDriver {
-  const run = <T>(ctx: CallContext, operation: Operation, attempt: () => Promise<T>): Promise<T> =>
-    retried(ctx, policy, (error) => onRetry(operation, error), attempt);
-  const { multipart, binding } = driver;
-  return {
-    kind: driver.kind,
-    name: driver.name,
-    facts: driver.facts,
-    ...(binding
-      ? { binding: { probe: (ctx, prefix) => run(ctx, 'write', () => binding.probe(ctx, prefix)) } }
-      : {}),
-    // Upload sends its parts itself and cannot be repeated from outside without reading the source again.
-    ...(driver.streamUpload ? { streamUpload: driver.streamUpload } : {}),
-    ...(multipart ? { multipart: retriedMultipart(multipart, run) } : {}),
-    list: (ctx, query) => retriedList(driver, ctx, query, policy, onRetry),
-    stat: (ctx, key) => run(ctx, 'stat', () => driver.stat(ctx, key)),
-    read: (ctx, key, into, options) => run(ctx, 'read', () => driver.read(ctx, key, into, options)),
-    write: (ctx, key, body, options) => run(ctx, 'write', () => driver.write(ctx, key, body, options)),
-    remove: (ctx, key) => run(ctx, 'remove', () => driver.remove(ctx, key)),
-    flush: (ctx) => run(ctx, 'flush', () => driver.flush(ctx)),
-    close: () => driver.close(),
-  };
+/** Every further request would be answered like this one, so it ends the run. */
+function asksForTooLong(error: StorageError, retryAfterMs: number, limitMs: number): StorageError {
+  const { details } = error;
+  return new StorageError(
+    `${details.backend} asks to be left alone for ${seconds(retryAfterMs)}, longer than the ${seconds(limitMs)} that are waited: ${shortReason(error)}`,
+    { ...details, isTransient: false, scope: 'backend' },
+    { cause: error, hint: 'Run again after that time, or with a longer --outage-limit' },
+  );
 }
 
-type Run = <T>(ctx: CallContext, operation: Operation, attempt: () => Promise<T>) => Promise<T>;
-
-function retriedMultipart(multipart: MultipartFacet, run: Run): MultipartFacet {
-  return {
-    partBytesMin: multipart.partBytesMin,
-    partBytesMax: multipart.partBytesMax,
-    partsMax: multipart.partsMax,
-    partChecksum: multipart.partChecksum,
-    begin: (ctx, key) => run(ctx, 'begin', () => multipart.begin(ctx, key)),
-    putPart: (ctx, upload, part) => run(ctx, 'part', () => multipart.putPart(ctx, upload, part)),
-    complete: (ctx, upload, parts, options) =>
-      run(ctx, 'complete', () => multipart.complete(ctx, upload, parts, options)),
-    abort: (ctx, upload) => run(ctx, 'abort', () => multipart.abort(ctx, upload)),
-    listParts: (ctx, upload) => run(ctx, 'list', () => multipart.listParts(ctx, upload)),
-    listUploads: (ctx, prefix) => run(ctx, 'list', () => multipart.listUploads(ctx, prefix)),
-  };
-}
-
-/**
- * A listing that breaks goes on behind the last key it gave, so that no key comes twice and none is left out. One that
- * is not sorted, by its word or as it shows, begins anew instead: its keys come twice, but what lies "behind the last
- * key" of it is not what is missing. Common prefixes may come twice.
- */
-async function* retriedList(
-  driver: StorageDriver,
-  ctx: CallContext,
-  query: ListQuery,
-  policy: RetryPolicy,
-  onRetry: OnRetry,
-): AsyncGenerator<ListPage> {
-  let isSorted = driver.facts.listOrder === 'bytes';
-  let last = query.after;
-  let breaks = 0;
-  const { onUnlistable } = query;
-  // What may pass is asked for again first; the last attempt goes on without whatever it cannot list.
-  const patient: ListQuery = onUnlistable
-    ? {
-        ...query,
-        onUnlistable: (name, error) =>
-          (!error.details.isTransient || breaks + 1 >= policy.attemptsMax) && onUnlistable(name, error),
-      }
-    : query;
-  let pages = driver.list(ctx, patient)[Symbol.asyncIterator]();
-  let isBroken = false;
-  const attempt = (): Promise<IteratorResult<ListPage>> => {
-    if (isBroken) {
-      const after = isSorted ? last : query.after;
-      pages = driver.list(ctx, after === undefined ? patient : { ...patient, after })[Symbol.asyncIterator]();
-    }
-    isBroken = false;
-    return pages.next();
-  };
-  const onBreak = (error: StorageError): void => {
-    isBroken = true;
-    breaks += 1;
-    onRetry('list', error);
-  };
-  try {
-    for (;;) {
-      const step = await retried(ctx, policy, onBreak, attempt);
-      breaks = 0;
-      if (step.done) return;
-      for (const { key } of step.value.objects) {
-        isSorted &&= last === undefined || compareUtf8(last, key) < 0;
-        last = key;
-      }
-      yield step.value;
-    }
-  } finally {
-    // A caller that stops early must not leave an open folder behind.
-    await pages.return?.();
-  }
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000).toLocaleString('en-US')} s`;
 }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Operation } from '../../../src/core/counters.ts';
-import type { ListPage, ListQuery, StorageDriver } from '../../../src/drivers/driver.ts';
-import { DEFAULT_RETRIES, type RetryPolicy, retried, withRetries } from '../../../src/drivers/wrap/retry.ts';
+import { StorageError } from '../../../src/core/errors.ts';
+import type { Body, ListPage, ListQuery, StorageDriver } from '../../../src/drivers/driver.ts';
+import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from '../../../src/drivers/wrap/retry.ts';
 import { fakeTime } from './fake-time.ts';
 import { everyCall, objectsNamed, pagedKeys, ScriptedDriver, storageError } from './scripted-driver.ts';
 
@@ -61,6 +62,72 @@ describe('withRetries()', () => {
     });
   }
 
+  it('multiplies no retries: a body that fails on the other side is not sent again', async () => {
+    const other = storageError({ backend: 'test://other' });
+    const body: Body = {
+      sizeBytes: 3,
+      async *open() {
+        yield Buffer.from('ab');
+        throw other;
+      },
+    };
+    // What a driver makes of it: the error as it is, or one of its own.
+    for (const made of [other, storageError()]) {
+      const inner = new ScriptedDriver();
+      const drained = async (sent: Body): Promise<never> => {
+        inner.calls.push('sent');
+        try {
+          for await (const _ of sent.open());
+        } catch {
+          throw made;
+        }
+        throw new Error('The body did not fail');
+      };
+      const { multipart } = inner;
+      const sending: Partial<StorageDriver> = {
+        write: (_ctx, _key, sent) => drained(sent),
+        multipart: { ...multipart, putPart: (_ctx, _upload, { body: sent }) => drained(sent) },
+        streamUpload: { upload: (_ctx, _key, sent) => drained(sent) },
+      };
+      const { driver, retries } = wrapped(Object.assign(inner, sending));
+      const upload = { key: 'k', id: 'i' };
+      const part = { number: 1, offset: 0, body };
+      for (const call of [
+        () => driver.write(CTX, 'k', body, {}),
+        () => driver.multipart?.putPart(CTX, upload, part),
+        () => driver.streamUpload?.upload(CTX, 'k', body, {}),
+      ]) {
+        await assert.rejects(
+          async () => call(),
+          (error) => error === made,
+        );
+      }
+      assert.deepEqual(inner.calls, ['sent', 'sent', 'sent']);
+      assert.deepEqual(retries, []);
+    }
+  });
+
+  it('sends a streamed body again from its start', async () => {
+    const inner = new ScriptedDriver();
+    const seen: string[] = [];
+    const write: StorageDriver['write'] = async (_ctx, _key, sent) => {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of sent.open()) pieces.push(piece);
+      seen.push(Buffer.concat(pieces).toString());
+      if (seen.length < 3) throw storageError();
+      return {};
+    };
+    const body: Body = {
+      sizeBytes: 3,
+      async *open() {
+        yield Buffer.from('ab');
+        yield Buffer.from('c');
+      },
+    };
+    await wrapped(Object.assign(inner, { write })).driver.write(CTX, 'k', body, {});
+    assert.deepEqual(seen, ['abc', 'abc', 'abc']);
+  });
+
   it('shows the driver underneath as it is', async () => {
     const inner = new ScriptedDriver({ listOrder: 'unsorted' });
     const { driver } = wrapped(inner);
@@ -74,7 +141,7 @@ describe('withRetries()', () => {
   });
 });
 
-describe('retried() and time', () => {
+describe('withRetries() and time', () => {
   it('waits 0.2 s at first and twice as long each time, to 20 s, half of it by chance', async (t) => {
     for (const [random, share] of [
       [0, 0.5],
@@ -110,18 +177,42 @@ describe('retried() and time', () => {
     assert.equal(inner.calls.length, 2);
   });
 
-  it('waits for ever rather than not at all for a Retry-After beyond what a timer can hold', async (t) => {
+  it('does not wait longer than the limit for what a server asks, and says so', async () => {
+    for (const [outageMsMax, retryAfterMs, words] of [
+      [undefined, 601_000, /for 601 s, longer than the 600 s that are waited: Cannot do it$/],
+      [30_000, 31_000, /for 31 s, longer than the 30 s that are waited: Cannot do it$/],
+      [30_000, 2 ** 33, /for 8,589,935 s, longer than/],
+    ] as const) {
+      const inner = new ScriptedDriver();
+      const policy = { ...DEFAULT_RETRIES, ...(outageMsMax === undefined ? {} : { outageMsMax }) };
+      const { driver } = wrapped(inner, policy);
+      const asked = storageError({ kind: 'throttled', status: 503, retryAfterMs });
+      inner.failures.push(asked);
+      await assert.rejects(driver.stat(CTX, 'k'), (error) => {
+        assert.ok(error instanceof StorageError);
+        assert.match(error.message, /^test:\/\/x asks to be left alone /);
+        assert.match(error.message, words);
+        assert.deepEqual([error.details.scope, error.details.isTransient], ['backend', false]);
+        assert.equal(error.cause, asked);
+        return true;
+      });
+      assert.equal(inner.calls.length, 1);
+    }
+  });
+
+  it('starts at once only after the first connection that was closed', async (t) => {
     const time = fakeTime(t);
     const inner = new ScriptedDriver();
-    const { driver } = wrapped(inner, DEFAULT_RETRIES);
-    const abort = new AbortController();
-    inner.failures.push(storageError({ retryAfterMs: 2 ** 33 }));
-    const running = driver.stat({ signal: abort.signal }, 'k');
-    const failed = assert.rejects(running, /enough/);
-    await time.pass(3_600_000);
-    assert.equal(inner.calls.length, 1);
-    abort.abort(new Error('enough'));
-    await failed;
+    const { driver, retries } = wrapped(inner, { ...DEFAULT_RETRIES, random: () => 0 });
+    const stale = () => storageError({ backendCode: 'wire-stale' });
+    inner.failures.push(stale(), stale());
+    const running = driver.stat(CTX, 'k');
+    await time.pass(0);
+    assert.equal(inner.calls.length, 2);
+    await time.pass(201);
+    await running;
+    assert.equal(inner.calls.length, 3);
+    assert.deepEqual(retries, ['stat', 'stat']);
   });
 
   it('ends a wait at once when aborted, with the reason, and starts nothing more', async (t) => {
@@ -168,15 +259,12 @@ async function delaysOf(
   }) as typeof fake;
   try {
     let attempts = 0;
-    const running = retried(
-      CTX,
-      policy,
-      () => undefined,
-      async () => {
-        attempts += 1;
-        throw failure();
-      },
-    );
+    const inner = new ScriptedDriver();
+    inner.onCall = () => {
+      attempts += 1;
+      inner.failures.push(failure());
+    };
+    const running = wrapped(inner, policy).driver.stat(CTX, 'k');
     const failed = assert.rejects(running);
     for (let index = 0; index < policy.attemptsMax - 1; index += 1) {
       await time.pass(0);
@@ -248,6 +336,28 @@ describe('withRetries() and listings', () => {
     }, /Cannot do it/);
     assert.deepEqual(keys, letters.slice(0, 6));
     assert.equal(inner.calls.length, 4);
+  });
+
+  it('asks again for a folder that cannot be listed for a moment, and goes on without it in its last attempt', async () => {
+    const inner = new ScriptedDriver();
+    const { driver } = wrapped(inner);
+    const cases = [
+      { isTransient: true, attempts: NO_WAIT.attemptsMax },
+      { isTransient: false, attempts: 1 },
+    ];
+    for (const { isTransient, attempts } of cases) {
+      let listings = 0;
+      inner.pages = async function* ({ onUnlistable }) {
+        listings += 1;
+        const failure = storageError({ operation: 'list', isTransient });
+        if (!onUnlistable?.('a/', failure)) throw failure;
+        yield objectsNamed('b');
+      };
+      const told: string[] = [];
+      const onUnlistable = (name: string) => told.push(name) > 0;
+      assert.deepEqual(await keysOf(driver.list(CTX, { prefix: '', onUnlistable })), ['b']);
+      assert.deepEqual({ told, listings }, { told: ['a/'], listings: attempts });
+    }
   });
 
   it('begins an unsorted listing anew, so that what lies before the last key is not lost', async () => {

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { StorageError } from '../../../src/core/errors.ts';
+import { DEFAULT_RETRIES, withRetries } from '../../../src/drivers/wrap/retry.ts';
+import { RetryBudget } from '../../../src/drivers/wrap/retry-budget.ts';
+import { ScriptedDriver, storageError } from './scripted-driver.ts';
+
+const CTX = { signal: new AbortController().signal };
+
+describe('RetryBudget', () => {
+  it('lets a blip that hits everything in flight go again at once', () => {
+    const budget = new RetryBudget(() => 0);
+    for (let count = 0; count < 64; count += 1) assert.equal(budget.spend(), 0);
+    assert.equal(budget.spend(), 200);
+    assert.equal(budget.spend(), 400);
+  });
+
+  it('earns five retries a second without any success, and one with every five successes', () => {
+    let now = 0;
+    const budget = new RetryBudget(() => now);
+    while (budget.spend() === 0);
+    // One is owed.
+    now = 400;
+    assert.equal(budget.spend(), 0);
+    assert.equal(budget.spend(), 200);
+    for (let count = 0; count < 10; count += 1) budget.earn();
+    assert.equal(budget.spend(), 0);
+  });
+
+  it('never lets more retries go than were there and were earned', () => {
+    const steps = fc.array(
+      fc.oneof(
+        fc.record({ does: fc.constant('earn' as const) }),
+        fc.record({ does: fc.constant('wait' as const), ms: fc.nat(5_000) }),
+        fc.record({ does: fc.constant('spend' as const) }),
+      ),
+      { maxLength: 400 },
+    );
+    fc.assert(
+      fc.property(steps, (script) => {
+        let now = 0;
+        let earned = 0;
+        const beginsMs: number[] = [];
+        const budget = new RetryBudget(() => now);
+        for (const step of script) {
+          if (step.does === 'wait') now += step.ms;
+          else if (step.does === 'spend') beginsMs.push(now + budget.spend());
+          else {
+            budget.earn();
+            earned += 1;
+          }
+        }
+        for (const until of beginsMs) {
+          const begun = beginsMs.filter((ms) => ms <= until).length;
+          assert.ok(begun <= 64 + earned / 5 + until / 200 + 1e-6, `${begun} by ${until} ms`);
+        }
+      }),
+    );
+  });
+});
+
+describe('withRetries() and denials', () => {
+  const denied = () => storageError({ kind: 'denied', isTransient: false, status: 403 });
+
+  async function outcomeOf(call: () => Promise<unknown>): Promise<unknown> {
+    return call().then(
+      () => 'ok',
+      (error: unknown) => error,
+    );
+  }
+
+  it('ends the run when fifty requests of a kind in a row are denied', async () => {
+    const inner = new ScriptedDriver();
+    const driver = withRetries(inner, DEFAULT_RETRIES, () => undefined);
+    const errors = Array.from({ length: 50 }, denied);
+    inner.failures.push(...errors);
+    for (const error of errors.slice(0, 49)) {
+      assert.equal(await outcomeOf(() => driver.read(CTX, 'k', Buffer.alloc(1), {})), error);
+    }
+    const last = await outcomeOf(() => driver.read(CTX, 'k', Buffer.alloc(1), {}));
+    assert.ok(last instanceof StorageError);
+    assert.deepEqual([last.details.scope, last.kind, last.cause], ['backend', 'denied', errors[49]]);
+    assert.match(
+      last.message,
+      /^test:\/\/x denied 50 requests of one kind in a row, the last one: Cannot do it$/,
+    );
+    assert.match(last.hint ?? '', /then run again/);
+  });
+
+  it('takes one success of the same kind as a sign that it is the objects, not the permission', async () => {
+    const inner = new ScriptedDriver();
+    const driver = withRetries(inner, DEFAULT_RETRIES, () => undefined);
+    for (let round = 0; round < 3; round += 1) {
+      for (let count = 0; count < 49; count += 1) {
+        inner.failures.push(denied());
+        const error = await outcomeOf(() => driver.read(CTX, 'k', Buffer.alloc(1), {}));
+        assert.ok(error instanceof StorageError && error.details.scope === 'object');
+        // Another kind of request may well be allowed.
+        assert.equal(await outcomeOf(() => driver.stat(CTX, 'k')), 'ok');
+      }
+      assert.equal(await outcomeOf(() => driver.read(CTX, 'k', Buffer.alloc(1), {})), 'ok');
+    }
+  });
+});
