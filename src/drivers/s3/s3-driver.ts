@@ -26,6 +26,7 @@ import { malformed } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf, md5OfETag } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
+import { demandObject } from './s3-object-answer.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
 const SINGLE_PUT_BYTES_MAX = 5 * 1024 ** 3;
@@ -114,6 +115,7 @@ export class S3Driver implements StorageDriver {
     }
     if (!isRange(response, into.length === 0 ? 0 : offset))
       throw malformed(call, 'the answer does not say which range it is');
+    demandObject(call, response.headers.get('etag'), response.headers.get('content-type'));
     const { intoBytes: bytesRead } = response;
     // Only an answer without a length that is too large for the buffer does not tell how large the object is.
     const totalBytes = totalOf(response) ?? (await this.stat(ctx, key)).sizeBytes;

@@ -5,6 +5,7 @@
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { malformed, type S3Call } from './s3-errors.ts';
 import { md5OfETag } from './s3-listing.ts';
+import { demandObject } from './s3-object-answer.ts';
 
 export function sizeOf(call: S3Call, contentLength: number | undefined): number {
   if (contentLength === undefined || !Number.isSafeInteger(contentLength) || contentLength < 0)
@@ -22,6 +23,7 @@ export function identityOf(etag: string | undefined): { version?: string; md5?: 
  * body tells.
  */
 export function totalOf(call: S3Call, answer: GetObjectCommandOutput, offset: number): number | undefined {
+  demandObject(call, answer.ETag, answer.ContentType);
   if (answer.ContentRange === undefined) {
     // Without a range it is the whole object, whatever was asked for.
     if (offset > 0) throw malformed(call, 'the answer does not say which range it is');

@@ -157,6 +157,18 @@ describe('S3Driver.read() behind the end', () => {
 });
 
 describe('S3Driver.read() of whole objects', () => {
+  it('does not take a page or an error with status 200 for the object', async (t) => {
+    for (const type of ['application/xml', 'text/html; charset=utf-8']) {
+      const page = ok('<Error><Code>InternalError</Code></Error>', { 'Content-Type': type });
+      await assert.rejects(
+        read(t, page, 41, { isWhole: true }),
+        isRefused('corrupt', true, /without an ETag, and so no object/),
+      );
+    }
+    const html = ok('<html></html>', { 'Content-Type': 'text/html', ETag: ETAG });
+    assert.equal((await read(t, html, 13, { isWhole: true })).text, '<html></html>');
+  });
+
   it('asks without a range and gives the checksums that the server keeps', async (t) => {
     const sha256 = Buffer.alloc(32, 7).toString('base64');
     const headers = { 'x-amz-checksum-sha256': sha256, 'x-amz-checksum-crc32': 'AAAAAQ==' };
