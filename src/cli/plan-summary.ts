@@ -12,6 +12,7 @@ export function planSummaryText(summary: PlanSummary, given: Given, paint: Paint
     headline(summary, paint),
     whatIsThere(summary, paint),
     inTheWay(summary, paint),
+    onlyInTarget(summary, paint),
     takes(summary, paint),
     time(summary, paint),
     cost(summary, paint),
@@ -101,6 +102,29 @@ function inTheWay(summary: PlanSummary, paint: Paint): readonly string[] {
     const style = word === 'replaced' ? 'warn' : 'bad';
     return [`${paint(style, word)}: ${formatObjects(count)} ${says}`, ...someOf(names, count, '  ')];
   });
+}
+
+function onlyInTarget(summary: PlanSummary, paint: Paint): readonly string[] {
+  const { extraByClass, extra, objectsToDelete, mayDeleteExtra } = summary;
+  const rows = OBJECT_CLASSES.flatMap((one) => {
+    const { objects, bytes } = extraByClass[one];
+    return objects === 0
+      ? []
+      : [[CLASS_NAMES[one], `${formatCount(objects)}, ${formatBytes(bytes)}`] as const];
+  });
+  if (rows.length === 0) return [];
+  const count = OBJECT_CLASSES.reduce((sum, one) => sum + extraByClass[one].objects, 0);
+  const which = objectsToDelete === count ? 'all' : formatCount(objectsToDelete);
+  const verdict = mayDeleteExtra
+    ? `a copy leaves them; with --frozen --delete-extra it removes ${which} of them (blobs are never removed)`
+    : 'a copy leaves them, and refuses --delete-extra, as the target was not empty when it began';
+  const names = extra.map((name) => ({ name }));
+  return [
+    paint('strong', 'Only in the target'),
+    ...columns(rows, '  '),
+    ...someOf(names, count, '    '),
+    `  ${verdict}`,
+  ];
 }
 
 function sampled({ sample }: PlanSummary): number {

@@ -68,12 +68,15 @@ class Cursor {
   }
 }
 
+/** @param isBehind the source has been gone through: no object of it comes after this one. */
+export type OnExtra = (path: string, object: ObjectInfo, isBehind: boolean) => void;
+
 /** Tells of objects that only the target has; one that has its source's is stepped over when the next is asked for. */
 class Others {
-  readonly #onExtra: ((path: string, object: ObjectInfo) => void) | undefined;
+  readonly #onExtra: OnExtra | undefined;
   #paired: ObjectInfo | undefined;
 
-  constructor(onExtra: ((path: string, object: ObjectInfo) => void) | undefined) {
+  constructor(onExtra: OnExtra | undefined) {
     this.#onExtra = onExtra;
   }
 
@@ -82,14 +85,14 @@ class Others {
     return this.#paired;
   }
 
-  passBy({ path, object }: Cursor): void {
-    if (object && object !== this.#paired) this.#onExtra?.(path, object);
+  passBy({ path, object }: Cursor, isBehind = false): void {
+    if (object && object !== this.#paired) this.#onExtra?.(path, object, isBehind);
   }
 
   /** What the target has behind the source's last object is of use only to whoever asks for extras. */
   async rest(theirs: Cursor): Promise<void> {
     while (this.#onExtra && theirs.object) {
-      this.passBy(theirs);
+      this.passBy(theirs, true);
       if (!theirs.step()) await theirs.advance();
     }
   }
@@ -102,7 +105,7 @@ class Others {
 export async function* joinListings(
   source: Listing,
   target: Listing,
-  onExtra?: (path: string, object: ObjectInfo) => void,
+  onExtra?: OnExtra,
 ): AsyncGenerator<readonly Joined[]> {
   const ours = new Cursor(source);
   const theirs = new Cursor(target);

@@ -4,12 +4,12 @@ import type { CounterWriter, ObjectState, Side } from '../core/counters.ts';
 import { BlobferryError, type StorageError, toErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
 import { Unlisted } from '../core/unlisted.ts';
-import type { ListPage, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
+import type { ListPage, StorageDriver } from '../drivers/driver.ts';
 import { mayBeDeleted } from '../layout/deletable.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
 import { copyObject } from './copy-object.ts';
 import { Cuts } from './cuts.ts';
-import { type Joined, joinListings, type Listing } from './join.ts';
+import { type Joined, joinListings, type Listing, type OnExtra } from './join.ts';
 import { type Missing, ObjectWindow } from './object-window.ts';
 import { EXCEPTIONS_MAX, type PassSettings, type Shard, type ShardResult } from './shard.ts';
 import { belongsToPhaseOne, isInRange, listShard } from './shard-range.ts';
@@ -250,7 +250,7 @@ class ShardRun {
     }
   }
 
-  #extrasListener(ctx: CopyContext): ((path: string, object: ObjectInfo) => void) | undefined {
+  #extrasListener(ctx: CopyContext): OnExtra | undefined {
     const { extrasMax } = this.#pass;
     if (extrasMax === undefined) return undefined;
     return (path, { sizeBytes }) => {

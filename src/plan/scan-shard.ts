@@ -1,12 +1,13 @@
 /** One shard of a plan: lists both sides as the copy would, and says of each object what would become of it. */
 import type { CopyContext, CopyItem } from '../copy/context.ts';
 import { differenceByListing } from '../copy/equal.ts';
-import { type Joined, joinListings, type Listing } from '../copy/join.ts';
+import { type Joined, joinListings, type Listing, type OnExtra } from '../copy/join.ts';
 import type { Shard } from '../copy/shard.ts';
 import { belongsToPhaseOne, isInRange, listShard } from '../copy/shard-range.ts';
 import { ListingOutOfOrder } from '../copy/sorted-listing.ts';
 import { compareUtf8 } from '../core/byte-order.ts';
-import type { ListPage, StorageDriver } from '../drivers/driver.ts';
+import type { ListPage, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
+import { mayBeDeleted } from '../layout/deletable.ts';
 import { KeyClashes } from './key-clash.ts';
 import { type ObjectRequests, readsOf, requestsToCopy, type TransferLimits } from './requests.ts';
 import type { Sample } from './sample.ts';
@@ -77,7 +78,8 @@ class ShardScan {
     const target = this.#listing(ctx.target, targetPrefix, options);
     const watched = { ...target, pages: this.#watched(target) };
     await this.#openAbove();
-    for await (const batch of joinListings(source, watched)) {
+    const onExtra: OnExtra = (path, object, isBehind) => this.#noteExtra(path, object, isBehind);
+    for await (const batch of joinListings(source, watched, onExtra)) {
       ctx.signal.throwIfAborted();
       let bytes = 0;
       for (const joined of batch) {
@@ -132,6 +134,16 @@ class ShardScan {
     }
   }
 
+  #noteExtra(path: string, { sizeBytes }: ObjectInfo, isBehind: boolean): void {
+    // Behind the source's last object nothing else lets the target's paths go, and they may be many.
+    if (isBehind) this.#passTarget(path, true);
+    if (!isInRange(this.#shard.range, path)) return;
+    if (this.#isOfPhaseOne(path) || this.#leavesOut(path, sizeBytes, false)) return;
+    const { layout } = this.#input.ctx;
+    const { objectClass } = layout.classify(path);
+    this.#tally.addExtra(path, objectClass, sizeBytes, mayBeDeleted(layout, path));
+  }
+
   #look({ path, source, target }: Joined): void {
     const { ctx, limits, targetPrefix, sample } = this.#input;
     if (this.#isOfPhaseOne(path) || this.#leavesOut(path, source.sizeBytes, true)) return;
@@ -173,8 +185,11 @@ class ShardScan {
     return { state: 'missing' };
   }
 
-  /** Lets the target's paths go by up to this one, or all of them; one may need the place of a source's object. */
-  #passTarget(path: string | undefined): void {
+  /**
+   * Lets the target's paths go by up to this one, or all of them; one may need the place of a source's object.
+   * @param isExtra the path is the target's alone.
+   */
+  #passTarget(path: string | undefined, isExtra = false): void {
     if (!this.#clashes) return;
     for (; this.#targetAt < this.#targetPaths.length; this.#targetAt += 1) {
       const key = this.#targetPaths[this.#targetAt];
@@ -182,7 +197,7 @@ class ShardScan {
       // A listing may begin before its shard does and go on behind it.
       if (!isInRange(this.#shard.range, key)) continue;
       // The path itself is the source's business.
-      if (key === path) continue;
+      if (key === path && !isExtra) continue;
       const holder = this.#clashes.holderOf(key);
       if (holder?.value) this.#refuse(holder.value, besideSentence(key));
       this.#clashes.open(key, undefined);

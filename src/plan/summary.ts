@@ -66,6 +66,14 @@ export interface PlanSummary {
   readonly differing: readonly NamedPath[];
   readonly conflicting: readonly NamedPath[];
   readonly impossible: readonly NamedPath[];
+  /** What only the target has, without what the layout leaves out; a copy leaves it alone unless told otherwise. */
+  readonly extraByClass: Readonly<Record<ObjectClass, Amount>>;
+  /** The first ten. */
+  readonly extra: readonly string[];
+  /** Of them, what `copy --frozen --delete-extra` would remove; 0 where that is refused. */
+  readonly objectsToDelete: number;
+  /** Was the target empty when the job began? Otherwise `--delete-extra` is refused. */
+  readonly mayDeleteExtra: boolean;
   /** By side and operation, for one copy that meets no fault. */
   readonly requests: RequestCounts;
   readonly possibleRequests: readonly PossibleRequests[];

@@ -9,6 +9,7 @@ import { type Amount, type NamedPath, PLAN_STATES, type PlanState } from './summ
 const NAMED_MAX = 100;
 
 type Amounts = Readonly<Record<PlanState, Amount>>;
+type ExtraByClass = Readonly<Record<ObjectClass, Amount>>;
 
 export interface Counted {
   readonly path: string;
@@ -27,6 +28,10 @@ export class Tally {
   readonly conflicting: NamedPath[] = [];
   readonly impossible: NamedPath[] = [];
   readonly leftOut: string[] = [];
+  /** The first of what only the target has. */
+  readonly extra: string[] = [];
+  /** So much of that may be deleted. */
+  objectsDeletable = 0;
   objectsLeftOut = 0;
   listedSource = 0;
   listedTarget = 0;
@@ -54,10 +59,25 @@ export class Tally {
     if (this.leftOut.length < NAMED_MAX) this.leftOut.push(path);
   }
 
+  addExtra(path: string, objectClass: ObjectClass, sizeBytes: number, isDeletable: boolean): void {
+    this.#sum(`extra/${objectClass}`, 1, sizeBytes);
+    if (isDeletable) this.objectsDeletable += 1;
+    if (this.extra.length < NAMED_MAX) this.extra.push(path);
+  }
+
+  get extraByClass(): ExtraByClass {
+    const rows = OBJECT_CLASSES.map((one) => {
+      const { objects, bytes } = this.#amounts.get(`extra/${one}`) ?? { objects: 0, bytes: 0 };
+      return [one, { objects, bytes }] as const;
+    });
+    return Object.fromEntries(rows) as Record<ObjectClass, Amount>;
+  }
+
   addAll(other: Tally): void {
     for (const [name, { objects, bytes }] of other.#amounts) this.#sum(name, objects, bytes);
     this.requests.addAll(other.requests);
     this.objectsLeftOut += other.objectsLeftOut;
+    this.objectsDeletable += other.objectsDeletable;
     this.listedSource += other.listedSource;
     this.listedTarget += other.listedTarget;
     this.smallObjects += other.smallObjects;
@@ -67,6 +87,7 @@ export class Tally {
     addSome(this.conflicting, other.conflicting);
     addSome(this.impossible, other.impossible);
     addSome(this.leftOut, other.leftOut);
+    addSome(this.extra, other.extra);
   }
 
   amounts(objectClass?: ObjectClass): Amounts {

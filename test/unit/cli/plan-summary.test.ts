@@ -32,6 +32,10 @@ function summary(given: Partial<PlanSummary> & { blobs?: Partial<Record<PlanStat
     differing: [],
     conflicting: [],
     impossible: [],
+    extraByClass: { blob: NONE, link: NONE, tag: NONE, other: NONE },
+    extra: [],
+    objectsToDelete: 0,
+    mayDeleteExtra: true,
     requests: { source: { list: 1 }, target: { list: 1 } },
     possibleRequests: [],
     bytesRead: { source: 0, target: 0 },
@@ -64,6 +68,25 @@ describe('planSummaryText()', () => {
     assert.match(text, /^ {2}blobs {2}3 equal, 30 B$/m);
     assert.match(text, /^Next\n {2}blobferry verify --from old\.yml --to 'my new\.yml'$/m);
     assert.doesNotMatch(text, /^Time|^Cost/m);
+  });
+
+  it('tells what only the target has, and what --delete-extra would make of it', () => {
+    const extra = Array.from({ length: 10 }, (_, at) => `path ${at}`);
+    const extraByClass = {
+      blob: { objects: 1_000, bytes: 2048 },
+      link: NONE,
+      tag: { objects: 12, bytes: 852 },
+      other: NONE,
+    };
+    const text = textOf(summary({ extra, extraByClass, objectsToDelete: 12 }));
+    assert.match(
+      text,
+      /^Only in the target\n {2}blobs {2}1,000, 2\.0 KiB\n {2}tags {3}12, 852 B\n {4}path 0\n/m,
+    );
+    assert.match(text, /^ {4}path 9\n {4}… and 1,002 more\n {2}a copy leaves them; .* removes 12 of them/m);
+    const refused = textOf(summary({ extra, extraByClass, mayDeleteExtra: false }));
+    assert.match(refused, /a copy leaves them, and refuses --delete-extra, as the target was not empty/);
+    assert.doesNotMatch(textOf(summary({})), /Only in the target/);
   });
 
   it('gives the copy to type, with the flag that it needs', () => {

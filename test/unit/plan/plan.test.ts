@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { compareUtf8 } from '../../../src/core/byte-order.ts';
 import { StorageError } from '../../../src/core/errors.ts';
 import { rawLayout } from '../../../src/layout/raw.ts';
 import { planExitCodeOf } from '../../../src/plan/summary.ts';
+import { passAndDelete } from '../coordinator/deletion-world.ts';
 import type { CopyWorld } from '../copy/copy-world.ts';
 import { blobPath, layerLinkPath, linkText, tagPath } from '../copy/registry-names.ts';
 import { assertAsPlanned, contentOf, copySeen, inPlanWorld, planOf, takeListings } from './plan-world.ts';
@@ -89,6 +91,73 @@ describe('runPlan()', () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  it('counts what only the target has as --delete-extra then finds it, and says what of it goes', async () => {
+    const input = fc.record({ all: entries, theirs: entries, hasFolders: fc.boolean(), raw: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(input, async ({ all, theirs, hasFolders, raw }) => {
+        const options = {
+          isFrozen: true,
+          extrasMax: 100,
+          targetPrefix: 'new/',
+          target: { facts: { hasFolders }, pageObjectsMax: 3 },
+          ...(raw ? { layout: rawLayout } : {}),
+        };
+        await inPlanWorld(options, async (world) => {
+          for (const { path, content: text } of all) world.put(path, text);
+          for (const { path, content: text } of theirs) world.putTarget(path, text);
+          const plan = await planOf(world);
+          const expected = theirs
+            .filter(({ path }) => !all.some((one) => one.path === path))
+            .filter(({ path, content: text }) => !world.ctx.layout.leavesOut(path, text.length));
+          // Shard by shard, those of the blobs first.
+          const isOfNames = (path: string) =>
+            !world.ctx.layout.blobPrefixes.some((one) => path.startsWith(one));
+          const paths = expected.map(({ path }) => path).sort(compareUtf8);
+          const inOrder = [...paths.filter((path) => !isOfNames(path)), ...paths.filter(isOfNames)];
+          assert.deepEqual(plan.extra, inOrder.slice(0, 10));
+          const { summary } = await passAndDelete(world);
+          assert.equal(plan.objectsToDelete, summary.objectsExtra);
+          const found = Object.values(plan.extraByClass);
+          assert.equal(
+            found.reduce((sum, { objects }) => sum + objects, 0),
+            summary.objectsExtra + summary.objectsExtraKept,
+          );
+          assert.equal(
+            found.reduce((sum, { bytes }) => sum + bytes, 0),
+            expected.reduce((sum, { content: text }) => sum + text.length, 0),
+          );
+        });
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('promises no removal from a target that was not empty', async () => {
+    await inPlanWorld({ ownsTarget: false }, async (world) => {
+      world.put(tagPath('a', 'v1'), linkText('x'));
+      world.putTarget(tagPath('a', 'v2'), linkText('x'));
+      const plan = await planOf(world);
+      assert.deepEqual(
+        [plan.mayDeleteExtra, plan.objectsToDelete, plan.extraByClass.tag.objects],
+        [false, 0, 1],
+      );
+    });
+  });
+
+  it('sees an object of the source where the target has a folder behind its last object', async () => {
+    const target = { facts: { hasFolders: true }, pageObjectsMax: 2 };
+    await inPlanWorld({ target, layout: rawLayout }, async (world) => {
+      world.put('b', 'where a folder is');
+      for (let at = 0; at < 9; at += 1) world.putTarget(`b/${at}`, 'in the folder');
+      const plan = await planOf(world);
+      assert.deepEqual(
+        plan.impossible.map(({ path }) => path),
+        ['b'],
+      );
+      assert.equal(plan.objectsToDelete, 9);
+    });
   });
 
   it('names what stands in the way of a copy', async () => {
