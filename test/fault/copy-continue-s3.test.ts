@@ -1,4 +1,4 @@
-/** Uploads that are continued on real servers: what they keep of a part, and what they refuse to complete. */
+/** On real servers: uploads that a killed run left open are continued, and the answer to Complete is lost. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, describe, it } from 'node:test';
@@ -8,10 +8,12 @@ import { copyObject } from '../../src/copy/copy-object.ts';
 import { OpenUploads } from '../../src/copy/open-uploads.ts';
 import { SlabPool } from '../../src/copy/slab-pool.ts';
 import { bodyOfBytes } from '../../src/drivers/body.ts';
-import type { Binding, Upload } from '../../src/drivers/driver.ts';
+import type { Binding, PartInput, PartReceipt, StorageDriver, Upload } from '../../src/drivers/driver.ts';
 import { openS3Driver, type S3Driver } from '../../src/drivers/s3/s3-driver.ts';
 import type { S3Spec } from '../../src/drivers/spec.ts';
+import { withRetries } from '../../src/drivers/wrap/retry.ts';
 import { startCeph } from '../support/ceph.ts';
+import { afterwards, type Fault, FaultDriver, failsAfterwards } from '../support/fault-driver.ts';
 import { type S3Access, S3Bucket } from '../support/s3-bucket.ts';
 import { seededBytes, sha256Hex } from '../support/seeded.ts';
 import { makeTempFolder } from '../support/temp.ts';
@@ -35,6 +37,12 @@ interface Kind {
   readonly skip?: string | false;
   readonly hasChecksums: boolean;
   start(): Promise<Server>;
+}
+
+function partOf(content: Uint8Array, number: number): PartInput {
+  const offset = (number - 1) * PART_BYTES;
+  const bytes = content.subarray(offset, offset + PART_BYTES);
+  return { number, offset, body: bodyOfBytes(bytes), sha256: sha256Hex(bytes), crc32: crc32(bytes) };
 }
 
 const KEYS = { accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
@@ -110,21 +118,28 @@ class Bench {
     const driver = await openS3Driver({ storage: this.#spec, engine: 'direct', binding });
     const upload = await driver.multipart.begin(CTX, key);
     for (const number of numbers) {
-      const offset = (number - 1) * PART_BYTES;
-      const bytes = content.subarray(offset, offset + PART_BYTES);
-      const sums = { sha256: sha256Hex(bytes), crc32: crc32(bytes) };
-      await driver.multipart.putPart(CTX, upload, { number, offset, body: bodyOfBytes(bytes), ...sums });
+      await driver.multipart.putPart(CTX, upload, partOf(content, number));
     }
     await driver.close();
     return upload;
   }
 
-  async goOn(content: Uint8Array, uploads: readonly Upload[]) {
+  async putInParts(key: string, content: Uint8Array): Promise<void> {
+    const { multipart } = this.driver;
+    const upload = await multipart.begin(CTX, key);
+    const receipts: PartReceipt[] = [];
+    for (let number = 1; number <= PARTS; number += 1) {
+      receipts.push(await multipart.putPart(CTX, upload, partOf(content, number)));
+    }
+    await multipart.complete(CTX, upload, receipts, { sizeBytes: content.length, crc32: crc32(content) });
+  }
+
+  async goOn(content: Uint8Array, uploads: readonly Upload[], target: StorageDriver = this.driver) {
     const world = new CopyWorld();
     const path = world.put(blobPath(content), content);
     const ctx = {
       ...world.ctx,
-      target: this.driver,
+      target,
       partBytes: PART_BYTES,
       slabs: new SlabPool(3 * 8 * MIB),
     };
@@ -193,6 +208,30 @@ for (const kind of KINDS) {
       ];
       const counters = await bench.goOn(BYTES, several);
       assert.equal(counters.count('partsReused'), 2);
+    });
+
+    it('is known to be complete although the answer was lost, and only if it is this very object', async () => {
+      const bench = await opened();
+      const lost = failsAfterwards('unavailable', { isTransient: true });
+      for (const [then, begins] of [
+        [undefined, 1],
+        // Of the same size, in parts of the same size, and another one.
+        [afterwards(() => bench.putInParts(blobPath(BYTES), OTHER)), 2],
+        [afterwards(() => bench.bucket.remove(blobPath(BYTES))), 2],
+      ] as const) {
+        const script: Fault[] = [{ on: 'complete', does: lost }];
+        if (then) script.unshift({ on: 'complete', does: then });
+        const target = new FaultDriver(bench.driver, script);
+        const policy = { attemptsMax: 3, delayMsMin: 0, delayMsMax: 0, random: () => 0 };
+        const counters = await bench.goOn(
+          BYTES,
+          [],
+          withRetries(target, policy, () => undefined),
+        );
+        target.assertUsedUp();
+        assert.equal(target.callsOf('begin').length, begins);
+        assert.equal(counters.count('restartedObjects'), begins - 1);
+      }
     });
   });
 }

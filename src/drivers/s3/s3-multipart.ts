@@ -1,6 +1,6 @@
 /** Multipart uploads (https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html). */
 import { hash } from 'node:crypto';
-import { StorageError } from '../../core/errors.ts';
+import { isStorageError, StorageError } from '../../core/errors.ts';
 import { UNSIGNED_PAYLOAD } from '../../transport/sigv4.ts';
 import type {
   Binding,
@@ -15,6 +15,7 @@ import type {
 import { CircleWatch } from '../paging.ts';
 import type { S3Spec } from '../spec.ts';
 import type { S3Client } from './s3-client.ts';
+import { completedVersion, crc32Base64 } from './s3-completed.ts';
 import { errorOfResponse, malformed, type S3Call, subject } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { parsePartsPage, parseUploadsPage } from './s3-upload-listing.ts';
@@ -103,6 +104,29 @@ export class S3Multipart implements MultipartFacet {
     options: CompleteOptions,
   ): Promise<WriteResult> {
     this.#checkUpload('complete the upload of', upload);
+    try {
+      return await this.#complete(ctx, upload, parts, options);
+    } catch (error) {
+      if (!isOfGoneUpload(error)) throw error;
+      const expected = { ...options, key: upload.key, parts };
+      const version = await completedVersion(this.#client, ctx, expected).catch(() => undefined);
+      if (version !== undefined) return { version };
+      throw isStorageError(error, 'not-found') ? error : await this.#whyGone(ctx, upload, error);
+    }
+  }
+
+  /** Ceph tells of an upload that is gone by its list of parts only. */
+  async #whyGone(ctx: CallContext, upload: Upload, error: unknown): Promise<unknown> {
+    const listed = await this.listParts(ctx, upload).catch((reason: unknown) => reason);
+    return isStorageError(listed, 'not-found') ? listed : error;
+  }
+
+  async #complete(
+    ctx: CallContext,
+    upload: Upload,
+    parts: readonly PartReceipt[],
+    options: CompleteOptions,
+  ): Promise<WriteResult> {
     const isCrc = this.partChecksum === 'crc32' && options.crc32 !== undefined;
     const body = Buffer.from(completeXml(parts, isCrc));
     const headers: [string, string][] = [['content-type', 'application/xml']];
@@ -122,7 +146,10 @@ export class S3Multipart implements MultipartFacet {
     const call = { backend: this.#client.name, operation: 'complete the upload of', key: upload.key };
     // Complete answers 200 before it is done and may then still fail in the body. The code there decides, so the
     // status that a code usually comes with does not matter.
-    if (/<Error[\s>]/.test(xml)) throw errorOfResponse(call, { ...response, status: 500 });
+    if (/<Error[\s>]/.test(xml)) {
+      const { secrets } = this.#client;
+      throw errorOfResponse({ ...call, secrets }, { ...response, status: 500 });
+    }
     this.#parse(call, () => checkDocument(xml, 'CompleteMultipartUploadResult', 'a result'));
     const version = textOf(xml, 'ETag');
     return version ? { version } : {};
@@ -220,12 +247,16 @@ function uploadIdIn(body: Buffer): string {
   return id;
 }
 
+/** Ceph answers `InternalError`, and says it is being completed, long after it was. */
+function isOfGoneUpload(error: unknown): boolean {
+  if (isStorageError(error, 'not-found')) return true;
+  return isStorageError(error) && error.details.backendCode === 'InternalError';
+}
+
 function crc32Headers(crc32: number): [string, string][] {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc32 >>> 0);
   // Ceph 20 looks at the checksum only when the algorithm is named as well.
   return [
-    ['x-amz-checksum-crc32', bytes.toString('base64')],
+    ['x-amz-checksum-crc32', crc32Base64(crc32)],
     ['x-amz-sdk-checksum-algorithm', 'CRC32'],
   ];
 }
@@ -237,8 +268,4 @@ function completeXml(parts: readonly PartReceipt[], isCrc: boolean): string {
     return `<Part><PartNumber>${part.number}</PartNumber><ETag>${escapeXml(part.tag)}</ETag>${crc32}</Part>`;
   });
   return `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${lines.join('')}</CompleteMultipartUpload>`;
-}
-
-function crc32Base64(crc32: number): string {
-  return crc32Headers(crc32)[0]?.[1] ?? '';
 }
