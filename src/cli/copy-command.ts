@@ -13,6 +13,7 @@ import { openDriverTelling } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { CopyProgress } from './copy-progress.ts';
 import { jsonLine } from './json.ts';
+import { outageLine } from './outage-text.ts';
 import { WORKER_URL } from './own-files.ts';
 import type { CopyArguments } from './program.ts';
 import { Progress } from './progress.ts';
@@ -62,10 +63,11 @@ async function copy(
       : {}),
   });
   const hear = (event: CopyEvent): void => {
-    state.hear(event);
+    const change = state.hear(event);
     metrics?.onEvent(event);
     if (given.json) output.print(jsonLine(event));
     if (!given.json || event.event === 'warning') tell(event, output.say.bind(output));
+    if (!given.json && change) output.say(printable(outageLine(change, given.outageLimit)));
   };
   progress.start();
   try {
@@ -104,7 +106,7 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
     deletesExtra: given.deleteExtra === true,
     deleteMax: given.maxDelete ?? DELETE_MAX_DEFAULT,
     abortsUploads: given.abortUploads === true,
-    outageMsMax: 10 * 60_000,
+    outageMsMax: given.outageLimit,
     journalDirectory: resolve(given.journal ?? journalFolder),
   };
 }

@@ -1,6 +1,7 @@
 /** What a running copy tells a progress display: sums from shared memory, and shards from events. */
 import { type CounterReader, OBJECT_STATES } from '../core/counters.ts';
 import type { CopyEvent, ShardState } from '../core/events.ts';
+import { type OutageChange, Outages } from '../core/outages.ts';
 import type { ProgressReading } from './progress.ts';
 
 interface PhaseState {
@@ -11,16 +12,23 @@ interface PhaseState {
 }
 
 export class CopyProgress {
+  readonly #now: () => number;
+  readonly #outages = new Outages();
   #counters: CounterReader | undefined;
   #phase: PhaseState = { name: 'planning', objectsBefore: 0, bytesBefore: 0 };
   readonly #announced = new Map<string, number>();
   #shards = new Map<string, ShardState>();
 
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
   useCounters(counters: CounterReader): void {
     this.#counters = counters;
   }
 
-  hear(event: CopyEvent): void {
+  /** @returns what it changed about backends that are waited for. */
+  hear(event: CopyEvent): OutageChange | undefined {
     if (event.event === 'planned') this.#announced.set(event.phase, event.shards);
     if (event.event === 'shard') this.#shards.set(event.shard, event.state);
     if (event.event === 'phase') {
@@ -28,6 +36,7 @@ export class CopyProgress {
       this.#phase = { name: event.phase, objectsBefore: objects, bytesBefore: bytes };
       this.#shards = new Map();
     }
+    return this.#outages.hear(event, this.#now());
   }
 
   read(): ProgressReading {
@@ -42,7 +51,15 @@ export class CopyProgress {
       phaseObjects: objects - this.#phase.objectsBefore,
       phaseBytes: bytes - this.#phase.bytesBefore,
       ...(share === undefined ? {} : { share }),
+      ...this.#waiting(),
     };
+  }
+
+  #waiting(): Pick<ProgressReading, 'waiting'> {
+    const waiting = this.#outages.current.map(({ side, reason, sinceMs }) => {
+      return { side, reason, seconds: (this.#now() - sinceMs) / 1000 };
+    });
+    return waiting.length === 0 ? {} : { waiting };
   }
 
   /** Settled in any way: what was skipped is done, too, and so is what failed. */

@@ -1,6 +1,6 @@
 /** Readers for option values; each throws what commander shows as a usage error naming the option. */
 import { InvalidArgumentError } from 'commander';
-import { parseByteRate, parseBytes, parseRequestRate } from './units.ts';
+import { parseByteRate, parseBytes, parseDuration, parseRequestRate } from './units.ts';
 
 export function readInteger(min: number, max: number): (text: string) => number {
   return (text) => {
@@ -38,6 +38,15 @@ export function readRequestRate(text: string): number {
   const rate = parseRequestRate(text);
   if (rate === undefined) throw new InvalidArgumentError('A rate such as 500/s or 6000/min is expected.');
   return rate;
+}
+
+export function readDuration(maxMs: number): (text: string) => number {
+  return (text) => {
+    const ms = parseDuration(text);
+    if (ms === undefined) throw new InvalidArgumentError('A time such as 90s, 10m or 2h is expected.');
+    if (ms <= maxMs) return ms;
+    throw new InvalidArgumentError(`At most ${maxMs / 86_400_000}d.`);
+  };
 }
 
 const ID_MAX = 2 ** 32 - 2;

@@ -8,6 +8,7 @@ import { examplesText } from './examples.ts';
 import {
   orAuto,
   readByteRate,
+  readDuration,
   readInteger,
   readMode,
   readOwner,
@@ -26,6 +27,7 @@ export interface CopyArguments {
   readonly memory?: number;
   readonly bandwidth?: number;
   readonly requests?: number;
+  readonly outageLimit: number;
   readonly engine: Engine;
   readonly readTwice?: boolean;
   readonly intoNonempty?: boolean;
@@ -90,6 +92,9 @@ const PART_BYTES_MAX = 1024 * MIB;
 /** A verification needs so much for itself and one large buffer; a copy's minimum depends on its threads. */
 const MEMORY_MIN = 136 * MIB;
 const MEMORY_MAX = 1024 ** 2 * MIB;
+/** A restart of a storage cluster takes minutes; whoever is away for longer wants to be told. */
+const OUTAGE_MS_DEFAULT = 10 * 60_000;
+const OUTAGE_MS_MAX = 7 * 86_400_000;
 const SAMPLE_MAX = 1024 ** 2 * MIB;
 
 const STORAGE_HELP = `
@@ -186,8 +191,13 @@ function addCopy(program: Command, actions: Actions): void {
     .option('--concurrency <number>', 'objects in flight per thread', orAuto(readInteger(1, 1024)), 'auto')
     .addOption(partSizeOption())
     .addOption(memoryOption())
-    .option('--bandwidth <rate>', 'at most so many bytes per second in each direction', readByteRate)
+    .option('--bandwidth <rate>', 'read at most so many bytes per second from the source', readByteRate)
     .option('--requests <rate>', 'at most so many requests per second to each side', readRequestRate)
+    .addOption(
+      new Option('--outage-limit <duration>', 'how long to wait for a backend that does not answer')
+        .argParser(readDuration(OUTAGE_MS_MAX))
+        .default(OUTAGE_MS_DEFAULT, '10m'),
+    )
     .addOption(engineOption())
     .option('--read-twice', 'read objects twice that no digest or checksum proves')
     .option('--into-nonempty', 'allow a target that already holds something else')

@@ -21,6 +21,15 @@ export interface ProgressReading {
   /** Done in this phase; what the share is a share of. */
   readonly phaseObjects: number;
   readonly phaseBytes: number;
+  /** Backends that do not answer and are waited for; absent while all is well. */
+  readonly waiting?: readonly BackendWait[];
+}
+
+export interface BackendWait {
+  readonly side: 'source' | 'target';
+  readonly reason: string;
+  /** Since it is waited for. */
+  readonly seconds: number;
 }
 
 export interface ProgressOptions {
@@ -167,17 +176,28 @@ export function plainLine(reading: ProgressReading, rates: Rates): string {
 }
 
 function facts(reading: ProgressReading, rates: Rates): readonly string[] {
-  const { objectsDone, objectsKnown, bytesDone, errors, phase } = reading;
-  const eta = estimate(reading, rates);
+  const { objectsDone, objectsKnown, bytesDone, errors, phase, waiting } = reading;
   const known = Math.max(objectsKnown, objectsDone);
   return [
     phase,
     // While listing goes on there may always be more.
     `${formatCount(objectsDone)} of ${formatObjects(known)} seen`,
     formatBytes(bytesDone),
+    ...(waiting ? waiting.map(waitText) : speeds(reading, rates)),
+    ...(errors === 0 ? [] : [`${formatCount(errors)} wrong`]),
+  ];
+}
+
+/** While a backend is away, speed and time left would be guesses that get worse every second. */
+function speeds(reading: ProgressReading, rates: Rates): readonly string[] {
+  const eta = estimate(reading, rates);
+  return [
     formatByteRate(rates.bytesPerSecond),
     `${formatObjects(rates.objectsPerSecond)}/s`,
     ...(eta === undefined ? [] : [etaText(eta)]),
-    ...(errors === 0 ? [] : [`${formatCount(errors)} wrong`]),
   ];
+}
+
+function waitText({ side, seconds, reason }: BackendWait): string {
+  return `waiting for the ${side}: no answer for ${inSeconds(seconds)} (${reason})`;
 }

@@ -55,6 +55,15 @@ export function formatObjects(count: number): string {
   return `${formatCount(count)} ${count === 1 ? 'object' : 'objects'}`;
 }
 
+const SECONDS_PER: Readonly<Record<string, number>> = { s: 1, m: 60, min: 60, h: 3600, d: 86_400 };
+
+/** Reads `90s`, `10m`, `10min`, `1.5h`, `0`. @returns milliseconds; a number needs its unit, unless it is 0. */
+export function parseDuration(text: string): number | undefined {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?$/i.exec(text.trim()) ?? [];
+  if (number === '' || (unit === '' && Number(number) !== 0)) return undefined;
+  return Math.round(Number(number) * (SECONDS_PER[unit.toLowerCase()] ?? 0) * 1000);
+}
+
 /** `4 ms`, `1.4 s`, `12 s`, `3 min 04 s`, `2 h 05 min`, `3 d 04 h`. */
 export function formatDuration(seconds: number): string {
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;

@@ -6,7 +6,7 @@ import type { StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { RateLimit, withLimits } from '../drivers/wrap/limit.ts';
 import { withCounters } from '../drivers/wrap/observe.ts';
-import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
+import { DEFAULT_RETRIES, RetryOwner, withRetries } from '../drivers/wrap/retry.ts';
 
 /** Before anything moves a wrong setting is likelier than a passing fault, and someone is waiting for the answer. */
 const PREFLIGHT_ATTEMPTS = 3;
@@ -30,7 +30,7 @@ export interface CopyJob {
 export interface Ends {
   readonly source: StorageDriver;
   readonly target: StorageDriver;
-  /** The same for the work itself: with all its retries, and within the limits. */
+  /** The same for the work itself: with all its retries, waiting through outages, and within the limits. */
   readonly patient: { readonly source: StorageDriver; readonly target: StorageDriver };
 }
 
@@ -41,7 +41,7 @@ export async function openEnds(
   counters: CounterWriter,
   runId: string,
 ): Promise<Ends> {
-  const { engine, requestsPerSecond } = job.options;
+  const { engine, requestsPerSecond, outageMsMax } = job.options;
   const open = async (storage: StorageSpec, side: 'source' | 'target') => {
     const opened = await environment.openDriver({ storage, engine, runId }, side);
     const driver = withCounters(opened, side, counters);
@@ -50,7 +50,14 @@ export async function openEnds(
     const onRetry = (operation: Operation) => counters.retry(side, operation);
     return {
       hasty: withRetries(driver, { ...DEFAULT_RETRIES, attemptsMax: PREFLIGHT_ATTEMPTS }, onRetry),
-      patient: withRetries(limited, DEFAULT_RETRIES, onRetry),
+      patient: new RetryOwner(
+        limited,
+        { ...DEFAULT_RETRIES, outageMsMax },
+        {
+          onRetry,
+          onBackend: (news) => environment.onEvent({ event: 'backend', side, name: driver.name, ...news }),
+        },
+      ).driver,
     };
   };
   const source = await open(job.source, 'source');

@@ -15,6 +15,7 @@ import {
   type Side,
 } from '../core/counters.ts';
 import type { CopyListener } from '../core/events.ts';
+import { Outages } from '../core/outages.ts';
 import { SHARD_STATES, ShardBoard } from './shard-board.ts';
 import { type HistogramRow, SharedHistogram } from './shared-histogram.ts';
 
@@ -28,6 +29,7 @@ export class CopyMetrics {
   readonly registry = new Registry();
   readonly #options: CopyMetricsOptions;
   readonly #shards = new ShardBoard();
+  readonly #outages = new Outages();
   #counters: CounterReader | undefined;
 
   constructor(options: CopyMetricsOptions) {
@@ -37,6 +39,7 @@ export class CopyMetrics {
     this.#addObjects();
     this.#addRequests();
     this.#addGauges();
+    this.#addOutages();
     this.#addPlainCounters();
   }
 
@@ -45,7 +48,10 @@ export class CopyMetrics {
     this.#counters = counters;
   };
 
-  readonly onEvent: CopyListener = (event) => this.#shards.hear(event);
+  readonly onEvent: CopyListener = (event) => {
+    this.#shards.hear(event);
+    this.#outages.hear(event, performance.now());
+  };
 
   #addBuildInfo(): void {
     const info = new Gauge({
@@ -155,6 +161,21 @@ export class CopyMetrics {
     this.#gauge('blobferry_shards', 'Shards of this pass by state.', ['state'], (set) => {
       const counts = this.#shards.counts();
       for (const state of SHARD_STATES) set({ state }, counts[state]);
+    });
+  }
+
+  #addOutages(): void {
+    const labelNames = ['backend', 'side'] as const;
+    const { backends } = this.#options;
+    const help = 'Threads that wait for a backend which does not answer.';
+    this.#gauge('blobferry_backend_waiting_threads', help, labelNames, (set) => {
+      for (const side of SIDES) set({ backend: backends[side], side }, this.#outages.threadsWaiting(side));
+    });
+    const helpSeconds = 'Time during which a backend did not answer and was waited for.';
+    this.#counter('blobferry_backend_outage_seconds_total', helpSeconds, labelNames, (add) => {
+      for (const side of SIDES) {
+        add({ backend: backends[side], side }, this.#outages.totalMs(side, performance.now()) / 1000);
+      }
     });
   }
 

@@ -29,7 +29,7 @@ export interface BackendNews {
 export interface OutageGateOptions {
   readonly driver: StorageDriver;
   /** How long one outage may last; undefined: nothing is waited for. */
-  readonly limitMs: () => number | undefined;
+  readonly limitMs: number | undefined;
   readonly onNews: (news: BackendNews) => void;
   /** 0 ≤ value < 1. */
   readonly random: () => number;
@@ -72,7 +72,7 @@ export class OutageGate {
 
   /** @param error for which `isSilence` holds. */
   silent(error: StorageError): void {
-    if (this.#options.limitMs() === undefined) return;
+    if (this.#options.limitMs === undefined) return;
     this.#reason = shortReason(error);
     this.#failures += 1;
     if (this.#failures === 1) this.#sinceMs = this.#now();
@@ -147,7 +147,7 @@ export class OutageGate {
   }
 
   get #leftMs(): number {
-    return (this.#options.limitMs() ?? 0) - (this.#now() - this.#sinceMs);
+    return (this.#options.limitMs ?? 0) - (this.#now() - this.#sinceMs);
   }
 
   async #isThere(signal: AbortSignal): Promise<boolean> {

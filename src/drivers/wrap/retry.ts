@@ -55,23 +55,22 @@ interface Attempts {
 
 /** Owns the retries of one thread for one side. */
 export class RetryOwner {
-  /** May be replaced at any time: before anything has moved, patience is of less use than afterwards. */
-  policy: RetryPolicy;
   /** What it was given, with retries. */
   readonly driver: StorageDriver;
+  readonly #policy: RetryPolicy;
   readonly #onRetry: OnRetry;
   readonly #budget = new RetryBudget();
   readonly #denials = new Denials();
   readonly #gate: OutageGate;
 
   constructor(driver: StorageDriver, policy: RetryPolicy, { onRetry, onBackend }: RetryListener) {
-    this.policy = policy;
+    this.#policy = policy;
     this.#onRetry = onRetry;
     this.#gate = new OutageGate({
       driver,
-      limitMs: () => this.policy.outageMsMax,
+      limitMs: policy.outageMsMax,
       onNews: onBackend ?? (() => undefined),
-      random: () => this.policy.random(),
+      random: policy.random,
     });
     this.driver = retriedDriver(driver, (ctx, operation, attempt) => this.#run(ctx, operation, attempt));
   }
@@ -85,7 +84,7 @@ export class RetryOwner {
     for (;;) {
       if (!this.#gate.isOpen) await this.#gate.pass(ctx.signal);
       try {
-        const result = await attempt(attempts.failed + 1 >= this.policy.attemptsMax);
+        const result = await attempt(attempts.failed + 1 >= this.#policy.attemptsMax);
         this.#gate.answered();
         this.#budget.earn();
         this.#denials.succeeded(operation);
@@ -108,13 +107,13 @@ export class RetryOwner {
     if (isSilence(error)) this.#gate.silent(error);
     else if (status !== undefined) this.#gate.answered();
     if (kind === 'denied' && scope === 'object') return this.#denials.denied(operation, error);
-    const limitMs = this.policy.outageMsMax ?? RETRY_AFTER_MS_MAX;
+    const limitMs = this.#policy.outageMsMax ?? RETRY_AFTER_MS_MAX;
     return isTransient && retryAfterMs > limitMs ? asksForTooLong(error, retryAfterMs, limitMs) : error;
   }
 
   /** Waits until the next attempt may begin. @throws the failure when there is none. */
   async #beforeNext(ctx: CallContext, attempts: Attempts, failure: StorageError): Promise<void> {
-    const { attemptsMax } = this.policy;
+    const { attemptsMax } = this.#policy;
     if (!this.#gate.isOpen && (await this.#gate.pass(ctx.signal))) {
       // An object that brings the server down each time it is asked for must have an end, too.
       attempts.outages += 1;
@@ -127,7 +126,7 @@ export class RetryOwner {
       attempts.stale += 1;
       if (attempts.stale === 1) return;
     }
-    const delayMs = delayOf(this.policy, attempts.failed, failure.details.retryAfterMs);
+    const delayMs = delayOf(this.#policy, attempts.failed, failure.details.retryAfterMs);
     await pause(Math.max(delayMs, this.#budget.spend()), ctx.signal);
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CopyProgress } from '../../../src/cli/copy-progress.ts';
+import { outageLine } from '../../../src/cli/outage-text.ts';
 import { Output } from '../../../src/cli/output.ts';
 import {
   estimate,
@@ -93,6 +94,16 @@ describe('lines', () => {
       plainLine(reading(), steadyRates()),
       'blobs: 25 %, 1,000 of 1,200 objects seen, 500 MiB, 50 MiB/s, 100 objects/s, about 30 s left',
     );
+  });
+
+  it('show a backend that is waited for in the place of speed and time left', () => {
+    const waiting = [{ side: 'target', reason: 'connect ECONNREFUSED 127.0.0.1:9', seconds: 12.4 }] as const;
+    const line = plainLine(reading({ waiting, errors: 1 }), steadyRates());
+    assert.equal(
+      line,
+      'blobs: 25 %, 1,000 of 1,200 objects seen, 500 MiB, waiting for the target: no answer for 13 s (connect ECONNREFUSED 127.0.0.1:9), 1 wrong',
+    );
+    assert.doesNotMatch(liveLine(reading({ waiting }), steadyRates(), 300), /left|\/s/);
   });
 
   it('never fill the width of the terminal', () => {
@@ -194,6 +205,29 @@ describe('CopyProgress', () => {
       { phase, objectsDone, phaseObjects, phaseBytes, share },
       { phase: 'names', objectsDone: 2, phaseObjects: 1, phaseBytes: 71, share: undefined },
     );
+  });
+});
+
+describe('CopyProgress and a backend that is away', () => {
+  const event = { event: 'backend', side: 'source', name: 's3://b', reason: 'refused' } as const;
+
+  it('tells since when it is waited for, until it is back', () => {
+    let now = 1_000;
+    const progress = new CopyProgress(() => now);
+    const gone = progress.hear({ ...event, state: 'waiting' });
+    assert.equal(gone?.is, 'away');
+    now = 13_000;
+    assert.deepEqual(progress.read().waiting, [{ side: 'source', reason: 'refused', seconds: 12 }]);
+    now = 62_000;
+    const back = progress.hear({ ...event, state: 'back' });
+    assert.ok(gone && back);
+    assert.equal(progress.read().waiting, undefined);
+    assert.equal(outageLine(gone, 600_000), 'source s3://b does not answer (refused): waiting, up to 10 min');
+    assert.equal(
+      outageLine(gone, 90_000),
+      'source s3://b does not answer (refused): waiting, up to 1 min 30 s',
+    );
+    assert.equal(outageLine(back, 600_000), 'source s3://b is back after 1 min 01 s');
   });
 });
 

@@ -8,6 +8,7 @@ import {
   formatObjects,
   parseByteRate,
   parseBytes,
+  parseDuration,
   parseRequestRate,
 } from '../../../src/cli/units.ts';
 
@@ -121,5 +122,25 @@ describe('formatCount() and formatObjects()', () => {
     assert.equal(formatObjects(1), '1 object');
     assert.equal(formatObjects(0), '0 objects');
     assert.equal(formatObjects(1000), '1,000 objects');
+  });
+});
+
+describe('parseDuration()', () => {
+  it('reads times with their unit, and 0 without one', () => {
+    for (const [text, ms] of [
+      ['90s', 90_000],
+      ['10m', 600_000],
+      ['10 min', 600_000],
+      ['1.5h', 5_400_000],
+      ['2D', 172_800_000],
+      ['0', 0],
+      ['0s', 0],
+    ] as const)
+      assert.equal(parseDuration(text), ms, text);
+  });
+
+  it('refuses everything else', () => {
+    for (const text of ['', '10', 's', '-1s', '1h30m', '1e3s', 'ten minutes', '5 weeks'])
+      assert.equal(parseDuration(text), undefined, text);
   });
 });

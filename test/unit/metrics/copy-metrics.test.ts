@@ -146,6 +146,20 @@ describe('CopyMetrics', () => {
     assert.deepEqual(await shards(), [1, 0, 2, 1]);
   });
 
+  it('tells which backend is away, and for how long it was', async () => {
+    const { metrics } = counted();
+    const event = { event: 'backend', side: 'target', name: 's3://b', reason: 'x' } as const;
+    const labels = '{backend="s3",side="target"}';
+    metrics.onEvent({ ...event, state: 'waiting' });
+    const during = await scrape(metrics);
+    assert.equal(during.get(`blobferry_backend_waiting_threads${labels}`), 1);
+    assert.equal(during.get('blobferry_backend_waiting_threads{backend="fs",side="source"}'), 0);
+    metrics.onEvent({ ...event, state: 'back' });
+    const afterwards = await scrape(metrics);
+    assert.equal(afterwards.get(`blobferry_backend_waiting_threads${labels}`), 0);
+    assert.ok((afterwards.get(`blobferry_backend_outage_seconds_total${labels}`) ?? 0) > 0);
+  });
+
   it('tells its version, and shows the process', async () => {
     const samples = await scrape(counted().metrics);
     assert.equal(samples.get(`blobferry_build_info{node="${process.versions.node}",version="1.2.3"}`), 1);
