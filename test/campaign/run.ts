@@ -1,29 +1,45 @@
 /**
- * Long runs: `npm run campaign -- NAME [--seed S]`. Each appends one JSON line to results/NAME.jsonl: commit, seed,
- * machine, what was done and what came out. The tests run a seeded slice of each (test/e2e/cost.test.ts).
+ * Long runs: `npm run campaign -- NAME [--seed S] [--count N] [--case N]`. A full run appends one JSON line to
+ * results/NAME.jsonl: commit, seed, machine, what was done and what came out; one with a count or a case of its own only
+ * prints it. The tests run a seeded slice of each (test/e2e/cost.test.ts, test/e2e/campaigns.test.ts).
  */
 import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import type { CampaignOptions, CampaignResult } from './campaign.ts';
+import { faultsCampaign } from './faults.ts';
+import { killsCampaign } from './kills.ts';
 import { memoryCampaign } from './memory.ts';
 
-type Campaign = (
-  seed: string,
-) => Promise<{ readonly isGood: boolean; readonly result: Readonly<Record<string, unknown>> }>;
+const CAMPAIGNS: Readonly<Record<string, (options: CampaignOptions) => Promise<CampaignResult>>> = {
+  faults: faultsCampaign,
+  kills: killsCampaign,
+  memory: ({ seed }) => memoryCampaign(seed),
+};
 
-const CAMPAIGNS: Readonly<Record<string, Campaign>> = { memory: memoryCampaign };
-
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { seed: { type: 'string' }, count: { type: 'string' }, case: { type: 'string' } },
+});
 const [name = ''] = positionals;
 const campaign = CAMPAIGNS[name];
-if (!campaign) {
-  console.error(`Which campaign? There is: ${Object.keys(CAMPAIGNS).join(', ')}`);
+const numbers = [values.count, values.case];
+if (!campaign || numbers.some((text) => text !== undefined && !/^\d{1,6}$/.test(text))) {
+  console.error(
+    `npm run campaign -- NAME [--seed S] [--count N] [--case N]; NAME: ${Object.keys(CAMPAIGNS).join(', ')}`,
+  );
   process.exit(2);
 }
 const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
 const seed = values.seed ?? commit;
-const { isGood, result } = await campaign(seed);
+const started = performance.now();
+const { isGood, result } = await campaign({
+  seed,
+  ...(values.count === undefined ? {} : { count: Number(values.count) }),
+  ...(values.case === undefined ? {} : { only: Number(values.case) }),
+  say: (line) => console.error(line),
+});
 const machine = {
   cpu: cpus()[0]?.model,
   cores: cpus().length,
@@ -36,9 +52,11 @@ const line = JSON.stringify({
   seed,
   isGood,
   ...result,
+  seconds: Math.round((performance.now() - started) / 1000),
   machine,
   at: new Date().toISOString(),
 });
-appendFileSync(new URL(`./results/${name}.jsonl`, import.meta.url), `${line}\n`);
+const isFull = values.count === undefined && values.case === undefined;
+if (isFull) appendFileSync(new URL(`./results/${name}.jsonl`, import.meta.url), `${line}\n`);
 console.log(line);
 process.exitCode = isGood ? 0 : 1;

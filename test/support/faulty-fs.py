@@ -210,9 +210,10 @@ def main():
     mountpoint, folder = (os.path.abspath(path) for path in sys.argv[1:3])
     operations = FaultyFolder(folder)
     threading.Thread(target=obey, args=(operations, mountpoint), daemon=True).start()
-    # Nothing is kept by the kernel, so that every call comes here; inode numbers are those of the folder.
+    # Nothing is kept by the kernel, so that every call comes here; inode numbers are those of the folder; and an open
+    # file that is removed is removed, not renamed, which would use up faults of renames.
     FUSE(operations, mountpoint, foreground=True, raw_fi=False, use_ino=True, direct_io=True, attr_timeout=0,
-         entry_timeout=0, big_writes=True, max_write=131072, max_read=131072, fsname='blobferry-test')
+         hard_remove=True, entry_timeout=0, big_writes=True, max_write=131072, max_read=131072, fsname='blobferry-test')
 
 
 main()
