@@ -31,6 +31,7 @@ export class Journal {
   readonly path: string;
   readonly #directory: string;
   readonly #database: DatabaseSync;
+  #pass: PassJournal | undefined;
 
   private constructor(directory: string, database: DatabaseSync) {
     this.path = join(directory, FILE_NAME);
@@ -173,15 +174,17 @@ export class Journal {
       // Shards and their cursors are worth something within one pass only.
       this.#database.exec('DELETE FROM shard');
     });
-    return new PassJournal(this.#database, this.path, pass);
+    this.#pass = new PassJournal(this.#database, this.path, pass);
+    return this.#pass;
   }
 
   close(): void {
+    this.#pass?.stop();
     removeHolder(this.#directory);
     try {
       this.#database.close();
-    } catch (error) {
-      throw explainJournalError(this.path, error);
+    } catch {
+      // What was committed is in the file or in its log; whoever opens it next brings them together.
     }
   }
 

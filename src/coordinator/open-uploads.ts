@@ -50,7 +50,7 @@ export function sortUploads(listed: readonly Upload[], known: KnownOfUploads): S
   return { ours, strangers };
 }
 
-function nameOfUpload({ id, key }: Upload): string {
+export function nameOfUpload({ id, key }: Upload): string {
   return `${id} ${key}`;
 }
 

@@ -7,7 +7,7 @@ import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
 import type { Layout } from '../layout/layout.ts';
 import { PROBE_FOLDER } from '../layout/left-out.ts';
 import type { Journal } from './journal.ts';
-import { abortUploads, type KnownOfUploads, OwnUploads, sortUploads } from './open-uploads.ts';
+import { abortUploads, type KnownOfUploads, nameOfUpload, OwnUploads, sortUploads } from './open-uploads.ts';
 import type { PassJournal } from './pass-journal.ts';
 
 const NAMED_MAX = 10;
@@ -126,8 +126,10 @@ export class TargetUploads {
       if ('uploads' in listed) left = sortUploads(listed.uploads, this.#known(job, left)).ours;
     }
     const isGone = await this.#abort(ctx, left);
+    const names = new Set(left.map(nameOfUpload));
     // What is not listed any more is closed as well.
-    for (const upload of this.#ours.all) if (isGone || !left.includes(upload)) journal.upload(upload, false);
+    for (const upload of this.#ours.all)
+      if (isGone || !names.has(nameOfUpload(upload))) journal.upload(upload, false);
   }
 
   async close(): Promise<void> {
