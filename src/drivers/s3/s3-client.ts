@@ -18,6 +18,7 @@ import {
   regionIn,
   serverTimeOf,
 } from './s3-refusals.ts';
+import { secretsOf } from './s3-said.ts';
 import { errorOfWire } from './s3-wire-errors.ts';
 
 const HEAD_TIMEOUT_MS = 60_000;
@@ -110,6 +111,11 @@ export class S3Client {
     for (const pool of [this.#place.pool, ...this.#left]) pool.close();
   }
 
+  /** What no message may repeat. */
+  get secrets(): readonly string[] {
+    return secretsOf(this.#keeper.current);
+  }
+
   /** How far the server's clock is ahead, where it was found to matter; milliseconds. */
   get clockOffsetMs(): number {
     return this.#place.signer.clockOffsetMs;
@@ -155,7 +161,7 @@ export class S3Client {
       const error = errorOfWire(call, refusalOf(proxy, origin, { status }));
       if (error instanceof StorageError) return error;
     }
-    return errorOfResponse(call, response);
+    return errorOfResponse({ ...call, secrets: this.secrets }, response);
   }
 
   /** @returns what was mended, undefined where nothing could be. */

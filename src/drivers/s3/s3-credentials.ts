@@ -3,12 +3,14 @@ import { ConfigError } from '../../core/errors.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import type { CredentialSource } from './credential-keeper.ts';
+import { saidSafely } from './s3-said.ts';
 
 /** Settings whose credentials are given are static; those that were found are looked for again when they expire. */
 export async function credentialsFor(
   spec: S3Spec,
 ): Promise<{ readonly credentials: S3Credentials; readonly renew?: CredentialSource }> {
   const { credentials } = spec;
+  if (credentials) checkCharacters(spec, credentials);
   if (credentials && !credentials.isFound) return { credentials };
   return { credentials: credentials ?? (await findCredentials(spec)), renew: () => lookUp(spec) };
 }
@@ -21,10 +23,26 @@ export async function withCredentials(spec: S3Spec): Promise<S3Spec> {
   return spec.credentials ? spec : { ...spec, credentials: await findCredentials(spec) };
 }
 
+/** They become lines of requests, in which a line end would be the end of them. */
+function checkCharacters(spec: S3Spec, { accessKeyId, secretAccessKey, sessionToken }: S3Credentials): void {
+  const given = { 'access key': accessKeyId, 'secret key': secretAccessKey, 'session token': sessionToken };
+  const odd = Object.entries(given).find(([, text]) => text !== undefined && !/^[!-~]+$/.test(text));
+  if (!odd) return;
+  throw new ConfigError(
+    `The ${odd[0]} for ${storageName(spec)} is empty, or has a character that no key has`,
+    {
+      hint: 'Look for a line end, a space or a quote that was copied along with it',
+    },
+  );
+}
+
 async function findCredentials(spec: S3Spec): Promise<S3Credentials> {
   try {
-    return await lookUp(spec);
+    const found = await lookUp(spec);
+    checkCharacters(spec, found);
+    return found;
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw new ConfigError(`Found no credentials for ${storageName(spec)}: ${(error as Error).message}`, {
       cause: error,
       hint: 'Set accesskey and secretkey in the storage file, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile',
@@ -80,13 +98,13 @@ function isTelling(reason: string): boolean {
   return !NOTHING_THERE.test(reason);
 }
 
-const DETAIL_MAX = 200;
-
 /** A failed command is told with its whole command line, which may hold secrets; its own last words are for people. */
 function sentenceOf(reason: string): string {
   const lines = reason.split('\n').map((line) => line.trim());
-  if (!lines[0]?.startsWith('Command failed')) return lines[0] || 'the AWS SDK gives no reason';
+  if (!lines[0]?.startsWith('Command failed')) {
+    return saidSafely(lines[0] ?? '') || 'the AWS SDK gives no reason';
+  }
   const last = lines.slice(1).findLast((line) => line !== '');
-  const detail = last === undefined ? '' : `: ${last.replace(/\p{Cc}/gu, ' ').slice(0, DETAIL_MAX)}`;
+  const detail = last === undefined ? '' : `: ${saidSafely(last)}`;
   return `the credential_process of the profile failed${detail}`;
 }

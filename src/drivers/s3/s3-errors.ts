@@ -4,6 +4,7 @@
  */
 import { type ErrorKind, type ErrorScope, StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
+import { codeSafely, saidSafely } from './s3-said.ts';
 import { textOf } from './s3-xml.ts';
 
 interface Meaning {
@@ -111,7 +112,7 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
 
 /** What a code and status mean; shared with the SDK engine. @param isOfBucket the request was for no object. */
 export function meaningOf(code: string, status: number, isOfBucket = false): Meaning {
-  const known = BY_CODE[code];
+  const known = Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined;
   if (known) return known;
   // S3 says of a bucket why it is not there; a web server does not.
   if (status === 404 && isOfBucket) {
@@ -138,23 +139,27 @@ export interface S3Call {
   /** `read`, `write`, `list` …, as it stands in messages. */
   readonly operation: string;
   readonly key?: string;
+  /** What no message may repeat, whoever says it. */
+  readonly secrets?: readonly string[];
 }
 
 export function subject(call: S3Call): string {
   return call.key === undefined ? call.backend : `"${call.key}" in ${call.backend}`;
 }
 
-/** What a refusal says; refusals are short. */
+/** Refusals are short; what is not is no refusal of S3. */
+const REFUSAL_BYTES_MAX = 64 * 1024;
+
 export function textOfAnswer(response: HttpResponse): string {
-  return response.body.toString('utf8');
+  return response.body.toString('utf8', 0, REFUSAL_BYTES_MAX);
 }
 
 /** An answer that is not a success. HEAD answers have no body, so only the status tells. */
 export function errorOfResponse(call: S3Call, response: HttpResponse): StorageError {
   const xml = textOfAnswer(response);
-  const code = textOf(xml, 'Code') ?? '';
+  const code = codeSafely(textOf(xml, 'Code'), call.secrets);
   const meaning = meaningOf(code, response.status, call.key === undefined);
-  const said = textOf(xml, 'Message');
+  const said = saidSafely(textOf(xml, 'Message') ?? '', call.secrets);
   const reason =
     code === ''
       ? reasonWithoutCode(response.status, response.headers.get('location'), xml)

@@ -38,6 +38,7 @@ import { credentialsFor } from './s3-credentials.ts';
 import { malformed, type S3Call } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf } from './s3-listing.ts';
+import { secretsOf } from './s3-said.ts';
 import { identityOf, sizeOf, totalOf } from './s3-sdk-answers.ts';
 import { boundAnswers, keptListing } from './s3-sdk-bodies.ts';
 import { errorOfSdk, type Forwarding } from './s3-sdk-errors.ts';
@@ -68,8 +69,10 @@ export class S3SdkDriver implements StorageDriver {
   readonly #spec: S3Spec;
   readonly #takesChecksums: boolean;
   readonly #forwarding: Forwarding | undefined;
+  readonly #secrets: () => readonly string[];
 
-  constructor(spec: S3Spec, client: S3Client, takesChecksums: boolean) {
+  constructor(spec: S3Spec, client: S3Client, takesChecksums: boolean, secrets: () => readonly string[]) {
+    this.#secrets = secrets;
     this.#forwarding = forwardingOf(spec);
     this.#takesChecksums = takesChecksums;
     this.#spec = spec;
@@ -237,7 +240,8 @@ export class S3SdkDriver implements StorageDriver {
       return await call();
     } catch (error) {
       ctx.signal.throwIfAborted();
-      const call = { backend: this.name, operation, ...(key === undefined ? {} : { key }) };
+      const keyed = key === undefined ? {} : { key };
+      const call = { backend: this.name, operation, secrets: this.#secrets(), ...keyed };
       throw errorOfSdk(call, error, this.#forwarding);
     }
   }
@@ -273,7 +277,7 @@ export async function openS3SdkDriver(
   addRemedies(client, { spec: storage, name, keeper, onNotice });
   const forwarding = forwardingOf(storage);
   if (forwarding) forwardThrough(client, forwarding.proxy);
-  return new S3SdkDriver(storage, client, takesChecksums);
+  return new S3SdkDriver(storage, client, takesChecksums, () => secretsOf(keeper.current));
 }
 
 function forwardingOf(spec: S3Spec): Forwarding | undefined {

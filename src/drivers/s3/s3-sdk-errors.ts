@@ -5,6 +5,7 @@ import type { HttpProxy } from '../../transport/proxy.ts';
 import { refusalOf } from '../../transport/tunnel.ts';
 import { connectError, wireErrorOf } from '../../transport/wire-errors.ts';
 import { meaningOf, reasonWithoutCode, type S3Call, subject } from './s3-errors.ts';
+import { codeSafely, saidSafely } from './s3-said.ts';
 import { errorOfWire } from './s3-wire-errors.ts';
 
 interface SdkError extends Error {
@@ -33,10 +34,12 @@ export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding
   if (forwarding && isRefusal && hasNoCode(error)) {
     return errorOfWire(call, refusalOf(forwarding.proxy, forwarding.origin, { status }));
   }
-  const code = hasNoCode(error) ? '' : name;
+  const code = hasNoCode(error) ? '' : codeSafely(name, call.secrets);
   const meaning = meaningOf(code, status, call.key === undefined);
   const reason =
-    code === '' ? reasonWithoutCode(status, $response?.headers?.['location']) : `${name}: ${error.message}`;
+    code === ''
+      ? reasonWithoutCode(status, $response?.headers?.['location'])
+      : [code, saidSafely(error.message, call.secrets)].filter(Boolean).join(': ');
   return new StorageError(
     `Cannot ${call.operation} ${subject(call)}: ${reason}`,
     {
@@ -47,8 +50,17 @@ export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding
       isTransient: meaning.isTransient ?? false,
       scope: meaning.scope ?? 'object',
     },
-    { cause: error, hint: meaning.hint },
+    { cause: withoutAnswer(error), hint: meaning.hint },
   );
+}
+
+/** The SDK keeps the whole refusal in its exceptions, where a server may have repeated the request with its token. */
+function withoutAnswer({ name, stack = '' }: Error): Error {
+  const bare = new Error('the SDK met this');
+  bare.name = name;
+  const frames = stack.split('\n').filter((line) => /^ {4}at /.test(line));
+  bare.stack = [`${codeSafely(name)}: the SDK met this`, ...frames].join('\n');
+  return bare;
 }
 
 /** No answer at all: the network, or a body that ended early. */
@@ -60,7 +72,7 @@ function errorWithoutAnswer(call: S3Call, error: Error, forwarding: Forwarding |
   if (wire) return errorOfWire(call, wire);
   const { code } = error as SdkError;
   return new StorageError(
-    `Cannot ${call.operation} ${subject(call)}: ${error.message}`,
+    `Cannot ${call.operation} ${subject(call)}: ${saidSafely(error.message, call.secrets)}`,
     {
       ...baseOf(call),
       kind: 'unavailable',
@@ -68,7 +80,7 @@ function errorWithoutAnswer(call: S3Call, error: Error, forwarding: Forwarding |
       scope: 'object',
       ...(code ? { backendCode: code } : {}),
     },
-    { cause: error, hint: 'Check the endpoint, its port and the network' },
+    { cause: withoutAnswer(error), hint: 'Check the endpoint, its port and the network' },
   );
 }
 

@@ -1,0 +1,43 @@
+/**
+ * What a server says, for messages: one short line without secrets. A server, or what stands in front of it, may repeat
+ * the request it refuses, with the session token and the signature in it.
+ */
+import type { S3Credentials } from '../spec.ts';
+
+const SAID_UNITS_MAX = 300;
+const CODE = /^[\w.:-]{1,100}$/;
+
+const PATTERNS: readonly (readonly [RegExp, string])[] = [
+  [/\/\/[^/\s@]*@/g, '//…@'],
+  [/\b(AWS4-HMAC-SHA256|Basic|Bearer)\s+[\w+/=.,~:-]+/gi, '$1 …'],
+  [
+    /\b((?:x-amz-)?(?:signature|credential|security-token)|sig|token|password|\w*secret\w*)(["']?\s*[=:]\s*)["']?[^\s&"',;<>]+/gi,
+    '$1$2…',
+  ],
+];
+
+/** The secret half of credentials; the other one is a name. */
+export function secretsOf({ secretAccessKey, sessionToken }: S3Credentials): readonly string[] {
+  return sessionToken === undefined ? [secretAccessKey] : [secretAccessKey, sessionToken];
+}
+
+/** @param secrets what must not be in it, in whatever form a request or an answer has it. */
+export function saidSafely(text: string, secrets: readonly string[] = []): string {
+  let said = text;
+  for (const secret of secrets.flatMap(formsOf)) said = said.replaceAll(secret, '…');
+  for (const [pattern, instead] of PATTERNS) said = said.replace(pattern, instead);
+  said = said.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim();
+  return said.length > SAID_UNITS_MAX ? `${said.slice(0, SAID_UNITS_MAX)}…` : said;
+}
+
+/** A code goes into tables and metrics; what does not look like one is none. */
+export function codeSafely(text: string | undefined, secrets: readonly string[] = []): string {
+  return text !== undefined && CODE.test(text) && saidSafely(text, secrets) === text ? text : '';
+}
+
+function formsOf(secret: string): readonly string[] {
+  if (secret === '') return [];
+  const bytes = Buffer.from(secret);
+  const forms = [secret, encodeURIComponent(secret), bytes.toString('base64'), bytes.toString('hex')];
+  return [...new Set(forms)].toSorted((left, right) => right.length - left.length);
+}
