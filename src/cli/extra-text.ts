@@ -7,7 +7,12 @@ import { formatCount, formatObjects } from './units.ts';
 
 const NAMED_MAX = 10;
 
-export function extraText(summary: CopySummary, paint: Paint): readonly string[] {
+type About = Pick<
+  CopySummary,
+  'deletion' | 'objectsDeleted' | 'objectsExtra' | 'objectsExtraKept' | 'extra' | 'exceptions'
+>;
+
+export function extraText(summary: About, paint: Paint): readonly string[] {
   const { deletion, objectsDeleted: deleted, objectsExtraKept: kept } = summary;
   if (!deletion) return [];
   const lines: string[] = [];
@@ -26,7 +31,7 @@ export function extraText(summary: CopySummary, paint: Paint): readonly string[]
   return lines;
 }
 
-function whatStays(summary: CopySummary, paint: Paint): readonly string[] {
+function whatStays(summary: About, paint: Paint): readonly string[] {
   const { deletion, extra, exceptions, objectsExtra, objectsDeleted } = summary;
   const count = objectsExtra - objectsDeleted;
   if (!deletion || count === 0) return [];
@@ -53,7 +58,7 @@ function whatStays(summary: CopySummary, paint: Paint): readonly string[] {
   return [`${paint('bad', 'extra')}: ${objects} ${are} in the target only; ${why}`, ...shown];
 }
 
-export function extraAdvice({ deletion, objectsExtra, objectsDeleted }: CopySummary): readonly string[] {
+export function extraAdvice({ deletion, objectsExtra, objectsDeleted }: About): readonly string[] {
   if (!deletion || objectsExtra === objectsDeleted) return [];
   if (deletion.state === 'done') return ['find out why those objects could not be removed; then run again'];
   if (deletion.state !== 'too-many') return [];
