@@ -47,6 +47,8 @@ interface Exchange {
   isGiven: boolean;
   /** The last byte of the request left this process. */
   isSent: boolean;
+  /** All that there was to send is sent, and the body has not given its next piece. */
+  isWaitingForBody: boolean;
   sentAtMs: number;
   windowAtMs: number;
   /** What this connection had moved when the window began. */
@@ -153,6 +155,7 @@ export class Connection {
         reject,
         isGiven: false,
         isSent: false,
+        isWaitingForBody: false,
         sentAtMs: now,
         windowAtMs: now,
         windowFromBytes: this.#movedBytes(),
@@ -182,6 +185,11 @@ export class Connection {
         this.#fail(new WireError('timeout', `No answer within ${Math.round(headTimeoutMs / 1000)} s`));
       }
       // The time that the server took to think is not the body's.
+      this.#openWindow(exchange, nowMs);
+      return;
+    }
+    // A body that is read from elsewhere may have to wait there, under a watch of its own.
+    if (exchange.isWaitingForBody) {
       this.#openWindow(exchange, nowMs);
       return;
     }
@@ -263,15 +271,18 @@ export class Connection {
     let left = exchange.request.bodyBytes;
     let last = head;
     if (left > 0) this.#socket.write(head);
+    exchange.isWaitingForBody = true;
     for await (const piece of pieces) {
+      exchange.isWaitingForBody = false;
       if (piece.length > left) throw new WireError('malformed', 'The body is longer than announced');
       if (this.#exchange !== exchange) return;
-      if (piece.length === 0) continue;
       left -= piece.length;
-      if (left === 0) last = Buffer.of(piece.at(-1) ?? 0);
+      if (left === 0 && piece.length > 0) last = Buffer.of(piece.at(-1) ?? 0);
       // The piece's memory is only ours until the next one is asked for.
       await this.#writePiece(exchange, left === 0 ? piece.subarray(0, -1) : piece, { isEnd: false });
+      exchange.isWaitingForBody = true;
     }
+    exchange.isWaitingForBody = false;
     if (left > 0) throw new WireError('malformed', 'The body is shorter than announced');
     if (this.#exchange === exchange) await this.#writePiece(exchange, last, { isEnd: true });
   }
