@@ -287,8 +287,9 @@ class ShardRun {
   /** A folder of the source that cannot be listed is one failed thing, where the run was told to keep going. */
   #goesOnWithout(ctx: CopyContext, { cuts, window }: Lane, path: string, error: StorageError): boolean {
     if (!this.#pass.keepsGoing || this.#failures >= EXCEPTIONS_MAX) return false;
-    const { after } = this.#shard.range;
-    const isOurs = isInRange(this.#shard.range, path) || after?.startsWith(path);
+    const { after, upTo } = this.#shard.range;
+    // A border between two shards is a folder's name: what it holds belongs to the second one.
+    const isOurs = (isInRange(this.#shard.range, path) && upTo !== path) || after?.startsWith(path);
     if (!this.#unlisted.source.add(path, error) || !isOurs) return true;
     const segment = cuts.block();
     this.#tally.object('failed', 'other', 0);

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type S3Server, type S3ServerOptions, startS3Server } from '../../bench/s3-server/s3-server.ts';
+import { startS3Server } from '../../bench/s3-server/s3-server.ts';
 import { openDriver } from '../../src/cli/composition.ts';
 import { runCopy } from '../../src/coordinator/coordinator.ts';
 import type { CounterReader } from '../../src/core/counters.ts';
@@ -14,7 +14,7 @@ import { type CopyOptions, type CopySummary, exitCodeOf } from '../../src/core/j
 import { openMemoryDriver } from '../../src/drivers/memory/memory-driver.ts';
 import { forgetStore, storeNamed } from '../../src/drivers/memory/memory-store.ts';
 import type { S3Spec, StorageSpec } from '../../src/drivers/spec.ts';
-import { S3Bucket } from '../support/s3-bucket.ts';
+import { type S3Access, S3Bucket } from '../support/s3-bucket.ts';
 import { tempFolderFor } from '../support/temp.ts';
 import { readTree, type Tree } from '../support/tree.ts';
 
@@ -85,34 +85,58 @@ export const MORE_WAYS: readonly Way[] = [
   way('s3', 'fs', 'sdk'),
 ];
 
-/** One server with two buckets for the tests of a file; every run has roots of its own in them. */
-export class Servers {
-  readonly #servers = new Map<EndKind, { readonly server: S3Server; readonly bucket: S3Bucket }>();
+interface Opened {
+  readonly access: S3Access;
+  readonly bucket: S3Bucket;
+  close(): Promise<void>;
+}
 
-  async bucket(kind: EndKind): Promise<{ readonly server: S3Server; readonly bucket: S3Bucket }> {
-    const known = this.#servers.get(kind);
+/** Servers with one bucket each for the tests of a file; every run has roots of its own in them. */
+export class Servers {
+  readonly #opened = new Map<EndKind, Promise<Opened>>();
+  readonly #real: S3Access | undefined;
+
+  /** @param real stands in for the embedded server of kind `s3`. */
+  constructor(real?: S3Access) {
+    this.#real = real;
+  }
+
+  open(kind: EndKind): Promise<Opened> {
+    const known = this.#opened.get(kind);
     if (known) return known;
-    const options: S3ServerOptions = { buckets: ['words'], opaqueEtags: kind !== 's3' };
-    const server = await startS3Server(options);
-    const access = { endpoint: server.endpoint, accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
-    const opened = { server, bucket: new S3Bucket(access, 'words') };
-    this.#servers.set(kind, opened);
-    return opened;
+    const opening = kind === 's3' && this.#real ? openReal(this.#real) : openEmbedded(kind !== 's3');
+    this.#opened.set(kind, opening);
+    return opening;
   }
 
   async close(): Promise<void> {
-    for (const { server, bucket } of this.#servers.values()) {
+    for (const opening of this.#opened.values()) await (await opening).close();
+  }
+}
+
+async function openReal(access: S3Access): Promise<Opened> {
+  const bucket = await new S3Bucket(access, `words-${randomUUID()}`).create();
+  return { access, bucket, close: async () => bucket.close() };
+}
+
+async function openEmbedded(opaqueEtags: boolean): Promise<Opened> {
+  const server = await startS3Server({ buckets: ['words'], opaqueEtags });
+  const access = { endpoint: server.endpoint, accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
+  const bucket = new S3Bucket(access, 'words');
+  return {
+    access,
+    bucket,
+    close: async () => {
       bucket.close();
       await server.close();
-    }
-  }
+    },
+  };
 }
 
 async function makeEnd(test: Hooks, kind: EndKind, servers: Servers): Promise<End> {
   if (kind === 'memory') return memoryEnd(test);
   if (kind.startsWith('fs')) return folderEnd(await tempFolderFor(test, 'words'), kind === 'fs (rename)');
-  const { server, bucket } = await servers.bucket(kind);
-  return bucketEnd(server.endpoint, bucket, randomUUID());
+  return bucketEnd(await servers.open(kind), randomUUID());
 }
 
 function memoryEnd(test: Hooks): End {
@@ -154,7 +178,8 @@ function folderEnd(root: string, byRename: boolean): End {
   };
 }
 
-function bucketEnd(endpoint: string, bucket: S3Bucket, root: string): End {
+function bucketEnd({ access, bucket }: Opened, root: string): End {
+  const { endpoint, accessKeyId, secretAccessKey } = access;
   const storage: S3Spec = {
     kind: 's3',
     bucket: bucket.name,
@@ -163,7 +188,7 @@ function bucketEnd(endpoint: string, bucket: S3Bucket, root: string): End {
     endpoint,
     isPathStyle: true,
     skipsTlsVerify: false,
-    credentials: { accessKeyId: 'testkey', secretAccessKey: 'testsecret' },
+    credentials: { accessKeyId, secretAccessKey },
     encrypt: false,
   };
   const prefix = `${root}/`;
