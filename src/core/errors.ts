@@ -88,6 +88,7 @@ export function toErrorRecord(error: unknown): ErrorRecord {
   }
   if (error instanceof IntegrityError) return describe(error, 'IntegrityError');
   if (error instanceof ConfigError) return describe(error, 'ConfigError');
+  if (error instanceof BlobferryError) return describe(error, 'Error');
   if (error instanceof Error) {
     return { name: 'Error', message: error.message, ...(error.stack ? { stack: error.stack } : {}) };
   }
@@ -112,7 +113,8 @@ export function fromErrorRecord(record: ErrorRecord): Error {
   if (record.storage) return new StorageError(record.message, record.storage, options);
   if (record.name === 'IntegrityError') return new IntegrityError(record.message, options);
   if (record.name === 'ConfigError') return new ConfigError(record.message, options);
-  const error = new Error(record.message);
+  const error =
+    record.hint === undefined ? new Error(record.message) : new BlobferryError(record.message, options);
   if (record.stack) error.stack = record.stack;
   return error;
 }

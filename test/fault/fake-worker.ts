@@ -3,12 +3,62 @@
  * source says: `exits-…`, `deaf-…`.
  */
 import { workerData } from 'piscina';
-import type { ShardReply, ShardTask, WorkerData } from '../../src/copy/shard.ts';
+import type { ShardReply, ShardTask, WorkerData, WorkerReport } from '../../src/copy/shard.ts';
 import { CounterWriter } from '../../src/core/counters.ts';
 
 const data = workerData as WorkerData | undefined;
 const counters = data ? new CounterWriter(data.counters) : undefined;
+const reports = data ? new BroadcastChannel(`${data.channel}-reports`) : undefined;
+(reports as { unref?(): void } | undefined)?.unref?.();
 const NOTHING = { exceptions: [], leftOut: [], warnings: [], extras: [] };
+
+function tell(report: WorkerReport): void {
+  reports?.postMessage(report);
+}
+
+/** Everything up to there is settled. */
+function reached(shard: string, after?: string): void {
+  if (counters === undefined) return;
+  const where = after === undefined ? {} : { after };
+  tell({ type: 'cursor', shard, ...where, row: counters.row, values: counters.values() });
+}
+
+function exhaustHeap(): never {
+  const kept: unknown[] = [];
+  for (;;) kept.push(Array.from({ length: 10_000 }, (_, at) => ({ at })));
+}
+
+/** The number of a shard of phase one: `blobs-3`. */
+function numberOf({ shard }: ShardTask): number {
+  return shard.phase === 'blobs' ? Number(shard.id.split('-').at(-1)) : Number.POSITIVE_INFINITY;
+}
+
+/**
+ * Three objects are copied and settled, two more copied and one failed, then the thread dies. Whoever goes on finds
+ * the two equal and copies the one that failed: six copied objects in all.
+ */
+function diesOnce(task: ShardTask, deaths: number, die: () => never): ShardReply {
+  const { id, range } = task.shard;
+  const cursor = `died in ${id}`;
+  if (range.after === cursor) {
+    counters?.object('skipped', 'blob', 2, 2);
+    counters?.object('copied', 'blob', 1);
+    return { ok: true, result: NOTHING };
+  }
+  reached(id);
+  counters?.gauge('objectsInFlight', 3);
+  counters?.object('copied', 'blob', 3, 3);
+  reached(id, cursor);
+  counters?.object('copied', 'blob', 2, 2);
+  if (numberOf(task) <= deaths) {
+    counters?.object('failed', 'blob', 1);
+    tell({ type: 'upload', upload: { id: `upload of ${id}`, key: cursor }, state: 'open' });
+    die();
+  }
+  counters?.gauge('objectsInFlight', -3);
+  counters?.object('copied', 'blob', 1);
+  return { ok: true, result: NOTHING };
+}
 
 function afterCancel(): Promise<ShardReply> {
   return new Promise((resolve) => {
@@ -40,6 +90,21 @@ const BEHAVIOURS: Readonly<Record<string, (task: ShardTask) => ShardReply | Prom
         throw new Error('the thread broke');
       });
     }),
+  /** Out of memory, in the first two shards. */
+  exhausts: (task) => diesOnce(task, 2, exhaustHeap),
+  /** As many threads die as one run may lose, one in each of the first shards. */
+  loses: (task) => diesOnce(task, 8, () => process.exit(9)),
+  /** One more. */
+  losesmore: (task) => diesOnce(task, 9, () => process.exit(9)),
+  /** The backend is away for a while. */
+  waits: ({ shard }) => {
+    const where = { type: 'backend', side: 'target', name: 's3://bucket' } as const;
+    if (shard.id === 'blobs-1') {
+      tell({ ...where, state: 'waiting', reason: 'no answer' });
+      tell({ ...where, state: 'back', reason: 'no answer' });
+    }
+    return { ok: true, result: NOTHING };
+  },
   /** Hears no cancel, but its event loop goes round. */
   deaf: () =>
     new Promise(() => {

@@ -1,9 +1,12 @@
 /** The coordinator over threads that misbehave: it always ends, and says what happened. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it, type TestContext } from 'node:test';
 import { runCopy } from '../../src/coordinator/coordinator.ts';
+import { Journal } from '../../src/coordinator/journal.ts';
+import type { CounterReader } from '../../src/core/counters.ts';
 import type { CopyEvent } from '../../src/core/events.ts';
 import { type CopyOptions, type CopySummary, exitCodeOf } from '../../src/core/job.ts';
 import { openMemoryDriver } from '../../src/drivers/memory/memory-driver.ts';
@@ -17,16 +20,35 @@ interface RunOptions {
   readonly keepGoing?: boolean;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: CopyEvent) => void;
+  readonly journalDirectory?: string;
+  readonly names?: { readonly source: string; readonly target: string };
+  /** The table of exceptions is garbage. */
+  readonly breaksJournal?: boolean;
 }
 
 interface Run {
   readonly summary: CopySummary;
   readonly events: readonly CopyEvent[];
   readonly seconds: number;
+  readonly counters: CounterReader | undefined;
+}
+
+/** Overwrites the page where exceptions are kept. */
+async function breakJournal(directory: string, identity: string): Promise<void> {
+  const journal = Journal.open(directory, identity);
+  journal.close();
+  const database = new DatabaseSync(journal.path);
+  const { page } =
+    database.prepare("SELECT rootpage AS page FROM sqlite_master WHERE name = 'exception'").get() ?? {};
+  const { bytes } = database.prepare('SELECT page_size AS bytes FROM pragma_page_size').get() ?? {};
+  database.close();
+  const file = await open(journal.path, 'r+');
+  await file.write(Buffer.alloc(Number(bytes), 0xa5), 0, Number(bytes), (Number(page) - 1) * Number(bytes));
+  await file.close();
 }
 
 async function run(test: TestContext, given: RunOptions): Promise<Run> {
-  const names = { source: `${given.does}-${randomUUID()}`, target: randomUUID() };
+  const names = given.names ?? { source: `${given.does}-${randomUUID()}`, target: randomUUID() };
   test.after(() => {
     for (const name of Object.values(names)) forgetStore(name);
   });
@@ -48,9 +70,15 @@ async function run(test: TestContext, given: RunOptions): Promise<Run> {
     deleteMax: 1_000,
     abortsUploads: false,
     outageMsMax: 60_000,
-    journalDirectory: await tempFolderFor(test, 'run-copy'),
+    journalDirectory: given.journalDirectory ?? (await tempFolderFor(test, 'run-copy')),
   };
+  if (given.breaksJournal) {
+    const { source, target } = names;
+    const identity = `memory://${source} / -> memory://${target} /, layout distribution`;
+    await breakJournal(options.journalDirectory, identity);
+  }
   const events: CopyEvent[] = [];
+  let counters: CounterReader | undefined;
   const started = performance.now();
   const summary = await runCopy(
     {
@@ -68,11 +96,22 @@ async function run(test: TestContext, given: RunOptions): Promise<Run> {
         events.push(event);
         given.onEvent?.(event);
       },
-      onCounters: () => undefined,
+      onCounters: (reader) => {
+        counters = reader;
+      },
       signal: given.signal ?? new AbortController().signal,
     },
   );
-  return { summary, events, seconds: (performance.now() - started) / 1000 };
+  return { summary, events, counters, seconds: (performance.now() - started) / 1000 };
+}
+
+/** As the threads that die are written: six objects in each shard of both phases, whoever copied them. */
+function assertSixOfEach({ summary, events }: Run): void {
+  const planned = events.flatMap((event) => (event.event === 'planned' ? [event.shards] : []));
+  const shards = planned.reduce((sum, count) => sum + count, 0);
+  assert.equal(summary.objectsCopied, 6 * shards);
+  assert.equal(summary.objectsSkipped, 0);
+  assert.equal(summary.objectsFailed, 0);
 }
 
 function phasesOf({ events }: Run): readonly string[] {
@@ -136,13 +175,92 @@ describe('runCopy()', () => {
     assert.ok(result.seconds < 20, 'the others were not cancelled');
   });
 
-  it('ends, and is not done, when a thread is gone or breaks', async (t) => {
-    for (const does of ['exits', 'breaks']) {
+  it('ends in words, and is not done, when threads die again and again in one shard', async (t) => {
+    for (const [does, why] of [
+      ['exits', 'ended with code 7'],
+      ['breaks', 'broke: the thread broke'],
+    ] as const) {
       const { summary } = await run(t, { does });
-      assert.ok(summary.stoppedBy, does);
+      const { message = '', hint } = summary.stoppedBy ?? {};
+      assert.match(
+        message,
+        new RegExp(`^3 worker threads died in shard blobs-\\d+, the last one because it ${why}$`),
+      );
+      assert.match(hint ?? '', /^Run again with a lower --concurrency or fewer --threads; it copies only/);
       assert.equal(summary.isComplete, false);
       assert.equal(exitCodeOf(summary), 1);
     }
+  });
+
+  it('goes on with another thread where one runs out of memory, and counts each object once', async (t) => {
+    const result = await run(t, { does: 'exhausts' });
+    const { summary, counters } = result;
+    assert.equal(exitCodeOf(summary), 0, JSON.stringify(summary.stoppedBy));
+    assertSixOfEach(result);
+    assert.equal(counters?.gauge('objectsInFlight'), 0, 'a dead thread has objects in flight');
+    const warnings = summary.warnings.join('\n');
+    for (const shard of ['blobs-1', 'blobs-2']) {
+      assert.match(
+        warnings,
+        new RegExp(
+          `A worker thread died because it ran out of memory; .* shard ${shard} behind "died in ${shard}"`,
+        ),
+      );
+    }
+  });
+
+  it('bears as many deaths as it promises, without two threads in one row of counters', async (t) => {
+    const result = await run(t, { does: 'loses' });
+    assert.equal(exitCodeOf(result.summary), 0, JSON.stringify(result.summary.stoppedBy));
+    assert.equal(result.summary.warnings.length, 8);
+    assertSixOfEach(result);
+    const tooMany = await run(t, { does: 'losesmore' });
+    assert.match(tooMany.summary.stoppedBy?.message ?? '', /^9 worker threads died in this run, .* code 9$/);
+    assert.equal(exitCodeOf(tooMany.summary), 1);
+  });
+
+  it('passes on that a backend is waited for, and that it is back', async (t) => {
+    const { events } = await run(t, { does: 'waits' });
+    const news = events.filter(({ event }) => event === 'backend');
+    const same = { event: 'backend', side: 'target', name: 's3://bucket', reason: 'no answer' };
+    assert.deepEqual(news, [
+      { ...same, state: 'waiting' },
+      { ...same, state: 'back' },
+    ]);
+  });
+
+  it('stops, in words, when the journal turns out to be damaged or cannot be written', async (t) => {
+    const { summary, events } = await run(t, { does: 'failing', breaksJournal: true });
+    assert.match(summary.stoppedBy?.message ?? '', /journal\.sqlite is damaged, or no journal: .*malformed/);
+    assert.match(summary.stoppedBy?.hint ?? '', /Move it away and run again with --into-nonempty/);
+    assert.equal(exitCodeOf(summary), 1);
+    const ended = events.filter((event) => event.event === 'shard' && event.state !== 'running');
+    const planned = events.find(({ event }) => event === 'planned');
+    assert.ok(
+      planned?.event === 'planned' && ended.length < planned.shards,
+      'it went on without its journal',
+    );
+  });
+
+  it('says what the run before it had reached when it was interrupted, and only then', async (t) => {
+    const journalDirectory = await tempFolderFor(t, 'run-copy');
+    const names = { source: `copies-${randomUUID()}`, target: randomUUID() };
+    const first = await run(t, { does: 'copies', journalDirectory, names });
+    assert.ok(!first.events.some(({ event }) => event === 'interrupted'));
+    const database = new DatabaseSync(first.summary.journal);
+    database.exec(`
+      UPDATE pass SET ended_ms = NULL, started_ms = 1000, seen_ms = 2000;
+      UPDATE shard SET state = 'running' WHERE id = 'blobs-1'`);
+    database.close();
+    const second = await run(t, { does: 'copies', journalDirectory, names });
+    const planned = first.events.flatMap((event) => (event.event === 'planned' ? [event.shards] : []));
+    const shards = planned.reduce((sum, count) => sum + count, 0);
+    assert.deepEqual(
+      second.events.find(({ event }) => event === 'interrupted'),
+      { event: 'interrupted', beganMs: 1000, lastSignMs: 2000, shardsDone: shards - 1, shards },
+    );
+    const third = await run(t, { does: 'copies', journalDirectory, names });
+    assert.ok(!third.events.some(({ event }) => event === 'interrupted'));
   });
 
   it('ends within 3 seconds of a stop, even if its threads hear nothing', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  BlobferryError,
   ConfigError,
   fromErrorRecord,
   IntegrityError,
@@ -53,6 +54,13 @@ for (const [way, travel] of Object.entries(travels)) {
         }
       });
     }
+
+    it('keep message and hint of an error that is ours and of no further class', () => {
+      const arrived = travel(new BlobferryError('What is wrong', { hint: 'Do this' }));
+      assert.ok(arrived instanceof BlobferryError);
+      assert.equal(arrived.message, 'What is wrong');
+      assert.equal(arrived.hint, 'Do this');
+    });
 
     it('keep message and stack of any other error', () => {
       const error = new TypeError('a mistake of ours');
