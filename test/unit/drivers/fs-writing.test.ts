@@ -151,6 +151,18 @@ describe('removing a file', () => {
     await driver.remove(ctx, 'a/b/e');
     assert.deepEqual(await treeOf(world.root), [`${TEMP}/`, 'a/', 'a/kept-empty/']);
   });
+
+  it('takes away the empty folders of a key that is gone already, as after a removal that was killed', async (t) => {
+    const world = await makeWorld(t);
+    const driver = await world.open('target');
+    await mkdir(join(world.root, 'a/b/current'), { recursive: true });
+    await world.file('root/a/kept');
+    await driver.remove(ctx, 'a/b/current/link');
+    assert.deepEqual(await treeOf(world.root), ['a/', 'a/kept']);
+    await driver.remove(ctx, 'a/kept/below/a/file');
+    await driver.remove(ctx, 'a');
+    assert.deepEqual(await treeOf(world.root), ['a/', 'a/kept']);
+  });
 });
 
 describe('owner and mode of what is written', () => {
