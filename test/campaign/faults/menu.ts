@@ -4,7 +4,7 @@ import type { FuseRule } from '../../support/fuse.ts';
 import type { Random } from '../random.ts';
 import { type CaseObjects, LAST_PART_BYTES, MIB } from './objects.ts';
 
-export interface Drawn {
+interface Drawn {
   readonly random: Random;
   readonly objects: CaseObjects;
   /** How often bytes may go wrong in the same way without two equal reads being wrong. */

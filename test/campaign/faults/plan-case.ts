@@ -10,10 +10,10 @@ import { type CaseObjects, makeObjects } from './objects.ts';
  * nothing but reading it twice.
  */
 export const DIGEST_SOURCES = ['path', 'stored', 'none', 'twice'] as const;
-export type DigestSource = (typeof DIGEST_SOURCES)[number];
+type DigestSource = (typeof DIGEST_SOURCES)[number];
 
 /** The embedded server as it is, as Ceph 16 (no checksums), or as one that checks nothing and must be read back. */
-export type ServerKind = 'checks' | 'no-checksums' | 'checks-nothing';
+type ServerKind = 'checks' | 'no-checksums' | 'checks-nothing';
 
 export interface CasePlan {
   readonly number: number;

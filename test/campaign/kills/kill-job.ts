@@ -22,7 +22,7 @@ export const CONCURRENCY = 4;
 /** In flight per thread: what `--memory` leaves for slabs holds three parts of 5 MiB. */
 export const PARTS_IN_FLIGHT = 3;
 
-export interface Kill {
+interface Kill {
   readonly trigger: string;
   readonly phase: Phase;
   readonly change: Change['kind'] | undefined;
