@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
-import type { PassSettings, Shard, ShardTask } from '../../src/copy/shard.ts';
+import type { PassSettings, Shard, ShardTask, WorkerReport } from '../../src/copy/shard.ts';
 import { ShardWorker } from '../../src/copy/shard-worker.ts';
 import { allocateCounters, CounterReader } from '../../src/core/counters.ts';
 import { ConfigError } from '../../src/core/errors.ts';
@@ -131,6 +131,54 @@ describe('ShardWorker', () => {
     assert.equal(bench.counters.requests('source', 'read', 'ok'), 1);
     assert.equal(bench.counters.requests('source', 'read', 'network'), 1);
     assert.equal(bench.counters.requests('target', 'write', 'ok'), 1);
+  });
+
+  it('tells when a backend stops answering and when it is back, and loses nothing by it', async (t) => {
+    const silent = fails('unavailable', { isTransient: true });
+    const bench = benchFor(t, {
+      sourceFaults: [
+        { on: 'read', times: 4, does: silent },
+        { on: 'stat', does: silent },
+      ],
+    });
+    const texts = ['one', 'two', 'three', 'four'];
+    for (const text of texts) bench.source.put(blobPath(text), Buffer.from(text), undefined);
+    const reports: unknown[] = [];
+    const listener = new BroadcastChannel(`${bench.channel}-reports`);
+    listener.onmessage = (event) => {
+      const { data } = event as { data: WorkerReport };
+      if (data.type === 'backend') reports.push(data);
+    };
+    t.after(() => listener.close());
+    const reply = await bench.worker.run(bench.task());
+    assert.ok(reply.ok);
+    assert.deepEqual(reply.result.exceptions, []);
+    assert.equal(bench.counters.objects('copied'), texts.length);
+    while (reports.length < 2) await settled();
+    const { name } = bench.drivers[0] ?? {};
+    for (const [index, state] of ['waiting', 'back'].entries()) {
+      assert.partialDeepStrictEqual(reports[index], { type: 'backend', side: 'source', name, state });
+    }
+    bench.drivers[0]?.assertUsedUp();
+  });
+
+  it('ends with what is wrong once a backend has been away for too long', async (t) => {
+    const silent = fails('unavailable', { isTransient: true });
+    const bench = benchFor(t, {
+      sourceFaults: [
+        { on: 'read', times: 'always', does: silent },
+        { on: 'stat', times: 'always', does: silent },
+      ],
+    });
+    for (const text of ['one', 'two', 'three', 'four']) {
+      bench.source.put(blobPath(text), Buffer.from(text), undefined);
+    }
+    const reply = await bench.worker.run(bench.task({ outageMsMax: 400 }));
+    assert.ok(!reply.ok);
+    assert.equal(reply.isCancelled, false);
+    assert.equal(reply.error.storage?.scope, 'backend');
+    assert.match(reply.error.message, /has not answered since/);
+    assert.deepEqual(reply.result.exceptions, []);
   });
 
   it('answers, and does not reject, when a storage cannot be opened, and tries again for the next shard', async (t) => {
