@@ -74,8 +74,10 @@ export function listingOf(call: S3Call, body: Buffer | undefined, upTo: string |
 
 /** Some servers leave common prefixes out of their count; none may count an entry that then is not there. */
 function checkCount(xml: string, found: number): void {
-  const said = textOf(xml, 'KeyCount') ?? '';
-  if (DIGITS.test(said) && Number(said) > found)
+  if (!xml.includes('<KeyCount')) return;
+  const said = onlyTextOf(xml, 'KeyCount') ?? '';
+  if (!DIGITS.test(said)) throw new RangeError('the listing does not say how many entries it has');
+  if (Number(said) > found)
     throw new RangeError(`the listing has ${found} entries and says that it has ${said.slice(0, 20)}`);
 }
 

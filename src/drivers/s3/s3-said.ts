@@ -11,7 +11,7 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\/\/[^/\s@]*@/g, '//…@'],
   [/\b(AWS4-HMAC-SHA256|Basic|Bearer)\s+[\w+/=.,~:-]+/gi, '$1 …'],
   [
-    /\b((?:x-amz-)?(?:signature|credential|security-token)|sig|token|password|\w*secret\w*)(["']?\s*[=:]\s*)["']?[^\s&"',;<>]+/gi,
+    /\b((?:x-amz-)?(?:signature|credential|security-token)|sig|token|password|\w{0,40}secret\w{0,40})(["']?\s*[=:]\s*)["']?[^\s&"',;<>]+/gi,
     '$1$2…',
   ],
 ];

@@ -55,7 +55,9 @@ export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding
 }
 
 /** The SDK keeps the whole refusal in its exceptions, where a server may have repeated the request with its token. */
-function withoutAnswer({ name, stack = '' }: Error): Error {
+function withoutAnswer(error: Error): Error {
+  if (!('$metadata' in error || '$response' in error || '$responseBodyText' in error)) return error;
+  const { name, stack = '' } = error;
   const bare = new Error('the SDK met this');
   bare.name = name;
   const frames = stack.split('\n').filter((line) => /^ {4}at /.test(line));

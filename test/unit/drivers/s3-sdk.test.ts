@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { isStorageError } from '../../../src/core/errors.ts';
+import { bodyOfBytes } from '../../../src/drivers/body.ts';
 import type { ListQuery, ReadOptions } from '../../../src/drivers/driver.ts';
 import { openS3SdkDriver, type S3SdkDriver } from '../../../src/drivers/s3/s3-sdk-driver.ts';
 import { type Asked, ok, refusal, type Scripted, scriptedServer } from './scripted-s3.ts';
@@ -76,6 +77,25 @@ describe('S3SdkDriver.read()', () => {
     }
     await assert.rejects(read(t, [partial('3-6/10', '345')], 4, { offset: 3 }), isCorrupt);
   });
+});
+
+describe('S3SdkDriver', () => {
+  const CALLS: Readonly<Record<string, (driver: S3SdkDriver) => Promise<unknown>>> = {
+    list: async (driver) => {
+      for await (const _ of driver.list(CTX, { prefix: '' }));
+    },
+    stat: (driver) => driver.stat(CTX, 'k'),
+    read: (driver) => driver.read(CTX, 'k', Buffer.alloc(4), {}),
+    write: (driver) => driver.write(CTX, 'k', bodyOfBytes(Buffer.from('x')), {}),
+    remove: (driver) => driver.remove(CTX, 'k'),
+  };
+  for (const [operation, call] of Object.entries(CALLS)) {
+    it(`asks once to ${operation}: whoever owns the retries tries again`, async (t) => {
+      const { driver, asked } = await open(t, () => refusal('503 Slow Down', 'SlowDown'));
+      await assert.rejects(call(driver), (error) => isStorageError(error) && error.details.isTransient);
+      assert.equal(asked.length, 1);
+    });
+  }
 });
 
 describe('S3SdkDriver.stat()', () => {
