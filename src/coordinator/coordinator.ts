@@ -165,6 +165,7 @@ class Run {
       runs: runsUntidied,
       isTidied: failure === undefined,
       abortsStrangers: job.options.abortsUploads,
+      patient: ends.patient.target,
       warn: (message) => this.#warn(message),
     });
   }

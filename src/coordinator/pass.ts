@@ -132,7 +132,7 @@ export class Pass {
   async #phase(phase: Phase): Promise<void> {
     const { environment, ends, layout, options, gathered, journal, settings } = this.#parts;
     const { threads } = options;
-    const input = { driver: ends.source, keyPrefix: settings.sourcePrefix, layout, threads };
+    const input = { driver: ends.patient.source, keyPrefix: settings.sourcePrefix, layout, threads };
     try {
       const shards = [...(await planShards(this.#ctx, input, phase))];
       journal.planned(shards);

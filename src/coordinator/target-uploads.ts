@@ -30,6 +30,8 @@ interface Job {
   /** What else they left is gone. */
   readonly isTidied: boolean;
   readonly abortsStrangers: boolean;
+  /** The target as the work itself sees it: with all retries, and waiting for one that does not answer. */
+  readonly patient: StorageDriver;
   readonly warn: (message: string) => void;
 }
 
@@ -39,7 +41,7 @@ export class TargetUploads {
   readonly #place: UploadsPlace;
   /** A driver opened for this alone, where the one that copies cannot tell of uploads. */
   readonly #own: StorageDriver | undefined;
-  readonly #multipart: MultipartFacet | undefined;
+  #multipart: MultipartFacet | undefined;
   #listed: Listed = { uploads: [] };
   #job: Job | undefined;
   #ours = new OwnUploads([]);
@@ -99,6 +101,7 @@ export class TargetUploads {
     journal.tidied(job.isTidied ? job.runs : [], this.#ours.all);
     if (probes.length > 0) await this.#abort(ctx, probes);
     await this.#tellStrangers(ctx, strangers);
+    if (this.#own === undefined) this.#multipart = job.patient.multipart;
   }
 
   hear({ upload, state }: Extract<WorkerReport, { readonly type: 'upload' }>): void {

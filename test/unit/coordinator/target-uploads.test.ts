@@ -95,6 +95,7 @@ class World {
       runs,
       isTidied: true,
       abortsStrangers: given.aborts ?? false,
+      patient: this.driver,
       warn: (message) => this.warnings.push(message),
     });
     return { uploads, pass };
