@@ -220,7 +220,10 @@ export interface StorageDriver {
   /** Replaces an existing object. Invisible until complete: a failed or aborted write leaves the old state. */
   write(ctx: CallContext, key: string, body: Body, options: WriteOptions): Promise<WriteResult>;
   remove(ctx: CallContext, key: string): Promise<void>;
-  /** Returns once everything written so far survives a power cut. */
+  /**
+   * Returns once everything written and removed through this driver so far survives a power cut, with the folders it
+   * lies in, whoever made those. A copy says "done" of nothing before.
+   */
   flush(ctx: CallContext): Promise<void>;
   close(): Promise<void>;
 }

@@ -69,8 +69,7 @@ export class Folders {
   /** Throws unless the folder, however it is reached, lies inside the root. */
   async demandInside(context: FsContext, folder: string): Promise<void> {
     if (folder === '' || this.#known.has(folder)) return;
-    const real = await this.#root.realPathInside(context, this.#root.join(folder));
-    if (real !== undefined) this.#know(folder);
+    await this.#root.realPathInside(context, this.#root.join(folder));
   }
 
   /** Removes folders that the removal of a key left empty, from the innermost outwards, never the root. */
@@ -149,6 +148,8 @@ export class Folders {
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
       if (!(await this.#demandFolder(context, folder))) throw vanished(folder);
+      // Who made it, another thread or a run that was killed, may not have made its name durable.
+      this.noteChange(dirname(path));
       this.#know(folder);
       return;
     }
