@@ -8,6 +8,7 @@ import type { ConfigError, ErrorRecord } from '../core/errors.ts';
 import type { CopyException, CopySummary } from '../core/job.ts';
 import type { Binding, Upload } from '../drivers/driver.ts';
 import { explainJournalError } from './journal-errors.ts';
+import { namesInColumn } from './journal-json.ts';
 
 /** A lost cursor costs nothing but words. */
 const SHARDS_DELAY_MS = 1_000;
@@ -97,7 +98,7 @@ export class PassJournal {
    */
   get removing(): readonly string[] {
     const row = this.#database.prepare("SELECT value FROM meta WHERE name = 'removing'").get();
-    return row === undefined ? [] : (JSON.parse(String(row['value'])) as readonly string[]);
+    return row === undefined ? [] : namesInColumn(String(row['value']), this.#path);
   }
 
   set removing(paths: readonly string[]) {
