@@ -14,14 +14,11 @@ export class PowerCut {
   /** False until the folder that holds this name was flushed; names from before the record are there. */
   readonly #names = new Map<string, boolean>();
   readonly #files = new Map<string, FileState>();
-  #folderFlushes = 0;
+  /** Paths, in the order of their flushes. */
+  readonly flushedFolders: string[] = [];
 
   calls(): FileCalls {
     return new RecordedCalls(this);
-  }
-
-  get folderFlushes(): number {
-    return this.#folderFlushes;
   }
 
   /** Why the file at this absolute path would be lost or broken; undefined if it would be whole. */
@@ -62,7 +59,7 @@ export class PowerCut {
     }
     const names = [...this.#names.keys()].filter((name) => dirname(name) === path);
     return () => {
-      this.#folderFlushes += 1;
+      this.flushedFolders.push(path);
       for (const name of names) this.#names.set(name, true);
     };
   }

@@ -96,17 +96,37 @@ describe('flush() and a power cut', () => {
     world.assertSafe(['a/b/2']);
   });
 
+  it('covers folders that a removal has looked at first', async (t) => {
+    const world = await makeWorld(t);
+    await (await world.target()).write(ctx, 'a/b/1', body, {});
+    const next = await world.target();
+    await next.remove(ctx, 'a/b/none');
+    await next.write(ctx, 'a/b/2', body, {});
+    await next.flush(ctx);
+    world.assertSafe(['a/b/2']);
+  });
+
+  it('covers the name of a root that is made, as soon as it is opened', async (t) => {
+    const { root, record } = await makeWorld(t);
+    const spec = { kind: 'fs', rootDirectory: join(root, 'new') } as const;
+    const openedBefore = record.flushedFolders.length;
+    await openFsDriver(spec, { role: 'target', calls: record.calls() });
+    assert.deepEqual(record.flushedFolders.slice(openedBefore), [root]);
+    await openFsDriver(spec, { role: 'target', calls: record.calls() });
+    assert.equal(record.flushedFolders.length, openedBefore + 1);
+  });
+
   it('costs nothing for folders that have not changed since', async (t) => {
     const world = await makeWorld(t);
     const driver = await world.target();
     for (let at = 0; at < 50; at += 1) await driver.write(ctx, `a/b/${at}`, body, {});
     await driver.flush(ctx);
-    const before = world.record.folderFlushes;
+    const before = world.record.flushedFolders.length;
     await driver.flush(ctx);
-    assert.equal(world.record.folderFlushes, before);
+    assert.equal(world.record.flushedFolders.length, before);
     await driver.write(ctx, 'a/b/more', body, {});
     await driver.flush(ctx);
-    assert.equal(world.record.folderFlushes, before + 1);
+    assert.deepEqual(world.record.flushedFolders.slice(before), [join(world.root, 'a/b')]);
   });
 });
 

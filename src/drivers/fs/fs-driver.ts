@@ -49,13 +49,11 @@ export async function openFsDriver(spec: FileSystemSpec, options: FsDriverOption
     temps.check();
     temps.removeStale(Date.now());
     temps.removeOf(options.runsEnded ?? []);
+    // At once: the threads that will flush what they write find the root there already.
+    if (created) folders.noteChange(parentFolderOf(root.path));
+    await folders.flush();
   } catch (error) {
     throw fromErrno(root.context('write'), error);
-  }
-  if (created) {
-    // At once: the threads that will flush what they write find the root there already.
-    folders.noteChange(parentFolderOf(root.path));
-    await folders.flush();
   }
   return new FsDriver(root, { root, ownership, folders, temps }, listLimits);
 }
