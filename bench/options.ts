@@ -18,6 +18,10 @@ export interface BenchOptions {
   readonly peers: ReadonlyMap<string, string>;
   readonly parameters: Parameters;
   readonly withTrials: boolean;
+  /** Two result files, from repetitions that take turns. */
+  readonly isTwice: boolean;
+  /** Of all targets, and not only of those for small objects. */
+  readonly hasMd5Etags: boolean;
   readonly sets: readonly SetName[];
   readonly folder: string | undefined;
   readonly out: string | undefined;
@@ -38,6 +42,8 @@ What runs
   --repeat N             runs of each copier in each cell (default ${FULL.repeat})
   --full-only            leave out the runs of half the workload: no cost per object without the start
   --no-trials            leave out the flipped bits
+  --twice                two benches at once, whose repetitions take turns, and how far they are apart in the end
+  --md5-etags            true MD5 ETags in the targets of large bodies too, which costs their server 1.7 s/GiB
   --limit SECONDS        a copier that takes longer has failed (default ${FULL.limitSeconds})
   --folder DIR           where files of sources and targets lie (default: the folder for temporary files)
   --out FILE             where results go (default: bench/results/DATE.jsonl; of --report: bench/results/report.html)
@@ -60,7 +66,9 @@ const TEXTS = [
   ...['mixed', 'mixed-median', 'mixed-sigma', 'mixed-tail', 'mixed-tail-size'],
   ...['latency', 'bandwidth', 'refused', 'transfers', 'part-size'],
 ] as const;
-const FLAGS = ['list', 'quick', 'full-only', 'no-trials', 'report', 'compare', 'help'] as const;
+const FLAGS = [
+  ...['list', 'quick', 'full-only', 'no-trials', 'twice', 'md5-etags', 'report', 'compare', 'help'],
+] as const;
 
 type TextName = (typeof TEXTS)[number];
 type Given = Readonly<Partial<Record<TextName, string>>>;
@@ -81,6 +89,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     peers: new Map(peers.map(parsePeer)),
     parameters: readParameters(texts, isQuick ? QUICK : FULL),
     withTrials: !flags.has('no-trials'),
+    isTwice: flags.has('twice'),
+    hasMd5Etags: flags.has('md5-etags'),
     sets: flags.has('full-only') ? ['full'] : ['half', 'full'],
     folder: texts.folder,
     out: texts.out,

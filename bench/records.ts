@@ -57,6 +57,9 @@ export interface Usage {
   readonly cpuSecondsScaled: number;
 }
 
+/** Whether a target's ETags are true MD5s of bodies and parts, or visibly none (with a dash). */
+export type Etags = 'md5' | 'opaque';
+
 export interface RunRecord extends Partial<Usage> {
   readonly kind: 'run';
   readonly at: string;
@@ -75,6 +78,7 @@ export interface RunRecord extends Partial<Usage> {
   readonly exitCode?: number | null;
   readonly source?: ServerShare;
   readonly target?: ServerShare;
+  readonly etags?: Etags;
   readonly check?: Check;
   readonly planted?: Planted;
   readonly hashed?: string;

@@ -12,11 +12,10 @@ import { floorsOf } from './floors/floors.ts';
 import { describeMachine } from './measure/machine.ts';
 import { type BenchOptions, HELP, parseOptions, UsageError } from './options.ts';
 import { allCells, chooseCells, ROUTES } from './plan/cell.ts';
-import type { BenchLine } from './records.ts';
 import { renderPage } from './report/page.ts';
 import { agreementsOf, type Bench, readBench, resultsOf } from './report/summarise.ts';
 import { agreementText, progressLine, resultText } from './report/text.ts';
-import { runBench } from './run/run-bench.ts';
+import { runBench, type WriteLine } from './run/run-bench.ts';
 
 const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
 
@@ -45,24 +44,41 @@ async function run(options: BenchOptions): Promise<number> {
     throw new UsageError('The bench measures with what Linux keeps in /proc, and so runs on Linux only');
   const cells = choose(options);
   const searches = await search(options);
+  const files = filesFor(options);
+  await runBench({ ...options, cells, searches }, files.map(lineWriter));
+  const benches = files.map(readFile);
+  for (const [at, bench] of benches.entries()) {
+    const file = relative(process.cwd(), files[at] ?? '');
+    process.stdout.write(`${resultText(resultsOf(bench))}\n\nresults: ${file}\n`);
+  }
+  const [first, second] = benches;
+  if (first && second) process.stdout.write(`\n${agreementText(agreementsOf(first, second))}\n`);
+  return benches.some(isOwnFailure) ? 1 : 0;
+}
+
+function filesFor({ out, isTwice }: BenchOptions): readonly string[] {
   const now = new Date().toISOString().replaceAll(':', '').slice(0, 15);
-  const file = options.out ?? join(RESULTS, `${now}.jsonl`);
+  const file = out ?? join(RESULTS, `${now}.jsonl`);
+  if (!isTwice) return [file];
+  const stem = file.replace(/\.jsonl$/, '');
+  return [`${stem}-1.jsonl`, `${stem}-2.jsonl`];
+}
+
+/** Lines that several benches have in common are told once. */
+function lineWriter(file: string, index: number): WriteLine {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, '');
-  const lines: BenchLine[] = [];
-  const write = (line: BenchLine): void => {
-    lines.push(line);
+  return (line) => {
     appendFileSync(file, `${JSON.stringify(line)}\n`);
-    const text = progressLine(line);
+    const text = index === 0 || line.kind === 'run' ? progressLine(line) : '';
     if (text !== '') process.stderr.write(`${text}\n`);
   };
-  await runBench({ ...options, cells, searches }, write);
-  const bench = readBench(file, readFileSync(file, 'utf8'));
-  process.stdout.write(`${resultText(resultsOf(bench))}\n\nresults: ${relative(process.cwd(), file)}\n`);
-  const isOwnFailure = lines.some(
+}
+
+function isOwnFailure({ lines }: Bench): boolean {
+  return lines.some(
     (line) => line.kind === 'run' && line.copier.startsWith('blobferry') && line.outcome === 'failed',
   );
-  return isOwnFailure ? 1 : 0;
 }
 
 async function list(options: BenchOptions): Promise<number> {

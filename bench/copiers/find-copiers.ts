@@ -17,6 +17,8 @@ interface Peer {
   /** Names of the program, the likeliest first. */
   readonly programs: readonly string[];
   readonly versionArgs: readonly string[];
+  /** What its version looks like, where another program of that name would not do. */
+  readonly looksLike?: RegExp;
   /** An environment variable that names the program. */
   readonly variable?: string;
   readonly install: string;
@@ -59,7 +61,8 @@ const PEERS = {
   s5cmd: {
     programs: ['s5cmd'],
     versionArgs: ['version'],
-    install: 'no package brings it; put it into PATH',
+    looksLike: /^v\d+\.\d+\.\d+/,
+    install: 'neither Debian nor npm has it; put it into PATH, or give it with --peer s5cmd=FILE',
     make: s5cmd,
   },
 } as const satisfies Readonly<Record<string, Peer>>;
@@ -118,12 +121,16 @@ async function findPeer(name: PeerName, given: string | undefined): Promise<Copi
       const { stdout, stderr } = await run(command, [...peer.versionArgs], { timeout: 30_000 });
       const version = `${stdout}${stderr}`.trim().split('\n')[0] ?? '';
       if (name === 'mc' && /midnight/i.test(version)) continue;
+      if (peer.looksLike?.test(version) === false) {
+        problems.push(`${command} is another program: its version is "${version.slice(0, 60)}"`);
+        continue;
+      }
       return peer.make(command, version);
     } catch (error) {
       problems.push(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
     }
   }
-  const why = problems.length > 0 ? `does not start (${problems.join('; ')})` : 'is not installed';
+  const why = problems.length > 0 ? `cannot be used (${problems.join('; ')})` : 'is not installed';
   return { name, missing: `${name} ${why}: ${peer.install}` };
 }
 

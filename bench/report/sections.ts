@@ -5,22 +5,23 @@ import { FLIPS, type Flip, type ServerShare, type TrialRecord } from '../records
 import { html, type Markup } from './html.ts';
 import { wayName } from './names.ts';
 import { agreementsOf, type Bench, type CellResult, type CopierResult } from './summarise.ts';
-import { formatNumber, formatSpread } from './text.ts';
+import { costUnitOf, formatNumber, formatSpread, serverCost } from './text.ts';
 
 /** What went over the wire, what the servers did, and who checked what. */
 export function wireTable(result: CellResult): Markup {
   const rows = result.copiers.filter(({ outcome }) => outcome === 'ok');
   if (rows.length === 0) return html``;
   return html`<details><summary>Requests, bytes, start-up, who hashed what</summary><div class="scroll"><table>
-<thead><tr><th></th><th class="number">requests</th><th class="number">bytes from the source</th><th class="number">to the target</th><th class="number">servers’ CPU s</th><th class="number">copier’s CPU s</th><th class="number">of that start-up</th><th>hashed</th><th>bound</th></tr></thead>
-<tbody>${rows.map(wireRow)}</tbody></table></div>${plantedNote(rows)}</details>`;
+<thead><tr><th></th><th class="number">requests</th><th class="number">bytes from the source</th><th class="number">to the target</th><th class="number">servers’ CPU s</th><th class="number">source’s ${costUnitOf(result.cell).name}</th><th class="number">target’s</th><th class="number">copier’s CPU s</th><th class="number">of that start-up</th><th>hashed</th><th>bound</th></tr></thead>
+<tbody>${rows.map((row) => wireRow(result, row))}</tbody></table></div>${plantedNote(rows)}${etagsNote(rows)}</details>`;
 }
 
-function wireRow({ copier, source, target, figures, hashed, bound }: CopierResult): Markup {
+function wireRow(result: CellResult, row: CopierResult): Markup {
+  const { copier, source, target, figures, hashed, bound } = row;
   const servers = (source?.cpuSeconds ?? 0) + (target?.cpuSeconds ?? 0);
   return html`<tr><td>${copier}</td><td class="number" title="${operations(source, target)}">${formatCount((source?.requests ?? 0) + (target?.requests ?? 0))}</td>
 <td class="number">${source ? formatBytes(source.bytesOut) : '–'}</td><td class="number">${target ? formatBytes(target.bytesIn) : '–'}</td>
-<td class="number">${servers.toFixed(2)}</td><td class="number">${formatSpread(figures?.cpuSeconds)}</td><td class="number">${formatSpread(figures?.startCpuSeconds)}</td>
+<td class="number">${servers.toFixed(2)}</td><td class="number">${serverCost(result.cell, source, result)}</td><td class="number">${serverCost(result.cell, target, result)}</td><td class="number">${formatSpread(figures?.cpuSeconds)}</td><td class="number">${formatSpread(figures?.startCpuSeconds)}</td>
 <td>${hashed}</td><td>${bound}</td></tr>`;
 }
 
@@ -29,6 +30,11 @@ function operations(...shares: readonly (ServerShare | undefined)[]): string {
     .flatMap((share) => Object.entries(share?.operations ?? {}))
     .map(([name, count]) => `${name} ${formatCount(count)}`)
     .join(', ');
+}
+
+function etagsNote(rows: readonly CopierResult[]): Markup {
+  if (!rows.some(({ etags }) => etags === 'opaque')) return html``;
+  return html`<p class="note">The target’s ETags were visibly no MD5s: with true ones half of its CPU would go into MD5, and it shares the machine with the copiers.</p>`;
 }
 
 function plantedNote(rows: readonly CopierResult[]): Markup {

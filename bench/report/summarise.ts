@@ -7,6 +7,7 @@ import type {
   BenchLine,
   BenchRecord,
   EndRecord,
+  Etags,
   FloorRecord,
   RunRecord,
   ServerShare,
@@ -72,6 +73,7 @@ export interface CopierResult {
   /** Of the last run of the whole workload. */
   readonly source?: ServerShare;
   readonly target?: ServerShare;
+  readonly etags?: Etags;
   readonly hashed?: string;
   readonly bound?: string;
   /** How many runs had bad parts planted at the target, and how many of those saw all of them refused. */
@@ -158,6 +160,7 @@ function copierResult(copier: string, lines: readonly CellLine[]): CopierResult 
     ...(figures ? { figures } : {}),
     ...(last?.source ? { source: last.source } : {}),
     ...(last?.target ? { target: last.target } : {}),
+    ...(last?.etags ? { etags: last.etags } : {}),
     ...(last?.hashed === undefined ? {} : { hashed: last.hashed }),
     ...(last?.bound === undefined ? {} : { bound: last.bound }),
     ...counts,

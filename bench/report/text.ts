@@ -1,7 +1,7 @@
 /** Figures as text: for the terminal, and the words that the page uses as well. */
 import { formatBytes, formatCount, formatObjects } from '../../src/cli/units.ts';
 import type { Cell } from '../plan/cell.ts';
-import type { BenchLine, RunRecord } from '../records.ts';
+import type { BenchLine, RunRecord, ServerShare } from '../records.ts';
 import type { Agreement, CellResult, CopierResult, Figures, Spread } from './summarise.ts';
 
 /** What one looks at in a workload: small objects cost by the piece, large ones by the byte. */
@@ -34,6 +34,19 @@ export function formatNumber(value: number): string {
   if (size >= 100) return formatCount(value);
   if (size >= 10) return value.toFixed(1);
   return size >= 1 ? value.toFixed(2) : value.toPrecision(2);
+}
+
+/** What a server's CPU comes to in the unit of the copier's cost. */
+export function serverCost(
+  { workload }: Pick<Cell, 'workload'>,
+  share: ServerShare | undefined,
+  { objects, bytes }: Pick<CellResult, 'objects' | 'bytes'>,
+): string {
+  if (!share) return '–';
+  const isByPiece = workload === 'small' || workload === 'listing';
+  const scale = workload === 'listing' ? 1_000_000 : 1000;
+  const cost = isByPiece ? (share.cpuSeconds / objects) * scale : share.cpuSeconds / (bytes / 1024 ** 3);
+  return formatNumber(cost);
 }
 
 export function formatSpread(spread: Spread | undefined): string {
@@ -92,12 +105,16 @@ export function resultText(results: readonly CellResult[]): string {
   return results.map(cellText).join('\n\n');
 }
 
-function cellText({ id, cell, objects, bytes, floors, copiers }: CellResult): string {
+function cellText(result: CellResult): string {
+  const { id, cell, objects, bytes, floors, copiers } = result;
   const unit = costUnitOf(cell);
-  const head = ['', unit.name, '', 'CPU s', 'wall s', 'memory', 'start CPU s', 'requests', 'servers CPU s'];
+  const head = [
+    ...['', unit.name, '', 'CPU s', 'wall s', 'memory', 'start CPU s', 'requests', 'servers CPU s'],
+    ...['source’s', 'target’s'],
+  ];
   const rows = [
-    ...[...floors].map(([name, figures]) => [`(${name})`, ...figureCells(unit, figures), '', '']),
-    ...copiers.filter((one) => one.outcome === 'ok').map((one) => copierRow(unit, one)),
+    ...[...floors].map(([name, figures]) => [`(${name})`, ...figureCells(unit, figures), '', '', '', '']),
+    ...copiers.filter((one) => one.outcome === 'ok').map((one) => copierRow(result, one)),
   ];
   const others = copiers
     .filter((one) => one.outcome !== 'ok')
@@ -106,7 +123,8 @@ function cellText({ id, cell, objects, bytes, floors, copiers }: CellResult): st
   return [title, ...table([head, ...rows]).map((line) => `  ${line}`), ...others].join('\n');
 }
 
-function copierRow(unit: CostUnit, result: CopierResult): readonly string[] {
+function copierRow(cell: CellResult, result: CopierResult): readonly string[] {
+  const unit = costUnitOf(cell.cell);
   const { copier, figures, source, target } = result;
   const requests = (source?.requests ?? 0) + (target?.requests ?? 0);
   const servers = (source?.cpuSeconds ?? 0) + (target?.cpuSeconds ?? 0);
@@ -115,6 +133,8 @@ function copierRow(unit: CostUnit, result: CopierResult): readonly string[] {
     ...(figures ? figureCells(unit, figures) : ['–', '', '–', '–', '–', '–']),
     formatCount(requests),
     servers.toFixed(2),
+    serverCost(cell.cell, source, cell),
+    serverCost(cell.cell, target, cell),
   ];
 }
 

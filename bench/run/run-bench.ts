@@ -26,18 +26,22 @@ export interface BenchPlan {
   readonly sets: readonly SetName[];
   /** Where the files of sources and targets lie. */
   readonly folder: string | undefined;
+  /** True MD5 ETags in every target. */
+  readonly hasMd5Etags: boolean;
 }
 
 /** Called for each line as soon as it is known. */
 export type WriteLine = (line: BenchLine) => void;
 
-export async function runBench(plan: BenchPlan, write: WriteLine): Promise<void> {
+/** @param writers one for each bench that is run; the repetitions of several take turns. */
+export async function runBench(plan: BenchPlan, writers: readonly WriteLine[]): Promise<void> {
   const started = performance.now();
   const folder = mkdtempSync(join(plan.folder ?? tmpdir(), 'blobferry-bench-'));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   process.once('exit', remove);
   try {
-    const bench = new Bench(plan, write, folder);
+    const bench = new Bench(plan, writers, folder);
+    const write = (line: BenchLine): void => writers.forEach((one) => void one(line));
     write({
       kind: 'bench',
       format: 1,
@@ -65,17 +69,17 @@ type SourceKind = 's3' | 'fs';
 class Bench {
   readonly copiers: readonly FoundCopier[];
   readonly #plan: BenchPlan;
-  readonly #write: WriteLine;
+  readonly #writers: readonly WriteLine[];
   readonly #folder: string;
   readonly #tls: Tls;
   readonly #caFile: string;
   readonly #gauge: SpeedGauge;
 
-  constructor(plan: BenchPlan, write: WriteLine, folder: string) {
+  constructor(plan: BenchPlan, writers: readonly WriteLine[], folder: string) {
     this.copiers = plan.searches.filter(isFound);
     this.#gauge = new SpeedGauge(plan.isQuick ? 64 * MIB : 512 * MIB);
     this.#plan = plan;
-    this.#write = write;
+    this.#writers = writers;
     this.#folder = folder;
     this.#tls = makeCertificate({ names: ['127.0.0.1', 'localhost'] });
     this.#caFile = join(folder, 'ca.pem');
@@ -96,11 +100,15 @@ class Bench {
     }
   }
 
+  #writeAll(line: BenchLine): void {
+    for (const write of this.#writers) write(line);
+  }
+
   async #tryCopier(stage: Stage, route: Route, scheme: Scheme, copier: FoundCopier): Promise<void> {
     if (copier.cannot(route) !== undefined) return;
     for (const trial of trialsOf(route)) {
       const record = await runTrial(stage, { route, scheme, copier, trial });
-      this.#write(record);
+      this.#writeAll(record);
       if (record.outcome === 'failed') return;
     }
   }
@@ -140,7 +148,7 @@ class Bench {
   }
 
   async #withStage(
-    { route, scheme }: Pick<Cell, 'route' | 'scheme'>,
+    { route, scheme, workload }: Pick<Cell, 'route' | 'scheme'> & Partial<Pick<Cell, 'workload'>>,
     source: SourceSide,
     prefilled: Iterable<BenchObject> | undefined,
     use: (stage: Stage) => Promise<void>,
@@ -148,7 +156,8 @@ class Bench {
     const folder = join(this.#folder, 'target');
     mkdirSync(folder, { recursive: true });
     const kind = route === 's3-fs' ? 'fs' : 's3';
-    const target = await openTarget({ kind, scheme, tls: this.#tls, folder }, prefilled);
+    const etags = isOfBytes(workload) && !this.#plan.hasMd5Etags ? 'opaque' : 'md5';
+    const target = await openTarget({ kind, scheme, tls: this.#tls, folder, etags }, prefilled);
     try {
       await use({
         parameters: this.#plan.parameters,
@@ -166,33 +175,35 @@ class Bench {
 
   async #runCell(stage: Stage, { workload, route, scheme, condition }: PlannedCell): Promise<void> {
     const cell = { workload, route, scheme, condition };
-    let able: readonly FoundCopier[] = this.copiers.filter((copier) => this.#takesPart(copier, cell));
+    const able = new Set(this.copiers.filter((copier) => this.#takesPart(copier, cell)));
     for (let repeat = 1; repeat <= this.#plan.parameters.repeat; repeat += 1) {
-      if (workload !== 'listing') await this.#runFloors(stage, cell, repeat);
-      for (const copier of rotated(able, repeat - 1)) {
-        const isGood = await this.#runSets(stage, cell, copier, repeat);
-        // What has failed is shown as failed, so no further figures are needed.
-        if (!isGood) able = able.filter((one) => one !== copier);
+      for (const write of rotated(this.#writers, repeat - 1)) {
+        const turn = { stage, cell, repeat, write };
+        if (workload !== 'listing') await this.#runFloors(turn);
+        for (const copier of rotated([...able], repeat - 1)) {
+          // What has failed is shown as failed, so no further figures are needed.
+          if (!(await this.#runSets(turn, copier))) able.delete(copier);
+        }
       }
     }
   }
 
   #takesPart(copier: FoundCopier, cell: Cell): boolean {
     const reason = copier.cannot(cell.route);
-    if (reason !== undefined) this.#write({ kind: 'absence', cell, copier: copier.name, reason });
+    if (reason !== undefined) this.#writeAll({ kind: 'absence', cell, copier: copier.name, reason });
     return reason === undefined;
   }
 
-  async #runSets(stage: Stage, cell: Cell, copier: FoundCopier, repeat: number): Promise<boolean> {
+  async #runSets({ stage, cell, repeat, write }: Turn, copier: FoundCopier): Promise<boolean> {
     for (const set of this.#plan.sets) {
       const record = await runOnce(stage, { cell, copier, set, repeat });
-      this.#write(record);
+      write(record);
       if (record.outcome !== 'ok') return false;
     }
     return true;
   }
 
-  async #runFloors(stage: Stage, cell: Cell, repeat: number): Promise<void> {
+  async #runFloors({ stage, cell, repeat, write }: Turn): Promise<void> {
     for (const floor of floorsOf(cell.route)) {
       for (const set of this.#plan.sets) {
         const expected = stage.source.sets[set];
@@ -207,10 +218,23 @@ class Bench {
         const usage = usageOf(measured, this.#gauge.around());
         const amount = { objects: expected.sizes.size, bytes: expected.bytes };
         const at = new Date().toISOString();
-        this.#write({ kind: 'floor', at, cell, floor, set, repeat, ...amount, ...usage });
+        write({ kind: 'floor', at, cell, floor, set, repeat, ...amount, ...usage });
       }
     }
   }
+}
+
+/** One repetition of one bench. */
+interface Turn {
+  readonly stage: Stage;
+  readonly cell: Cell;
+  readonly repeat: number;
+  readonly write: WriteLine;
+}
+
+/** Where receiving costs by the byte, MD5s would be half of what a target's server does. */
+function isOfBytes(workload: Cell['workload'] | undefined): boolean {
+  return workload === 'medium' || workload === 'large' || workload === 'mixed';
 }
 
 function kindOfSource(route: Route): SourceKind {

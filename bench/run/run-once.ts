@@ -56,6 +56,7 @@ export async function runOnce(stage: Stage, plan: RunPlan): Promise<RunRecord> {
     repeat,
     objects: expected.sizes.size,
     bytes: expected.bytes,
+    ...(stage.target.etags ? { etags: stage.target.etags } : {}),
   } as const;
   try {
     const planted = await stage.target.plant();

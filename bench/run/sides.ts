@@ -10,6 +10,7 @@ import { fillBuckets } from '../data/fill-buckets.ts';
 import { fillFolders } from '../data/fill-folders.ts';
 import type { BenchObject } from '../data/objects.ts';
 import type { Scheme } from '../plan/cell.ts';
+import type { Etags } from '../records.ts';
 import { type S3ServerProcess, startS3ServerProcess } from '../s3-server/s3-server-process.ts';
 
 export interface Tls {
@@ -24,6 +25,8 @@ export interface SideOptions {
   readonly tls: Tls;
   /** Of this side's own; made when it is needed and removed with it. */
   readonly folder: string;
+  /** Default `md5`; `opaque`: they are visibly no MD5s, which nobody then waits for or pays for. */
+  readonly etags?: Etags;
 }
 
 const BUCKETS = ['full', 'half', 'target'];
@@ -47,6 +50,8 @@ export interface TargetSide extends Side {
   check(set: SetName, expected: DataSet, sampling: Sampling): Promise<Check>;
   /** Empties it for the next run. */
   clear(): Promise<void>;
+  /** What its server answers for ETags; undefined for file systems. */
+  readonly etags: Etags | undefined;
 }
 
 function caOf({ scheme, tls }: SideOptions): string | undefined {
@@ -56,6 +61,9 @@ function caOf({ scheme, tls }: SideOptions): string | undefined {
 function startServer(options: SideOptions): Promise<S3ServerProcess> {
   return startS3ServerProcess({
     buckets: BUCKETS,
+    opaqueEtags: options.etags === 'opaque' ? 'dashed' : false,
+    // As AWS has it: mc over http does not sign it, and could not be measured at all.
+    unsignedContentType: true,
     ...(options.scheme === 'https' ? { tls: options.tls } : {}),
   });
 }
@@ -104,6 +112,7 @@ function folderTarget({ folder }: SideOptions, prefilled: Iterable<BenchObject> 
   if (prefilled) fillFolders(folder, prefilled);
   return {
     server: undefined,
+    etags: undefined,
     place: (set) => ({ kind: 'fs', folder: root(set) }),
     plant: async () => undefined,
     check: (set, expected, sampling) => checkFolder(root(set), expected, sampling),
@@ -122,6 +131,7 @@ async function bucketTarget(
   const bucket = (set: SetName): string => (prefilled ? set : 'target');
   return {
     server,
+    etags: options.etags ?? 'md5',
     place: (set) => ({ kind: 's3', endpoint: server.endpoint, bucket: bucket(set) }),
     plant: () => plantBadParts({ endpoint: server.endpoint, bucket: 'target', ca }),
     check: (set, expected, sampling) => checkBucket(server, { bucket: bucket(set), ca }, expected, sampling),

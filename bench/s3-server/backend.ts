@@ -27,8 +27,16 @@ export interface BackendOptions {
   readonly checksums?: boolean;
   /** Accepts wrong payload hashes, MD5s, checksums and chunk signatures (the request's own signature is checked). */
   readonly checksNothing?: boolean;
-  /** ETags are no MD5s, which spares the server most of its CPU time per byte: for benches only. */
-  readonly opaqueEtags?: boolean;
+  /**
+   * True: ETags are no MD5s, as with SSE-KMS; `dashed`: and show it, as those of multipart uploads do, so that no client
+   * takes them for one. Spares the server most of its CPU time per byte.
+   */
+  readonly opaqueEtags?: boolean | 'dashed';
+  /**
+   * Lets a Content-Type pass that the signature does not cover, as AWS does and Ceph 20 does not: `mc` over http sends
+   * such requests.
+   */
+  readonly unsignedContentType?: boolean;
   /** Added to the server's clock. */
   readonly clockOffsetMs?: number;
   /** Remembers each request until `takeRequests` is called: for tests that ask what was sent how often. */
@@ -93,6 +101,7 @@ export async function openBackend(options: BackendOptions, scope: 'thread' | 'pr
     checksums: options.checksums ?? true,
     checksNothing: options.checksNothing ?? false,
     opaqueEtags: options.opaqueEtags ?? false,
+    unsignedContentType: options.unsignedContentType ?? false,
     clockOffsetMs: options.clockOffsetMs ?? 0,
     logsRequests: options.logsRequests ?? false,
   });

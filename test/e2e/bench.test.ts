@@ -107,7 +107,7 @@ describe('npm run bench', () => {
       ...['--peer', `mc=${idle}`, '--peer', `rclone=${angry}`, '--peer', `s5cmd=${join(folder, 'nobody')}`],
     );
     assert.equal(ran.code, 0, ran.stderr);
-    assert.match(ran.stderr, /s5cmd does not start/);
+    assert.match(ran.stderr, /s5cmd cannot be used/);
     assert.deepEqual(
       runsOf(ran.lines, 'mc').map((run) => [run.outcome, run.reason?.split(':')[0]]),
       [['failed', 'exit code 0, but 10 of 10 objects missing']],
@@ -118,6 +118,51 @@ describe('npm run bench', () => {
     );
     assert.match(ran.stdout, /mc: FAILED/);
     assert.doesNotMatch(ran.stdout, /^ +(mc|rclone) +[\d.]+/m);
+  });
+
+  it('says so where a program named s5cmd is another one', async (t) => {
+    const folder = await tempFolderFor(t, 'peers');
+    const other = await program(folder, 's5cmd', 'echo "s3cmd version 2.4.0"');
+    const { code, stdout } = await bench(t, '--list', '--peer', `s5cmd=${other}`);
+    assert.equal(code, 0);
+    assert.match(stdout, /^ {4}s5cmd cannot be used \(.*is another program: its version is "s3cmd version/m);
+    const right = await program(folder, 'right', 'echo v2.3.0-991c9fb');
+    assert.match((await bench(t, '--list', '--peer', `s5cmd=${right}`)).stdout, /^ {2}\* s5cmd: v2.3.0/m);
+  });
+
+  it('runs two benches whose repetitions take turns, and says how far they are apart', async (t) => {
+    const out = join(await tempFolderFor(t, 'bench-twice'), 'both.jsonl');
+    const ran = await bench(
+      t,
+      ...['--only', 'small/fs-s3/http/loopback,medium/fs-s3/http/loopback', '--copiers', 'blobferry'],
+      ...['--no-trials', '--twice', '--repeat', '2', '--small', '20', '--medium', '4', '--out', out],
+    );
+    assert.equal(ran.code, 0, ran.stderr);
+    const both = await Promise.all(
+      ['1', '2'].map(async (which) => readFile(out.replace('.jsonl', `-${which}.jsonl`), 'utf8')),
+    );
+    const runs = both.map((text) =>
+      text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as BenchLine)
+        .filter((line) => line.kind === 'run'),
+    );
+    const order = runs
+      .flatMap((some, at) =>
+        some.map((run) => ({ at: run.at, turn: `${run.cell.workload} ${run.repeat}: ${at}` })),
+      )
+      .toSorted((a, b) => a.at.localeCompare(b.at))
+      .map(({ turn }) => turn);
+    // Each turn is a run of the half and one of the whole.
+    assert.deepEqual(
+      order.filter((_, at) => at % 2 === 0),
+      ['small', 'medium'].flatMap((name) => [`${name} 1: 0`, `${name} 1: 1`, `${name} 2: 1`, `${name} 2: 0`]),
+    );
+    assert.match(ran.stdout, /^small\/fs-s3\/http\/loopback +blobferry .* % +2$/m);
+    // MD5s would be half of what a target of large bodies does.
+    const etags = runs.flat().map(({ cell, etags }) => `${cell.workload} ${etags}`);
+    assert.deepEqual([...new Set(etags)], ['small md5', 'medium opaque']);
   });
 
   it('ends a copier that takes too long, and says so', async (t) => {

@@ -77,9 +77,9 @@ function completed(request: OperationRequest, object: StoredObject): Response {
   );
 }
 
-/** The MD5 of the parts' MD5s, and how many there are. */
+/** The MD5 of the parts' MD5s (or what stands for them), and how many there are. */
 function multipartEtag(parts: readonly { readonly etag: string }[]): string {
-  const joined = Buffer.from(parts.map((part) => part.etag).join(''), 'hex');
+  const joined = Buffer.from(parts.map((part) => part.etag.replace(/-.*/, '')).join(''), 'hex');
   return `${hash('md5', joined, 'hex')}-${parts.length}`;
 }
 

@@ -13,7 +13,7 @@ export interface ServiceSettings {
   /** False: knows no `x-amz-checksum-*`. */
   readonly checksums: boolean;
   readonly checksNothing: boolean;
-  readonly opaqueEtags: boolean;
+  readonly opaqueEtags: boolean | 'dashed';
 }
 
 /** A body that arrived whole and passed every check. */

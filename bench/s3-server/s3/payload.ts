@@ -212,11 +212,17 @@ export class PayloadReceiver {
     if (!this.#writer) return { body: undefined, xml: Buffer.concat(this.#pieces) };
     const body: ReceivedBody = {
       content: this.#writer.finish(),
-      etag: settings.opaqueEtags ? randomBytes(16).toString('hex') : this.#digests.get('md5').toString('hex'),
+      etag: this.#etag(),
       sent,
       checksum: (algorithm) => this.#digests.get(algorithm).toString('base64'),
     };
     return { body, xml: NOTHING };
+  }
+
+  #etag(): string {
+    const { opaqueEtags } = this.#context.settings;
+    if (!opaqueEtags) return this.#digests.get('md5').toString('hex');
+    return `${randomBytes(16).toString('hex')}${opaqueEtags === 'dashed' ? '-1' : ''}`;
   }
 
   #take(piece: Buffer): Buffer {

@@ -18,6 +18,7 @@ export interface ServiceOptions extends ServiceSettings {
   readonly storage: Storage;
   /** Added to the clock, so that clients meet a server whose time differs. */
   readonly clockOffsetMs: number;
+  readonly unsignedContentType: boolean;
   readonly logsRequests: boolean;
 }
 
@@ -39,9 +40,14 @@ export class S3Service implements ExchangeService {
     };
     this.#clockOffsetMs = options.clockOffsetMs;
     this.log = options.logsRequests ? new RequestLog() : undefined;
-    const { storage, credentials, region } = options;
+    const { storage, credentials, region, unsignedContentType } = options;
     this.store = new Store(openContents(storage));
-    this.authenticator = new Authenticator({ credentials, region, now: () => this.now() });
+    this.authenticator = new Authenticator({
+      credentials,
+      region,
+      unsignedContentType,
+      now: () => this.now(),
+    });
     for (const name of options.buckets) this.store.createBucket(name, this.now());
   }
 

@@ -17,6 +17,8 @@ export interface AuthenticatorOptions {
   readonly credentials: readonly Credential[];
   /** The only region that signatures may name; undefined: any, as Ceph has it. */
   readonly region: string | undefined;
+  /** Content-Type need not be signed. */
+  readonly unsignedContentType?: boolean;
   readonly now: () => number;
 }
 
@@ -67,7 +69,7 @@ export class Authenticator {
     this.#checkRegion(input);
     this.#checkTime(input, query);
     const payloadHash = payloadHashOf(input, head);
-    checkSignedHeaders(input, head);
+    checkSignedHeaders(input, head, this.#options.unsignedContentType ?? false);
     const scope = `${input.day}/${input.region}/s3/aws4_request`;
     const canonical = canonicalRequest(head, query, input, payloadHash);
     const toSign = `${ALGORITHM}\n${input.amzDate}\n${scope}\n${sha256(canonical)}`;
@@ -253,13 +255,13 @@ function payloadHashOf(input: SignatureInput, head: RequestHead): string {
 }
 
 /** An unsigned field could have been changed on its way, so none that S3 acts on may be. */
-function checkSignedHeaders(input: SignatureInput, head: RequestHead): void {
+function checkSignedHeaders(input: SignatureInput, head: RequestHead, unsignedContentType: boolean): void {
   const { signedHeaders } = input;
   const missing: string[] = signedHeaders.includes('host') ? [] : ['host'];
   for (const name of head.headers.keys()) {
     // A presigned URL cannot sign the hash of a body that it does not know.
     if (input.isPresigned && name === 'x-amz-content-sha256') continue;
-    const mustBeSigned = name.startsWith('x-amz-') || name === 'content-type';
+    const mustBeSigned = name.startsWith('x-amz-') || (name === 'content-type' && !unsignedContentType);
     if (mustBeSigned && !signedHeaders.includes(name)) missing.push(name);
   }
   if (missing.length > 0) {

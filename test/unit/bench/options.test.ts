@@ -10,6 +10,9 @@ describe('options of the bench', () => {
     assert.deepEqual(full.parameters, FULL);
     assert.deepEqual(full.sets, ['half', 'full']);
     assert.equal(full.withTrials, true);
+    assert.equal(full.isTwice || full.hasMd5Etags, false);
+    const flags = parseOptions(['--twice', '--md5-etags']);
+    assert.equal(flags.isTwice && flags.hasMd5Etags, true);
     assert.deepEqual(parseOptions(['--quick']).parameters, QUICK);
   });
 

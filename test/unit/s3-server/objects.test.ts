@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { chunkedBody } from '../../../bench/s3-server/client/chunked-body.ts';
-import type { RawRequest, RawResponse } from '../../../bench/s3-server/client/raw-client.ts';
+import type { RawClient, RawRequest, RawResponse } from '../../../bench/s3-server/client/raw-client.ts';
 import { encode, presign, TEST_SIGNER } from '../../../bench/s3-server/client/sign-request.ts';
 import { withServer } from './with-server.ts';
 
@@ -21,6 +21,25 @@ function answer(response: RawResponse): string {
   return `${response.status} ${response.code}`.trim();
 }
 
+/** Uploads an object in two parts; its ETag. */
+async function etagOfTwoParts(client: RawClient): Promise<string> {
+  const begun = await client.send({ method: 'POST', target: '/box/parts?uploads' });
+  const id = encodeURIComponent(/<UploadId>([^<]+)</.exec(begun.text)?.[1] ?? '');
+  let named = '';
+  for (const [number, body] of [
+    [1, Buffer.alloc(5 * 1024 ** 2)],
+    [2, 'end'],
+  ] as const) {
+    const target = `/box/parts?partNumber=${number}&uploadId=${id}`;
+    const part = await client.send({ method: 'PUT', target, body });
+    named += `<Part><PartNumber>${number}</PartNumber><ETag>${part.headers['etag']}</ETag></Part>`;
+  }
+  const body = `<CompleteMultipartUpload>${named}</CompleteMultipartUpload>`;
+  const done = await client.send({ method: 'POST', target: `/box/parts?uploadId=${id}`, body });
+  assert.equal(done.status, 200, done.text);
+  return String((await client.send({ method: 'HEAD', target: '/box/parts' })).headers['etag']);
+}
+
 describe('objects', () => {
   it('come back as they were put, of any size, with the MD5 of their bytes for an ETag', async () => {
     await withServer({}, async ({ client, server }) => {
@@ -34,6 +53,26 @@ describe('objects', () => {
         assert.ok(Buffer.from((await server.get('box', String(size))) ?? []).equals(body));
       }
     });
+  });
+
+  it('have ETags that are no MD5s where the server was told so, with a dash if it was told that too', async () => {
+    for (const [opaqueEtags, form] of [
+      [true, /^"[0-9a-f]{32}"$/],
+      ['dashed', /^"[0-9a-f]{32}-1"$/],
+    ] as const) {
+      await withServer({ opaqueEtags }, async ({ client }) => {
+        const put = await client.send({ method: 'PUT', target: '/box/a', body: 'content' });
+        assert.match(String(put.headers['etag']), form);
+        assert.ok(!String(put.headers['etag']).includes(md5('content')));
+        assert.equal((await client.send({ target: '/box/a' })).headers['etag'], put.headers['etag']);
+        const wrong = { 'content-md5': md5('something else', 'base64') };
+        assert.equal(
+          answer(await client.send({ method: 'PUT', target: '/box/b', body: 'content', headers: wrong })),
+          '400 BadDigest',
+        );
+        assert.match(await etagOfTwoParts(client), /^"[0-9a-f]{32}-2"$/);
+      });
+    }
   });
 
   it('are found under any UTF-8 key of at most 1,024 bytes', async () => {

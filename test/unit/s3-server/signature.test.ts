@@ -23,11 +23,13 @@ function authenticate(
     readonly region?: string;
     readonly nowMs?: number;
     readonly credentials?: readonly Credential[];
+    readonly unsignedContentType?: boolean;
   } = {},
 ): Authentication {
   const authenticator = new Authenticator({
     credentials: options.credentials ?? [EXAMPLE],
     region: options.region,
+    unsignedContentType: options.unsignedContentType ?? false,
     now: () => options.nowMs ?? EXAMPLE_MS,
   });
   return authenticator.authenticate(head, parseQuery(head.rawQuery));
@@ -318,6 +320,15 @@ describe('signatures', () => {
         'AccessDenied',
       );
     }
+    const lenient = { ...options, unsignedContentType: true };
+    assert.equal(
+      code(() => authenticate(signed(EXAMPLE_MS, { 'content-type': 'a/b' }), lenient)),
+      'accepted',
+    );
+    assert.equal(
+      code(() => authenticate(signed(EXAMPLE_MS, { 'x-amz-meta-a': 'b' }), lenient)),
+      'AccessDenied',
+    );
     assert.equal(
       code(() => authenticate(signed(EXAMPLE_MS, { 'user-agent': 'x' }), options)),
       'accepted',
