@@ -23,6 +23,9 @@ const PERMISSION_HINT =
   'Run blobferry as the owner of the files or as root; on NFS the export may need no_root_squash';
 const RETRY_HINT =
   'Run again; if it stays, look at the kernel log (dmesg) and the state of the disk or mount';
+const CHECK_HINT =
+  'Look at the kernel log (dmesg) and have the file system checked (fsck, xfs_repair, scrub)';
+const TICKET_HINT = 'Get a Kerberos ticket for the user that blobferry runs as (kinit), then run again';
 const GONE_HINT = 'Check that the file system is still mounted, mount it again and run again';
 
 function object(kind: ErrorKind, sentence: string, hint?: string): Meaning {
@@ -110,14 +113,33 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     'Raise fs.file-max or lower --concurrency',
   ),
   ETIMEDOUT: transient('timeout', 'the file server did not answer in time', RETRY_HINT),
+  // What mounts over a network pass on of it.
+  ECONNREFUSED: transient('unavailable', 'the file server refuses connections', RETRY_HINT),
+  ECONNRESET: transient('unavailable', 'the file server closed the connection', RETRY_HINT),
+  ECONNABORTED: transient('unavailable', 'the connection to the file server broke', RETRY_HINT),
+  EHOSTDOWN: transient('unavailable', 'the file server is down', RETRY_HINT),
+  EHOSTUNREACH: transient('unavailable', 'the file server cannot be reached', RETRY_HINT),
+  ENETDOWN: transient('unavailable', 'the network to the file server is down', RETRY_HINT),
+  ENETUNREACH: transient('unavailable', 'the network of the file server cannot be reached', RETRY_HINT),
+  EREMOTEIO: transient('unavailable', 'the file server met an input/output error', RETRY_HINT),
+  ENOLCK: transient('unavailable', 'the file server has no locks left', RETRY_HINT),
+  ESHUTDOWN: backend('unavailable', 'the file system has shut itself down', GONE_HINT),
+  EBADMSG: object('corrupt', 'the file system found its own data damaged', CHECK_HINT),
+  EUCLEAN: object('corrupt', 'the file system is damaged here', CHECK_HINT),
+  EKEYEXPIRED: backend('denied', 'the ticket for the file server has expired', TICKET_HINT),
+  ENOKEY: backend('denied', 'there is no ticket for the file server', TICKET_HINT),
 };
 
 /** Every code the table knows, for tests and documents. */
 export const KNOWN_CODES: readonly string[] = Object.keys(MEANINGS);
 
-const NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
-);
+const NAMES: ReadonlyMap<number, string> = new Map([
+  ...Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
+  // Linux has these beyond what Node knows at all.
+  [117, 'EUCLEAN'],
+  [126, 'ENOKEY'],
+  [127, 'EKEYEXPIRED'],
+]);
 
 /** The errno name of a Node error, such as `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {

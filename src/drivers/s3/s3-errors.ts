@@ -1,118 +1,23 @@
-/**
- * What S3's answers mean: one table. Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html;
- * Ceph's own (`XAmzContentSHA256Mismatch` as 400 and so on) were seen on 16.2 and 20.2.
- */
-import { type ErrorKind, type ErrorScope, StorageError } from '../../core/errors.ts';
+/** What S3's answers mean, as errors of the driver; the codes are in one table (`s3-error-codes.ts`). */
+import { StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
+import { CHECK_KEYS, FULL, meaningOfCode, type S3Meaning, THROTTLED } from './s3-error-codes.ts';
 import { codeSafely, saidSafely } from './s3-said.ts';
 import { textOf } from './s3-xml.ts';
 
-interface Meaning {
-  readonly kind: ErrorKind;
-  readonly scope?: ErrorScope;
-  readonly isTransient?: boolean;
-  readonly hint?: string;
+/** What an answer was, as far as its meaning goes; shared with the SDK engine. */
+export interface S3Answer {
+  /** Empty where there is none: HEAD, and whatever is no S3 service. */
+  readonly code: string;
+  readonly status: number;
+  /** The request was for no object. */
+  readonly isOfBucket: boolean;
+  /** It has marks of the service itself: a request id, or a wish to be asked again later. */
+  readonly isFromService: boolean;
 }
 
-const CHECK_KEYS = 'Check the access key and the secret key, and that they belong to this endpoint';
-
-const CHECK_KMS = 'Check the parameter keyid, and that these credentials may use that key';
-const EXPIRED =
-  'The temporary credentials have expired: get new ones and run again, what was copied stays; a profile or a role renews them by itself';
-const ELSEWHERE = 'The bucket lives elsewhere: check region and endpoint';
-
-const THROTTLED: Meaning = {
-  kind: 'throttled',
-  isTransient: true,
-  hint: 'The server asks for fewer requests: run again later, or with --requests',
-};
-
-const BY_CODE: Readonly<Record<string, Meaning>> = {
-  NoSuchKey: { kind: 'not-found' },
-  NoSuchUpload: { kind: 'not-found' },
-  NoSuchVersion: { kind: 'not-found' },
-  NoSuchBucket: {
-    kind: 'not-found',
-    scope: 'backend',
-    hint: 'Create the bucket or correct its name: blobferry creates no buckets',
-  },
-  AccessDenied: { kind: 'denied', hint: 'Give these credentials the permission that this operation needs' },
-  AllAccessDisabled: { kind: 'denied', scope: 'backend' },
-  AccountProblem: { kind: 'denied', scope: 'backend' },
-  InvalidAccessKeyId: { kind: 'denied', scope: 'backend', hint: CHECK_KEYS },
-  SignatureDoesNotMatch: { kind: 'denied', scope: 'backend', hint: CHECK_KEYS },
-  ExpiredToken: { kind: 'denied', scope: 'backend', hint: EXPIRED },
-  ExpiredTokenException: { kind: 'denied', scope: 'backend', hint: EXPIRED },
-  TokenRefreshRequired: { kind: 'denied', scope: 'backend', hint: EXPIRED },
-  InvalidToken: {
-    kind: 'denied',
-    scope: 'backend',
-    hint: 'The session token is not valid: renew the credentials',
-  },
-  RequestTimeTooSkewed: {
-    kind: 'denied',
-    scope: 'backend',
-    hint: 'Set the clock of this machine (NTP): signatures hold for 15 minutes',
-  },
-  AuthorizationHeaderMalformed: { kind: 'denied', scope: 'backend', hint: 'Check the region' },
-  PermanentRedirect: { kind: 'unsupported', scope: 'backend', hint: ELSEWHERE },
-  TemporaryRedirect: { kind: 'unsupported', scope: 'backend', hint: ELSEWHERE },
-  InvalidBucketName: { kind: 'invalid-name', scope: 'backend' },
-  KeyTooLongError: { kind: 'invalid-name' },
-  InvalidObjectName: { kind: 'invalid-name' },
-  InvalidObjectState: { kind: 'unsupported', hint: 'The object is archived: restore it first' },
-  InvalidStorageClass: { kind: 'unsupported', scope: 'backend', hint: 'Check the parameter storageclass' },
-  AccessControlListNotSupported: {
-    kind: 'unsupported',
-    scope: 'backend',
-    hint: 'The bucket takes no ACLs: remove the parameter objectacl',
-  },
-  'KMS.NotFoundException': { kind: 'denied', scope: 'backend', hint: CHECK_KMS },
-  'KMS.DisabledException': { kind: 'denied', scope: 'backend', hint: CHECK_KMS },
-  'KMS.KMSInvalidStateException': { kind: 'denied', scope: 'backend', hint: CHECK_KMS },
-  PreconditionFailed: { kind: 'precondition' },
-  InvalidRange: { kind: 'range' },
-  SlowDown: THROTTLED,
-  ServiceUnavailable: THROTTLED,
-  TooManyRequests: THROTTLED,
-  RequestLimitExceeded: THROTTLED,
-  Throttling: THROTTLED,
-  ThrottlingException: THROTTLED,
-  InternalError: { kind: 'unavailable', isTransient: true },
-  RequestTimeout: { kind: 'timeout', isTransient: true },
-  OperationAborted: { kind: 'unavailable', isTransient: true },
-  ConditionalRequestConflict: { kind: 'unavailable', isTransient: true },
-  IncompleteBody: { kind: 'corrupt', isTransient: true },
-  BadDigest: { kind: 'corrupt', isTransient: true },
-  InvalidDigest: { kind: 'corrupt', isTransient: true },
-  XAmzContentSHA256Mismatch: { kind: 'corrupt', isTransient: true },
-  XAmzContentChecksumMismatch: { kind: 'corrupt', isTransient: true },
-  XMinioContentChecksumMismatch: { kind: 'corrupt', isTransient: true },
-  EntityTooLarge: { kind: 'unsupported' },
-  EntityTooSmall: { kind: 'unsupported' },
-  QuotaExceeded: {
-    kind: 'no-space',
-    scope: 'backend',
-    hint: 'Raise the quota of the target, then run again',
-  },
-  XMinioStorageFull: { kind: 'no-space', scope: 'backend', hint: 'Free space on the target, then run again' },
-  InsufficientCapacity: {
-    kind: 'no-space',
-    scope: 'backend',
-    hint: 'Free space on the target, then run again',
-  },
-  NotImplemented: { kind: 'unsupported' },
-  // Named because Complete may say them with a status that speaks of something else.
-  InvalidPart: { kind: 'unexpected' },
-  InvalidPartOrder: { kind: 'unexpected' },
-  InvalidRequest: { kind: 'unexpected' },
-  InvalidArgument: { kind: 'unexpected' },
-  MalformedXML: { kind: 'unexpected' },
-};
-
-/** What a code and status mean; shared with the SDK engine. @param isOfBucket the request was for no object. */
-export function meaningOf(code: string, status: number, isOfBucket = false): Meaning {
-  const known = Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined;
+export function meaningOf({ code, status, isOfBucket, isFromService }: S3Answer): S3Meaning {
+  const known = meaningOfCode(code);
   if (known) return known;
   // S3 says of a bucket why it is not there; a web server does not.
   if (status === 404 && isOfBucket) {
@@ -123,15 +28,32 @@ export function meaningOf(code: string, status: number, isOfBucket = false): Mea
   if (status === 412) return { kind: 'precondition' };
   if (status === 416) return { kind: 'range' };
   if (status === 408) return { kind: 'timeout', isTransient: true };
-  if (status === 429 || status === 503) return THROTTLED;
+  if (status === 429) return THROTTLED;
+  // A balancer whose servers are gone says 503, too.
+  if (status === 503)
+    return isFromService || code !== '' ? THROTTLED : { kind: 'unavailable', isTransient: true };
   if (status === 501) return { kind: 'unsupported' };
-  if (status === 507)
-    return { kind: 'no-space', scope: 'backend', hint: 'Free space on the target, then run again' };
+  if (status === 507) return FULL;
   if (status >= 500) return { kind: 'unavailable', isTransient: true };
   if (status >= 300 && status < 400) {
     return { kind: 'unsupported', scope: 'backend', hint: 'If that is the S3 service, give it as endpoint' };
   }
   return { kind: 'unexpected' };
+}
+
+const RETRY_AFTER_SECONDS = /^\d+(?:\.\d+)?$/;
+
+/**
+ * Retry-After as milliseconds: seconds, or a date, which is the server's and so compared with its own Date.
+ * Undefined where it says nothing that lies ahead.
+ */
+export function retryAfterMsOf(retryAfter: string | undefined, date: string | undefined): number | undefined {
+  const text = retryAfter?.trim() ?? '';
+  const serverMs = Date.parse(date ?? '');
+  const ms = RETRY_AFTER_SECONDS.test(text)
+    ? Number(text) * 1000
+    : Date.parse(text) - (Number.isNaN(serverMs) ? Date.now() : serverMs);
+  return ms > 0 ? ms : undefined;
 }
 
 export interface S3Call {
@@ -158,25 +80,27 @@ export function textOfAnswer(response: HttpResponse): string {
 export function errorOfResponse(call: S3Call, response: HttpResponse): StorageError {
   const xml = textOfAnswer(response);
   const code = codeSafely(textOf(xml, 'Code'), call.secrets);
-  const meaning = meaningOf(code, response.status, call.key === undefined);
+  const { status, headers } = response;
+  const isFromService = headers.has('x-amz-request-id') || headers.has('retry-after');
+  const meaning = meaningOf({ code, status, isOfBucket: call.key === undefined, isFromService });
   const said = saidSafely(textOf(xml, 'Message') ?? '', call.secrets);
   const reason =
     code === ''
       ? reasonWithoutCode(response.status, response.headers.get('location'), xml)
       : [code, said].filter(Boolean).join(': ');
-  const retryAfter = Number(response.headers.get('retry-after'));
+  const retryAfterMs = retryAfterMsOf(headers.get('retry-after'), headers.get('date'));
   return new StorageError(
     `Cannot ${call.operation} ${subject(call)}: ${reason}`,
     {
       kind: meaning.kind,
       backend: call.backend,
       operation: call.operation,
-      status: response.status,
+      status,
       isTransient: meaning.isTransient ?? false,
       scope: meaning.scope ?? 'object',
       ...(call.key === undefined ? {} : { key: call.key }),
       ...(code === '' ? {} : { backendCode: code }),
-      ...(Number.isFinite(retryAfter) && retryAfter > 0 ? { retryAfterMs: retryAfter * 1000 } : {}),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     },
     { hint: meaning.hint },
   );

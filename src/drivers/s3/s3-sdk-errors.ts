@@ -4,7 +4,7 @@ import { type Origin, WireError } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
 import { refusalOf } from '../../transport/tunnel.ts';
 import { connectError, wireErrorOf } from '../../transport/wire-errors.ts';
-import { meaningOf, reasonWithoutCode, type S3Call, subject } from './s3-errors.ts';
+import { meaningOf, reasonWithoutCode, retryAfterMsOf, type S3Call, subject } from './s3-errors.ts';
 import { codeSafely, saidSafely } from './s3-said.ts';
 import { errorOfWire } from './s3-wire-errors.ts';
 
@@ -35,7 +35,10 @@ export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding
     return errorOfWire(call, refusalOf(forwarding.proxy, forwarding.origin, { status }));
   }
   const code = hasNoCode(error) ? '' : codeSafely(name, call.secrets);
-  const meaning = meaningOf(code, status, call.key === undefined);
+  const headers = $response?.headers ?? {};
+  const retryAfterMs = retryAfterMsOf(headers['retry-after'], headers['date']);
+  const isFromService = $metadata?.requestId !== undefined || headers['retry-after'] !== undefined;
+  const meaning = meaningOf({ code, status, isOfBucket: call.key === undefined, isFromService });
   const reason =
     code === ''
       ? reasonWithoutCode(status, $response?.headers?.['location'])
@@ -49,6 +52,7 @@ export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding
       ...(code === '' ? {} : { backendCode: code }),
       isTransient: meaning.isTransient ?? false,
       scope: meaning.scope ?? 'object',
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     },
     { cause: withoutAnswer(error), hint: meaning.hint },
   );

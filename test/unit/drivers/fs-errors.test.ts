@@ -46,6 +46,20 @@ const EXPECTED: Readonly<Record<string, readonly [kind: string, isTransient: boo
   EMFILE: ['unavailable', true, 'object'],
   ENFILE: ['unavailable', true, 'object'],
   ETIMEDOUT: ['timeout', true, 'object'],
+  ECONNREFUSED: ['unavailable', true, 'object'],
+  ECONNRESET: ['unavailable', true, 'object'],
+  ECONNABORTED: ['unavailable', true, 'object'],
+  EHOSTDOWN: ['unavailable', true, 'object'],
+  EHOSTUNREACH: ['unavailable', true, 'object'],
+  ENETDOWN: ['unavailable', true, 'object'],
+  ENETUNREACH: ['unavailable', true, 'object'],
+  EREMOTEIO: ['unavailable', true, 'object'],
+  ENOLCK: ['unavailable', true, 'object'],
+  ESHUTDOWN: ['unavailable', false, 'backend'],
+  EBADMSG: ['corrupt', false, 'object'],
+  EUCLEAN: ['corrupt', false, 'object'],
+  EKEYEXPIRED: ['denied', false, 'backend'],
+  ENOKEY: ['denied', false, 'backend'],
 };
 
 describe('fromErrno()', () => {
@@ -85,6 +99,8 @@ describe('fromErrno()', () => {
     for (const [number, name] of [
       [116, 'ESTALE'],
       [122, 'EDQUOT'],
+      [117, 'EUCLEAN'],
+      [127, 'EKEYEXPIRED'],
     ] as const) {
       const error = mapped(`Unknown system error -${number}`);
       assert.equal(error.details.backendCode, name);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ErrorKind, ErrorScope } from '../../../src/core/errors.ts';
 import { isStorageError, StorageError } from '../../../src/core/errors.ts';
+import { KNOWN_CODES } from '../../../src/drivers/s3/s3-error-codes.ts';
 import { errorOfResponse, malformed, meaningOf } from '../../../src/drivers/s3/s3-errors.ts';
 import { errorOfWire } from '../../../src/drivers/s3/s3-wire-errors.ts';
 import { type HttpResponse, WireError, type WireFault } from '../../../src/transport/http-types.ts';
@@ -41,7 +42,17 @@ const TABLE: readonly Row[] = [
   [503, 'SlowDown', 'throttled', true, 'object'],
   [503, 'ServiceUnavailable', 'throttled', true, 'object'],
   [429, '', 'throttled', true, 'object'],
-  [503, '', 'throttled', true, 'object'],
+  [503, '', 'unavailable', true, 'object'],
+  [503, 'XMinioServerNotInitialized', 'unavailable', true, 'object'],
+  [503, 'SlowDownWrite', 'throttled', true, 'object'],
+  [503, 'SomethingNew', 'throttled', true, 'object'],
+  [403, 'UserSuspended', 'denied', false, 'backend'],
+  [400, 'KMS.InvalidKeyUsageException', 'denied', false, 'backend'],
+  [507, 'XMinioStorageFull', 'no-space', false, 'backend'],
+  [400, 'XMinioAdminBucketQuotaExceeded', 'no-space', false, 'backend'],
+  [409, 'XMinioObjectExistsAsDirectory', 'invalid-name', false, 'object'],
+  [404, 'NoSuchAccessPoint', 'not-found', false, 'backend'],
+  [400, '__proto__', 'unexpected', false, 'object'],
   [500, 'InternalError', 'unavailable', true, 'object'],
   [500, '', 'unavailable', true, 'object'],
   [502, '', 'unavailable', true, 'object'],
@@ -83,7 +94,8 @@ describe('errorOfResponse()', () => {
         error.message.includes(code === '' ? `${status}` : `${code}: said the server`),
         error.message,
       );
-      const { hint, ...meaning } = meaningOf(code, status);
+      const answer = { code, status, isOfBucket: false, isFromService: false };
+      const { hint, ...meaning } = meaningOf(answer);
       assert.equal(meaning.kind, kind);
       assert.equal(error.hint, hint);
     });
@@ -92,8 +104,7 @@ describe('errorOfResponse()', () => {
   it('says what to do where the operator can mend it', () => {
     for (const [status, code, , isTransient, scope] of TABLE) {
       const { hint } = errorOfResponse(CALL, response(status, code === '' ? '' : xml(code)));
-      if (scope === 'backend' && !isTransient && code !== 'InvalidBucketName')
-        assert.ok(hint, `${status} ${code}`);
+      if (scope === 'backend' && !isTransient) assert.ok(hint, `${status} ${code}`);
     }
   });
 
@@ -108,6 +119,36 @@ describe('errorOfResponse()', () => {
     ] as const) {
       const error = errorOfResponse(CALL, response(503, xml('SlowDown'), { 'Retry-After': value }));
       assert.equal(error.details.retryAfterMs, ms, value);
+    }
+  });
+
+  it('reads a date to be asked again by the clock of the server, which may be another one', () => {
+    const waitOf = (headers: Readonly<Record<string, string>>) =>
+      errorOfResponse(CALL, response(503, xml('SlowDown'), headers)).details.retryAfterMs;
+    const retryAfter = { 'Retry-After': 'Mon, 23 Nov 2026 06:00:30 GMT' };
+    assert.equal(waitOf({ ...retryAfter, Date: 'Mon, 23 Nov 2026 06:00:00 GMT' }), 30_000);
+    assert.equal(waitOf({ ...retryAfter, Date: 'Mon, 23 Nov 2026 06:00:31 GMT' }), undefined);
+    const inAMinute = waitOf({ 'Retry-After': new Date(Date.now() + 60_000).toUTCString(), Date: 'soon' });
+    assert.ok(inAMinute !== undefined && inAMinute > 50_000 && inAMinute <= 60_000, `${inAMinute}`);
+  });
+
+  it('tells a service that is busy from a balancer that has no service behind it', () => {
+    const kindOf = (headers: Readonly<Record<string, string>>, body = '') =>
+      errorOfResponse(CALL, response(503, body, headers)).kind;
+    assert.equal(kindOf({ Server: 'haproxy' }, '<html>No server is available</html>'), 'unavailable');
+    assert.equal(kindOf({ 'x-amz-request-id': '1' }), 'throttled');
+    assert.equal(kindOf({ 'Retry-After': '3' }), 'throttled');
+    assert.equal(kindOf({}, xml('SlowDown')), 'throttled');
+  });
+
+  it('knows no code that could be both a passing fault and one of the whole backend', () => {
+    assert.ok(KNOWN_CODES.length > 80);
+    for (const code of KNOWN_CODES) {
+      const meaning = meaningOf({ code, status: 400, isOfBucket: false, isFromService: true });
+      if (meaning.scope === 'backend') assert.ok(!meaning.isTransient && meaning.hint, code);
+      if (meaning.isTransient) {
+        assert.ok(['throttled', 'unavailable', 'timeout', 'corrupt'].includes(meaning.kind), code);
+      }
     }
   });
 
