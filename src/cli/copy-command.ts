@@ -12,6 +12,7 @@ import type { MetricsServer } from '../metrics/metrics-server.ts';
 import { openDriverTelling } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { CopyProgress } from './copy-progress.ts';
+import { keepHeapSmall } from './heap.ts';
 import { jsonLine } from './json.ts';
 import { outageLine } from './outage-text.ts';
 import { WORKER_URL } from './own-files.ts';
@@ -27,6 +28,8 @@ export async function runCopyCommand(given: CopyArguments, context: CommandConte
     throw new ConfigError('--metrics-host says where metrics are served, and needs --metrics-port');
   }
   demandDeletable(given);
+  // The names of what is to be removed are held on this thread.
+  if (given.deleteExtra) keepHeapSmall();
   const { source, target: plainTarget } = await readStorages(given, context);
   const storages: Storages = { source, target: withOwnership(plainTarget, given) };
   const served = await serveMetrics({ source: source.kind, target: plainTarget.kind }, given, context);

@@ -31,6 +31,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       line: `copy --from ${OLD} --to new.yml --frozen`,
     },
     {
+      does: 'The same, and tags that were deleted meanwhile go from the copy, too',
+      line: `copy --from ${OLD} --to new.yml --frozen --delete-extra`,
+    },
+    {
       does: 'From bucket to bucket, with a limit, and metrics for Prometheus',
       line: "copy --from 's3://old/registry?region=eu-central-1' --to new.yml --bandwidth 100MiB/s --metrics-port 9464",
     },

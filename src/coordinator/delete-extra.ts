@@ -8,12 +8,7 @@ import type { CopyException, CopyOptions, CopySummary } from '../core/job.ts';
 import type { CallContext } from '../drivers/driver.ts';
 import { Extras } from './extras.ts';
 import { type RemovalParts, removeExtras } from './remove-extras.ts';
-import type { Gathered } from './summary.ts';
-
-export type DeletionSummary = Pick<
-  CopySummary,
-  'objectsDeleted' | 'objectsExtra' | 'objectsExtraKept' | 'extra' | 'deletion'
->;
+import type { DeletionSummary, Gathered } from './summary.ts';
 
 interface DeletionParts extends Omit<RemovalParts, 'noteRemoving' | 'onException'> {
   readonly gathered: Gathered;

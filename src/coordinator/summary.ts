@@ -5,11 +5,16 @@ import type { CounterReader } from '../core/counters.ts';
 import { CLASSES } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { CopyException, CopySummary, Engine } from '../core/job.ts';
-import type { DeletionSummary } from './delete-extra.ts';
 
 const EXCEPTIONS_SHOWN_MAX = 100;
 const LEFT_OUT_NAMED_MAX = 10;
 const WARNINGS_MAX = 100;
+
+/** What `--delete-extra` came to. */
+export type DeletionSummary = Pick<
+  CopySummary,
+  'objectsDeleted' | 'objectsExtra' | 'objectsExtraKept' | 'extra' | 'deletion'
+>;
 
 interface About extends DeletionSummary {
   readonly source: string;
