@@ -37,18 +37,48 @@ export interface CasePlan {
 
 type Place = 's3 source' | 's3 target' | 'fuse source' | 'fuse target';
 
+interface Entry {
+  readonly place: Place;
+  readonly menu: Menu<FaultRule> | Menu<FuseRule>;
+}
+
+/** Where nothing but the copier's own checks stands between the fault and a wrong object, or a wrong "done". */
+const WORST = /flipped bit|silent|error in a 200|lost reply|disk is full|behind the times/;
+
+const ENTRIES: readonly Entry[] = [
+  // A flipped bit once for every digest source.
+  ...SOURCE_FAULTS.slice(0, 1).flatMap((menu) => Array<Entry>(3).fill({ place: 's3 source', menu })),
+  ...SOURCE_FAULTS.map((menu) => ({ place: 's3 source', menu }) as const),
+  ...TARGET_FAULTS.map((menu) => ({ place: 's3 target', menu }) as const),
+  ...FUSE_SOURCE_FAULTS.map((menu) => ({ place: 'fuse source', menu }) as const),
+  ...FUSE_TARGET_FAULTS.map((menu) => ({ place: 'fuse target', menu }) as const),
+];
+
+/** Every fault once a round, the worst ones first: a slice of the campaign has them all. */
+function orderOf(seed: string): readonly Entry[] {
+  const random = new Random(`${seed}/order`);
+  const drawn = ENTRIES.map((entry) => ({
+    entry,
+    rank: WORST.test(entry.menu.name) ? -1 : random.fraction(),
+  }));
+  return drawn.sort((a, b) => a.rank - b.rank).map(({ entry }) => entry);
+}
+
 export function planCase(seed: string, number: number): CasePlan {
   const random = new Random(`${seed}/${number}`);
-  const digests = DIGEST_SOURCES[number % DIGEST_SOURCES.length] ?? 'path';
-  const place = placeOf(random, digests);
-  const menu = random.pick<Menu<FaultRule> | Menu<FuseRule>>(MENUS[place]);
+  const order = orderOf(seed);
+  const [at, round] = [number % order.length, Math.floor(number / order.length)];
+  const { place, menu } = order[at] ?? random.pick(order);
+  // In four rounds every fault meets every digest source; files keep no checksums, so they are no source for `stored`.
+  const drawnDigests = DIGEST_SOURCES[(at + round) % DIGEST_SOURCES.length] ?? 'path';
+  const digests = place === 'fuse source' && drawnDigests === 'stored' ? 'path' : drawnDigests;
   const source = place === 's3 source' || digests === 'stored' ? 's3' : sourceOf(random, place);
   const target =
     place === 's3 target' ? 's3' : place === 'fuse target' ? 'fs' : random.pick(['s3', 's3', 'fs'] as const);
   const hasLarge = menu.needsLarge === true || random.chance(0.25);
   const objects = makeObjects(random, digests === 'path', hasLarge);
-  // Without a checksum two reads that are wrong alike are taken for right, and one that is not read twice is all there is.
-  const drawn = { random, objects, flipsMax: digests === 'path' || digests === 'stored' ? 2 : 1 };
+  // Only a digest outweighs two reads that are wrong alike: what looks like an MD5 may be none (SSE-KMS).
+  const drawn = { random, objects, flipsMax: digests === 'path' ? 2 : 1 };
   const isFuse = place.startsWith('fuse');
   return {
     number,
@@ -66,26 +96,6 @@ export function planCase(seed: string, number: number): CasePlan {
     viaCli: random.chance(0.04),
     storesSha256: random.chance(0.5),
   };
-}
-
-const MENUS = {
-  's3 source': SOURCE_FAULTS,
-  's3 target': TARGET_FAULTS,
-  'fuse source': FUSE_SOURCE_FAULTS,
-  'fuse target': FUSE_TARGET_FAULTS,
-} as const;
-
-/** Files keep no checksums, so they are no source for `stored`. */
-function placeOf(random: Random, digests: DigestSource): Place {
-  const places: readonly Place[] = [
-    's3 source',
-    's3 source',
-    's3 target',
-    's3 target',
-    'fuse target',
-    'fuse source',
-  ];
-  return random.pick(digests === 'stored' ? places.slice(0, -1) : places);
 }
 
 function sourceOf(random: Random, place: Place): 's3' | 'fs' {
