@@ -39,6 +39,11 @@ export class Remarks {
     return this.#problems.length > 0;
   }
 
+  /** More problems are only counted, so that nobody need think about them. */
+  get isFull(): boolean {
+    return this.#problems.length >= PROBLEMS_SHOWN_MAX;
+  }
+
   /** In the order of the file. */
   get notes(): readonly string[] {
     return this.#inOrder(this.#notes);
@@ -116,7 +121,7 @@ function givenText(section: Section, schema: z.ZodObject, entry: YamlEntry): Giv
   const { name, line } = entry;
   const info = infoOf(schema, name);
   if (!info) {
-    const known = suggestion(name, Object.keys(schema.shape));
+    const known = remarks.isFull ? '' : suggestion(name, Object.keys(schema.shape));
     remarks.problem(line, `unknown parameter ${quoteName(name)} of ${backend}${known}`);
     return undefined;
   }

@@ -16,6 +16,7 @@ import {
   type Pair,
   parseDocument,
   type Scalar,
+  visit,
   type YAMLMap,
 } from 'yaml';
 import { ConfigError } from '../../core/errors.ts';
@@ -52,6 +53,8 @@ export function parseYaml(text: string, file: string): YamlValue {
     // A pretty error quotes the line at fault.
     prettyErrors: false,
     logLevel: 'error',
+    // The library compares each name with all others of its map, which takes minutes for a file of many.
+    uniqueKeys: false,
   });
   const [error] = document.errors;
   if (error) {
@@ -60,7 +63,26 @@ export function parseYaml(text: string, file: string): YamlValue {
       hint: HINTS[error.code],
     });
   }
+  refuseTwins(document, lines, file);
   return new Reader(document, lines).value(document.contents);
+}
+
+/** @throws ConfigError where a map has a name twice, in any section: one of the two would silently not count. */
+function refuseTwins(document: Document, lines: LineCounter, file: string): void {
+  visit(document, {
+    Map: (_, map) => {
+      const names = new Set<string>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        const name = textOf(key);
+        if (names.has(name) && name !== '<<') {
+          const line = lineAt(lines, key.range?.[0] ?? 0);
+          throw new ConfigError(`${file}:${line}: ${SYNTAX.DUPLICATE_KEY}`);
+        }
+        names.add(name);
+      }
+    },
+  });
 }
 
 /** The parts of the YAML library's error codes that a hand-written file can meet. */

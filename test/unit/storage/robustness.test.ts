@@ -105,4 +105,18 @@ describe('whatever is given', () => {
     const list = 'old.yml:36: "region" of s3 must be a single value, not a list';
     assert.throws(() => readYaml(file(levels((previous) => `[${nine(previous)}]`))), { message: list });
   });
+
+  it('as a megabyte of names is refused in little time', () => {
+    const names = Array.from({ length: 30_000 }, (_, at) => `  name${at}: 1`);
+    const started = performance.now();
+    assert.throws(() => readYaml(['s3:', ...names].join('\n')), /and 29990 more/);
+    assert.ok(performance.now() - started < 20_000, `${performance.now() - started} ms`);
+  });
+
+  it('as a name given twice is refused in any section, with its line', () => {
+    for (const twice of ['s3:\n  bucket: a\n  bucket: b', 'http:\n  x: 1\n  "x": 2\ns3:\n  bucket: a'])
+      assert.throws(() => readYaml(twice), {
+        message: 'old.yml:3: this name is given twice in the same section',
+      });
+  });
 });
