@@ -29,7 +29,7 @@ async function open(
   switch (storage.kind) {
     case 'fs': {
       const { openFsDriver } = await import('../drivers/fs/fs-driver.ts');
-      return openFsDriver(storage, { role, runId: spec.runId, runsEnded: spec.runsEnded });
+      return openFsDriver(storage, { role, onNotice, runId: spec.runId, runsEnded: spec.runsEnded });
     }
     case 's3': {
       if (spec.engine === 'sdk') {

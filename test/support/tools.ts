@@ -27,6 +27,8 @@ const REQUIREMENTS = {
   'node-24': { commands: [], packages: [] },
   // Python's module and the device have no command: test/support/fuse.ts looks for them.
   fuse: { commands: ['fusermount3'], packages: ['fuse3', 'python3-fusepy'] },
+  // A file system that does not tell upper from lower case; its mount needs a loop device, which its test looks for.
+  exfat: { commands: ['mkfs.exfat', 'mount.exfat-fuse'], packages: ['exfatprogs', 'exfat-fuse'] },
   promtool: { commands: ['promtool'], packages: ['prometheus'] },
 } as const satisfies Readonly<Record<string, Requirement>>;
 

@@ -15,6 +15,7 @@ import type {
 } from '../driver.ts';
 import type { FileSystemSpec } from '../spec.ts';
 import type { FileCalls } from './fs-calls.ts';
+import { CaseRule } from './fs-case.ts';
 import { fromErrno, refusal } from './fs-errors.ts';
 import { Folders } from './fs-folders.ts';
 import { LIST_LIMITS, type ListLimits, listObjects } from './fs-listing.ts';
@@ -35,6 +36,8 @@ export interface FsDriverOptions {
   readonly listLimits?: ListLimits;
   /** Default: as the kind of file system asks for. */
   readonly calls?: FileCalls;
+  /** Told once, with the first write, what the user should know of this file system. */
+  readonly onNotice?: ((sentence: string) => void) | undefined;
 }
 
 /** Rejects with a `StorageError` of scope `backend` when the root is missing, not a folder, or not accessible. */
@@ -43,7 +46,7 @@ export async function openFsDriver(spec: FileSystemSpec, options: FsDriverOption
   const listLimits = options.listLimits ?? LIST_LIMITS;
   if (options.role === 'source') return new FsDriver(root, undefined, listLimits);
   const ownership = new Ownership(root.calls, spec, root);
-  const folders = new Folders(root, ownership);
+  const folders = new Folders(root, ownership, new CaseRule(root, options.onNotice));
   const temps = new TempFolder(root, options.runId);
   try {
     temps.check();

@@ -4,6 +4,7 @@
  */
 import { dirname } from 'node:path';
 import type { FileAttributes } from '../driver.ts';
+import type { CaseRule } from './fs-case.ts';
 import { type FsContext, hasCode, refusal } from './fs-errors.ts';
 import { parentOf } from './fs-keys.ts';
 import type { Ownership } from './fs-owner.ts';
@@ -18,15 +19,18 @@ const FLUSHED_TOGETHER = 16;
 export class Folders {
   readonly #root: FsRoot;
   readonly #ownership: Ownership;
+  readonly #caseRule: CaseRule;
+  #foldsCase = false;
   /** Folder keys seen to be real folders inside the root. */
   readonly #known = new Set<string>();
   /** Paths of folders whose entries changed since they were last made durable. */
   #changed = new Set<string>();
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(root: FsRoot, ownership: Ownership) {
+  constructor(root: FsRoot, ownership: Ownership, caseRule: CaseRule) {
     this.#root = root;
     this.#ownership = ownership;
+    this.#caseRule = caseRule;
   }
 
   /** Gives a finished file its name. Whatever had the name before is replaced in one step. */
@@ -35,10 +39,21 @@ export class Folders {
     tempPath: string,
     attributes: FileAttributes | undefined,
   ): Promise<void> {
+    this.#foldsCase = await this.#caseRule.folds(tempPath);
+    if (!this.#foldsCase) return this.#place(context, tempPath, attributes);
+    await this.#caseRule.inTurn(() => this.#place(context, tempPath, attributes));
+  }
+
+  async #place(
+    context: FsContext & { readonly key: string },
+    tempPath: string,
+    attributes: FileAttributes | undefined,
+  ): Promise<void> {
     const parent = parentOf(context.key);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.#ensure(context, parent, attributes);
+        await this.#demandSpelling(context, context.key);
         await this.#root.calls.rename(tempPath, this.#root.join(context.key));
         break;
       } catch (error) {
@@ -148,6 +163,7 @@ export class Folders {
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
       if (!(await this.#demandFolder(context, folder))) throw vanished(folder);
+      await this.#demandSpelling(context, folder);
       // Who made it, another thread or a run that was killed, may not have made its name durable.
       this.noteChange(dirname(path));
       this.#know(folder);
@@ -157,6 +173,14 @@ export class Folders {
     this.noteChange(path);
     this.noteChange(dirname(path));
     this.#know(folder);
+  }
+
+  /** Where case is not told apart, what is there may be another key's. */
+  async #demandSpelling(context: FsContext, key: string): Promise<void> {
+    if (!this.#foldsCase) return;
+    const path = this.#root.join(key);
+    if ((await this.#root.calls.lstat(path)) !== undefined)
+      await this.#caseRule.demandSpelling(context, path);
   }
 
   /** Throws if something else stands in the folder's place; false if the folder vanished just now. */
