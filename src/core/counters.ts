@@ -120,14 +120,14 @@ for (const slot of SLOTS) {
   if (slot.startsWith('requests/')) requestIndex.set(slot.slice('requests/'.length), indexOf(slot));
 }
 
-/** One thread's row. */
+/** One thread's row, for ever; whoever allocates must have one for each thread there may ever be. */
 export class CounterWriter {
   /** Which one it is. */
   readonly row: number;
   readonly #row: Float64Array;
 
   constructor(memory: CounterMemory) {
-    this.row = Atomics.add(new Int32Array(memory.nextRow), 0, 1) % memory.rows;
+    this.row = Atomics.add(new Int32Array(memory.nextRow), 0, 1);
     this.#row = valuesOfRow(memory, this.row);
   }
 

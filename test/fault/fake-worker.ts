@@ -90,6 +90,11 @@ const BEHAVIOURS: Readonly<Record<string, (task: ShardTask) => ShardReply | Prom
         throw new Error('the thread broke');
       });
     }),
+  /** Tells a thousand things and is gone at once. */
+  tellsmuch: ({ shard }) => {
+    for (let at = 0; at < 1_000; at += 1) reached(shard.id, String(at));
+    return process.exit(1);
+  },
   /** Out of memory, in the first two shards. */
   exhausts: (task) => diesOnce(task, 2, exhaustHeap),
   /** As many threads die as one run may lose, one in each of the first shards. */
