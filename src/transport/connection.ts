@@ -29,15 +29,21 @@ const SILENT_HINT =
 const JOINED_BODY_BYTES = 16 * 1024;
 /**
  * Larger bodies go out a slice at a time: what a slow line takes of one large write cannot be seen before all of it is
- * gone, and TLS would encrypt the whole of it into memory first. Slices of 128 KiB cost 0.1 CPU seconds per GiB, these
- * 0.04.
+ * gone, and TLS would encrypt the whole of it into memory first. Slices of 128 KiB cost 0.1 CPU seconds per GiB, those
+ * of 512 KiB 0.04. A connection begins with small ones and doubles them as long as they go out quickly, so that on a slow
+ * line, or one of many connections on a shared line, the watchdog sees what moves.
  */
-const SLICE_BYTES = 512 * 1024;
-/** A transfer that moves less than this per window is cut: a trickle looks alive to an idle timeout (rclone #9841). */
+const SLICE_BYTES_MIN = 16 * 1024;
+const SLICE_BYTES_MAX = 512 * 1024;
+const QUICK_SLICE_MS = 500;
+/**
+ * A body that moves less than this per window is cut: a trickle looks alive to an idle timeout (rclone #9841). It is
+ * about 1 KiB/s for one connection, so that even a line of 1 Mbit/s shared by a hundred connections is left in peace.
+ */
 const WINDOW_MS = 30_000;
 const WINDOW_BYTES_MIN = 32 * 1024;
-/** What is sent is seen in whole slices, so the least speed is 9 kB/s. */
-const SENDING_WINDOW_MS = 60_000;
+/** A body that does not move at all needs not be given the whole window. */
+const STALL_MS = 20_000;
 
 interface Exchange {
   readonly request: HttpRequest;
@@ -53,6 +59,9 @@ interface Exchange {
   windowAtMs: number;
   /** What this connection had moved when the window began. */
   windowFromBytes: number;
+  /** When something was last seen to have moved, and what had moved by then. */
+  movedAtMs: number;
+  movedBytes: number;
 }
 
 export interface ConnectionOptions {
@@ -72,6 +81,7 @@ export class Connection {
   #requests = 0;
   #receivedBytes = 0;
   #isConnected = false;
+  #sliceBytes = SLICE_BYTES_MIN;
   #isTunnelling = false;
   /** Of a proxy that plain requests are sent to. */
   #proxyName: string | undefined;
@@ -148,6 +158,7 @@ export class Connection {
 
   send(request: HttpRequest): Promise<HttpResponse> {
     const now = Date.now();
+    const moved = this.#movedBytes();
     return new Promise((resolve, reject) => {
       this.#exchange = {
         request,
@@ -158,7 +169,9 @@ export class Connection {
         isWaitingForBody: false,
         sentAtMs: now,
         windowAtMs: now,
-        windowFromBytes: this.#movedBytes(),
+        windowFromBytes: moved,
+        movedAtMs: now,
+        movedBytes: moved,
       };
       this.#requests += 1;
       this.#parser.begin({
@@ -175,39 +188,55 @@ export class Connection {
     this.#fail(reason);
   }
 
-  /** Called about once a second: cuts an exchange that waits too long for its head, or that trickles. */
+  /** Called about once a second: cuts an exchange that waits too long for its head, or that trickles or stalls. */
   watch(nowMs: number): void {
     const exchange = this.#exchange;
-    if (!exchange || !this.#isConnected) return;
-    const { headTimeoutMs, into } = exchange.request;
-    if (exchange.isSent && !this.#parser.hasHead) {
-      if (nowMs - exchange.sentAtMs > headTimeoutMs) {
-        this.#fail(new WireError('timeout', `No answer within ${Math.round(headTimeoutMs / 1000)} s`));
-      }
-      // The time that the server took to think is not the body's.
-      this.#openWindow(exchange, nowMs);
+    if (!exchange) return;
+    const { headTimeoutMs } = exchange.request;
+    const isThinking = exchange.isSent && !this.#parser.hasHead;
+    if (isThinking && nowMs - exchange.sentAtMs > headTimeoutMs) {
+      this.#fail(new WireError('timeout', `No answer within ${Math.round(headTimeoutMs / 1000)} s`));
       return;
     }
-    // A body that is read from elsewhere may have to wait there, under a watch of its own.
-    if (exchange.isWaitingForBody) {
-      this.#openWindow(exchange, nowMs);
-      return;
-    }
-    // What is collected is short, and a server may begin it before it is done: Complete sends white space meanwhile.
-    const receivingMs = into === undefined ? Math.max(WINDOW_MS, headTimeoutMs) : WINDOW_MS;
-    const windowMs = exchange.isSent ? receivingMs : SENDING_WINDOW_MS;
-    if (nowMs - exchange.windowAtMs < windowMs) return;
-    if (this.#movedBytes() - exchange.windowFromBytes < WINDOW_BYTES_MIN) {
-      const what = `Fewer than ${WINDOW_BYTES_MIN} bytes moved in ${Math.round(windowMs / 1000)} s`;
-      this.#fail(new WireError('too-slow', what));
-      return;
-    }
+    // Connecting has its own limit; the time that the server took to think, or we to read what is sent, is no body's.
+    const isStarved = exchange.isWaitingForBody && this.#socket.writableLength === 0;
+    if (!this.#isConnected || isThinking || isStarved) this.#openWindow(exchange, nowMs);
+    else this.#watchBody(exchange, nowMs);
+  }
+
+  /** Counts the time until now for nothing: this process stood still, and may have missed what came. */
+  pardon(nowMs: number): void {
+    const exchange = this.#exchange;
+    if (!exchange) return;
+    exchange.sentAtMs = nowMs;
     this.#openWindow(exchange, nowMs);
   }
 
   #openWindow(exchange: Exchange, nowMs: number): void {
+    exchange.movedAtMs = nowMs;
     exchange.windowAtMs = nowMs;
     exchange.windowFromBytes = this.#movedBytes();
+  }
+
+  #watchBody(exchange: Exchange, nowMs: number): void {
+    const moved = this.#movedBytes();
+    if (moved !== exchange.movedBytes) exchange.movedAtMs = nowMs;
+    exchange.movedBytes = moved;
+    const { headTimeoutMs, into } = exchange.request;
+    // What is collected is short, and a server may begin it before it is done: Complete sends white space meanwhile.
+    const leastMs = exchange.isSent && into === undefined ? headTimeoutMs : 0;
+    const stillMs = nowMs - exchange.movedAtMs;
+    const windowMs = Math.max(WINDOW_MS, leastMs);
+    const isOver = nowMs - exchange.windowAtMs >= windowMs;
+    if (stillMs >= Math.max(STALL_MS, leastMs)) {
+      this.#fail(new WireError('too-slow', `Nothing moved for ${Math.round(stillMs / 1000)} s`));
+    } else if (isOver && moved - exchange.windowFromBytes < WINDOW_BYTES_MIN) {
+      const what = `Fewer than ${WINDOW_BYTES_MIN} bytes moved in ${Math.round(windowMs / 1000)} s`;
+      this.#fail(new WireError('too-slow', what));
+    } else if (isOver) {
+      exchange.windowAtMs = nowMs;
+      exchange.windowFromBytes = moved;
+    }
   }
 
   /** Both ways together; bytes still in this process's send buffer have not moved. */
@@ -253,14 +282,22 @@ export class Connection {
     { isEnd }: { readonly isEnd: boolean },
     onDone: (error?: Error) => void,
   ): void {
-    const slice = bytes.subarray(0, SLICE_BYTES);
+    const slice = bytes.subarray(0, this.#sliceBytes);
     const isLast = slice.length === bytes.length;
     if (isLast && isEnd) exchange.isGiven = true;
+    const beganMs = performance.now();
     this.#socket.write(slice, (error) => {
+      this.#fitSlices(slice.length, performance.now() - beganMs);
       // A finished exchange has no use for the rest; a failed write fails it by the socket's own event.
       if (error || isLast || this.#exchange !== exchange) onDone(error ?? undefined);
       else this.#writeSlices(exchange, bytes.subarray(slice.length), { isEnd }, onDone);
     });
+  }
+
+  #fitSlices(bytes: number, ms: number): void {
+    if (bytes < this.#sliceBytes) return;
+    const next = ms < QUICK_SLICE_MS ? 2 * bytes : ms < 4 * QUICK_SLICE_MS ? bytes : bytes / 2;
+    this.#sliceBytes = Math.max(SLICE_BYTES_MIN, Math.min(SLICE_BYTES_MAX, next));
   }
 
   /**

@@ -16,6 +16,8 @@ import { authorizationLine, refusalOf } from './tunnel.ts';
 /** Servers commonly close after 5 s without a request (Node) to 65 s (Ceph's beast); a younger connection is safe. */
 const IDLE_MS_MAX = 4_000;
 const WATCH_MS = 1_000;
+/** A timer that comes so late says that this process stood still (a long computation, a paused machine), not the wire. */
+const LATE_MS = 5 * WATCH_MS;
 
 /** The connections that end with a signal. */
 interface Bound {
@@ -35,6 +37,7 @@ export class HttpPool {
   readonly #bySignal = new Map<AbortSignal, Bound>();
   readonly #timer: NodeJS.Timeout;
   #isClosed = false;
+  #watchedMs = Date.now();
 
   constructor(origin: Origin, tls: TlsSettings, proxy?: HttpProxy) {
     this.#origin = origin;
@@ -123,7 +126,12 @@ export class HttpPool {
 
   #watch(): void {
     const now = Date.now();
-    for (const connection of this.#busy) connection.watch(now);
+    const isLate = now - this.#watchedMs >= LATE_MS;
+    this.#watchedMs = now;
+    for (const connection of this.#busy) {
+      if (isLate) connection.pardon(now);
+      else connection.watch(now);
+    }
     while (this.#idle[0] && (this.#idle[0].isClosed || now - this.#idle[0].idleSinceMs >= IDLE_MS_MAX)) {
       this.#idle.shift()?.destroy(undefined);
     }
