@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { combineCrc32 } from '../core/crc32.ts';
-import { isStorageError } from '../core/errors.ts';
+import { isStorageError, StorageError } from '../core/errors.ts';
 import { bodyOfBytes } from '../drivers/body.ts';
 import type {
   CompleteOptions,
@@ -32,6 +32,9 @@ import { readRange } from './read-ranges.ts';
 import { settleVerdict, verifyReadBack } from './second-opinion.ts';
 import type { Slab } from './slab-pool.ts';
 
+/** Servers give up after about 20 s in which nothing comes. */
+const STARVED_MS = 10_000;
+const STARVED_MAX = 4;
 /** Together with the abort that follows it stays within the 3 s that Ctrl-C may take. */
 const BEGIN_PATIENCE_MS = 700;
 
@@ -291,6 +294,27 @@ class PartTransfer {
     this.#firstRead ??= streamed.firstRead;
     const { sha256, md5, crc32: sum, body } = streamed;
     const kept = this.#kept(part, () => ({ crc32: sum, md5: () => md5 }));
-    return kept ?? this.#put({ number: part.number, offset: part.offset, body, sha256, crc32: sum });
+    const input = { number: part.number, offset: part.offset, body, sha256, crc32: sum };
+    return kept ?? this.#putStarving(input, streamed.starvedMs);
   }
+
+  /** A server may give up on a body that has to wait for its source; whether that is there is the source's to say. */
+  async #putStarving(input: PartInput, starvedMs: () => number): Promise<PartReceipt> {
+    for (let round = 1; ; round += 1) {
+      try {
+        return await this.#put(input);
+      } catch (error) {
+        const ms = starvedMs();
+        if (!(error instanceof StorageError) || !error.details.isTransient || ms < STARVED_MS) throw error;
+        if (round >= STARVED_MAX) throw starved(error, this.#ctx.source.name, ms);
+        await this.#ctx.source.stat(this.#ctx, this.#item.source.key);
+      }
+    }
+  }
+}
+
+function starved(error: StorageError, source: string, ms: number): StorageError {
+  const message = `${error.message} (it was sent nothing for ${Math.round(ms / 1000)} s, as ${source} was read too slowly)`;
+  const hint = 'Parts this large are read again while they are sent: give more memory, see --memory';
+  return new StorageError(message, error.details, { cause: error, hint });
 }

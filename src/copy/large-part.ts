@@ -13,6 +13,8 @@ export interface StreamedPart {
   readonly md5: string;
   readonly crc32: number;
   readonly firstRead: ReadResult | undefined;
+  /** For how long the body, when it was sent last, had nothing to send at a stretch. */
+  readonly starvedMs: () => number;
 }
 
 /** Feeds the object's hasher, and gives a body that must turn out the same each time it is read. */
@@ -35,11 +37,14 @@ export async function streamedPart(
   }
   const version = range.version ?? firstRead?.version;
   const sha256 = first.digest('hex');
+  const hunger = new Hunger();
   const body: Body = {
     sizeBytes: range.to - range.from,
     async *open() {
       const again = createHash('sha256');
+      hunger.begin();
       for await (const piece of readRanges(ctx, { ...range, version })) {
+        hunger.end();
         again.update(piece.bytes);
         const isLast = piece.offset + piece.bytes.length === range.to;
         // The end is held back until the whole part is known to be what was hashed.
@@ -47,8 +52,40 @@ export async function streamedPart(
           throw new WrongBytes('two reads of it gave different bytes', false);
         }
         yield piece.bytes;
+        hunger.wait();
       }
     },
   };
-  return { body, sha256, md5: md5?.digest('hex') ?? '', crc32: sum >>> 0, firstRead };
+  return {
+    body,
+    starvedMs: () => hunger.longestMs(),
+    sha256,
+    md5: md5?.digest('hex') ?? '',
+    crc32: sum >>> 0,
+    firstRead,
+  };
+}
+
+/** How long a body waits for what it is to send. */
+class Hunger {
+  #sinceMs: number | undefined;
+  #longestMs = 0;
+
+  begin(): void {
+    this.#longestMs = 0;
+    this.wait();
+  }
+
+  wait(): void {
+    this.#sinceMs = Date.now();
+  }
+
+  end(): void {
+    this.#longestMs = this.longestMs();
+    this.#sinceMs = undefined;
+  }
+
+  longestMs(): number {
+    return Math.max(this.#longestMs, this.#sinceMs === undefined ? 0 : Date.now() - this.#sinceMs);
+  }
 }

@@ -335,6 +335,34 @@ describe('copyObject() in parts larger than any slab', () => {
     await copyBlob({ ...WIDE, wrap: retrying, targetFaults }, assertArrived);
   });
 
+  it('asks the source when a server gave up on a part that had to wait for it, and sends the part again', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'] });
+    const slow = first(() => t.mock.timers.tick(15_000));
+    const givesUp = failsAfterwards('unavailable', { isTransient: true });
+    // Reads 1-3 hash the first part, 4-6 send it.
+    const sourceFaults: readonly Fault[] = [{ on: 'read', nth: 5, does: slow }];
+    const once: readonly Fault[] = [{ on: 'part', does: givesUp }];
+    await copyBlob({ ...WIDE, sourceFaults, targetFaults: once }, (outcome, world) => {
+      assertArrived(outcome, world);
+      assert.equal(world.sourceDriver.callsOf('stat').length, 1);
+      assert.equal(world.counters.count('restartedObjects'), 0);
+    });
+    const gone: Fault = { on: 'stat', does: fails('unavailable', { isTransient: true }) };
+    await copyBlob({ ...WIDE, sourceFaults: [...sourceFaults, gone], targetFaults: once }, (outcome) => {
+      assertNotCopied(outcome, 'failed', /Cannot stat .*: scripted unavailable/);
+    });
+    const always: readonly Fault[] = [{ on: 'part', times: 4, does: givesUp }];
+    const slowEachTime: readonly Fault[] = [{ on: 'read', nth: 4, times: 12, does: slow }];
+    await copyBlob({ ...WIDE, sourceFaults: slowEachTime, targetFaults: always }, (outcome) => {
+      assertNotCopied(outcome, 'failed', /was sent nothing for 15 s, as memory:.* was read too slowly/);
+    });
+    // A server that fails by itself is not asked more often than its retries do.
+    await copyBlob({ ...WIDE, targetFaults: once }, (outcome, world) => {
+      assertNotCopied(outcome, 'failed', /scripted unavailable$/);
+      assert.equal(world.sourceDriver.callsOf('stat').length, 0);
+    });
+  });
+
   it('sends nothing that differs from what was hashed', async () => {
     // Reads 1-3 hash the first part, 4-6 send it.
     await copyBlob({ ...WIDE, sourceFaults: [{ on: 'read', nth: 5, does: flipsByte(9) }] }, assertArrived);
