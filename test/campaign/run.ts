@@ -11,11 +11,13 @@ import type { CampaignOptions, CampaignResult } from './campaign.ts';
 import { faultsCampaign } from './faults.ts';
 import { killsCampaign } from './kills.ts';
 import { memoryCampaign } from './memory.ts';
+import { outageCampaign } from './outage.ts';
 
 const CAMPAIGNS: Readonly<Record<string, (options: CampaignOptions) => Promise<CampaignResult>>> = {
   faults: faultsCampaign,
   kills: killsCampaign,
   memory: ({ seed }) => memoryCampaign(seed),
+  outage: ({ seed }) => outageCampaign(seed),
 };
 
 const { values, positionals } = parseArgs({
