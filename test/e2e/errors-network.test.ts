@@ -100,6 +100,23 @@ errorTests(import.meta.filename, {
       row.check(await copy(t, await treeUrl(t), s3Url(server.endpoint), { engine }));
     }
   },
+  'a server that stays away for longer than is waited': async (t, row) => {
+    for (const engine of ENGINES) {
+      const server = await startServer(t);
+      await fillBucket(server);
+      const away = await server.misbehave({ fault: { kind: 'reset' }, skip: 12, times: 100_000 });
+      const target = await tempFolderFor(t, 'target');
+      const more = ['--outage-limit', '3s'];
+      row.check(await copy(t, s3Url(server.endpoint), `file://${target}`, { engine, more }));
+      assert.ok(((await away.used())[0] ?? 0) > 0);
+      await away.remove();
+      const again = await copy(t, s3Url(server.endpoint), `file://${target}`, {
+        engine,
+        more: ['--into-nonempty'],
+      });
+      assert.equal(again.code, 0, again.stderr);
+    }
+  },
   'a server that goes away in the middle': async (t, row) => {
     const server = await startServer(t);
     await fillBucket(server);

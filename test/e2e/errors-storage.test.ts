@@ -77,6 +77,21 @@ errorTests(import.meta.filename, {
   'a target that is full': refusedWrites(507, 'XMinioStorageFull'),
   'an encryption key that is switched off': refusedWrites(400, 'KMS.DisabledException'),
   'an object that may not be read': refusedRead(403, 'AccessDenied'),
+  'a permission that is taken away on the way': async (t, row) => {
+    const many = makeSmallTree({
+      seed: 'denied',
+      blobBytes: Array.from({ length: 120 }, (_, index) => 500 + index),
+    });
+    for (const engine of ENGINES) {
+      const server = await startServer(t);
+      const fault = { kind: 'status', status: 403, code: 'AccessDenied' } as const;
+      const keyPrefix = 'docker/';
+      const denial = await server.misbehave({ fault, method: 'PUT', keyPrefix, skip: 5, times: 10_000 });
+      row.check(await copy(t, await treeUrl(t, many), s3Url(server.endpoint), { engine }));
+      const used = (await denial.used())[0] ?? 0;
+      assert.ok(used > 0 && used < 120, `${used} objects were tried and denied`);
+    }
+  },
   'an object that is archived': refusedRead(403, 'InvalidObjectState'),
   'a key that is too long for S3': async (t, row) => {
     const folder = await tempFolderFor(t, 'long');
