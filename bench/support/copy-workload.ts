@@ -18,7 +18,11 @@ export interface WorkloadRun extends MeasuredRun {
 }
 
 /** @throws Error where not every object was copied: a run that does less must not look cheap. */
-export async function copyWorkload(workload: Workload, extra: readonly string[] = []): Promise<WorkloadRun> {
+export async function copyWorkload(
+  workload: Workload,
+  extra: readonly string[] = [],
+  nodeArguments: readonly string[] = [],
+): Promise<WorkloadRun> {
   const { objects, sizeBytes, seed } = workload;
   const journal = mkdtempSync(join(tmpdir(), 'blobferry-bench-journal-'));
   const server = await startS3Process(['source', 'target']);
@@ -40,7 +44,7 @@ export async function copyWorkload(workload: Workload, extra: readonly string[] 
       '--journal',
       journal,
     ];
-    const run = await measureCli([...args, ...extra], BENCH_ENV);
+    const run = await measureCli([...args, ...extra], BENCH_ENV, nodeArguments);
     const { summary } = run;
     if (run.exitCode !== 0 || summary?.objectsCopied !== objects || summary.bytesCopied !== bytes) {
       throw new Error(`The copy of ${objects} objects ended with ${run.exitCode}: ${run.stderr}`);
