@@ -122,7 +122,7 @@ class ShardRun {
         this.#tally.listed(batch.length);
         cuts.listed(batch.length);
         // They are told at the shard's end, so whoever goes on must meet them again.
-        if (this.#extras.length + this.#extrasKept > 0) cuts.block();
+        if (this.#extras.length + this.#extrasUnnamed + this.#extrasKept > 0) cuts.block();
         for (const joined of batch) await this.#admit(ctx, { window, cuts }, joined);
       }
       await window.drain();

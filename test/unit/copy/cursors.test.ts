@@ -25,8 +25,8 @@ const NAMES: Shard = { id: 'names-1', phase: 'names', range: { prefix: '' } };
 interface Entry {
   readonly path: string;
   readonly text: string;
-  /** `equal`: in the target already; `unreadable` and `wrong` end as exceptions. */
-  readonly is: 'new' | 'equal' | 'unreadable' | 'wrong';
+  /** `equal`: in the target already; `extra`: only there; `unreadable` and `wrong` end as exceptions. */
+  readonly is: 'new' | 'equal' | 'extra' | 'unreadable' | 'wrong';
 }
 
 const entry: fc.Arbitrary<Entry> = fc
@@ -34,7 +34,9 @@ const entry: fc.Arbitrary<Entry> = fc
     repository: fc.constantFrom('a', 'a/b', 'b', 'lib/x', 'z'),
     kind: fc.constantFrom('layer', 'layer', 'revision', 'tag', 'other', 'upload', 'blob'),
     number: fc.integer({ min: 0, max: 20 }),
-    is: fc.constantFrom<Entry['is']>('new', 'new', 'new', 'new', 'equal', 'equal', 'unreadable', 'wrong'),
+    is: fc.constantFrom<Entry['is']>(
+      ...(['new', 'new', 'new', 'equal', 'equal', 'extra', 'unreadable', 'wrong'] as const),
+    ),
   })
   .map(({ repository, kind, number, is }) => {
     const content = `content ${number}`;
@@ -72,8 +74,8 @@ function worldOptions(entries: readonly Entry[], given: WorldOptions): WorldOpti
 
 function fill(world: CopyWorld, entries: readonly Entry[]): void {
   for (const one of entries) {
-    world.put(one.path, isWrong(one) ? linkText('something else') : one.text);
-    if (one.is === 'equal') world.putTarget(one.path, one.text);
+    if (one.is !== 'extra') world.put(one.path, isWrong(one) ? linkText('something else') : one.text);
+    if (one.is === 'equal' || one.is === 'extra') world.putTarget(one.path, one.text);
   }
 }
 
@@ -92,6 +94,10 @@ function figures(counters: CounterReader) {
 
 function exceptions(outcome: ShardOutcome): readonly string[] {
   return outcome.exceptions.map(({ state, path }) => `${state} ${path}`).sort();
+}
+
+function extras({ extras: named, extrasUnnamed, extrasKept }: ShardOutcome): unknown {
+  return { named, extrasUnnamed, extrasKept };
 }
 
 interface Death {
@@ -241,13 +247,17 @@ describe('The cursor of a shard', () => {
 });
 
 describe('A shard that is gone on with from its cursor', () => {
-  const options: fc.Arbitrary<WorldOptions> = fc.record({
-    isFrozen: fc.boolean(),
-    concurrency: fc.integer({ min: 1, max: 6 }),
-    cursorObjects: fc.integer({ min: 1, max: 6 }),
-    source: fc.record({ pageObjectsMax: fc.constantFrom(2, 7, 1000), asksBeforeFolders: fc.boolean() }),
-    target: fc.record({ pageObjectsMax: fc.constantFrom(3, 1000) }),
-  });
+  const options: fc.Arbitrary<WorldOptions> = fc
+    .record({
+      isFrozen: fc.boolean(),
+      concurrency: fc.integer({ min: 1, max: 6 }),
+      cursorObjects: fc.integer({ min: 1, max: 6 }),
+      // One of them in three runs, so that in the others cursors go far.
+      extrasMax: fc.constantFrom(...[0, 2, 100].flatMap((max) => [max, undefined, undefined])),
+      source: fc.record({ pageObjectsMax: fc.constantFrom(2, 7, 1000), asksBeforeFolders: fc.boolean() }),
+      target: fc.record({ pageObjectsMax: fc.constantFrom(3, 1000) }),
+    })
+    .map(({ extrasMax, ...rest }) => (extrasMax === undefined ? rest : { ...rest, extrasMax }));
   const deaths = fc.array(fc.integer({ min: 1, max: 8 }), { maxLength: 4 });
 
   it('counts every object once, names every exception and loses none, whenever threads die', async () => {
@@ -272,6 +282,7 @@ describe('A shard that is gone on with from its cursor', () => {
           assert.ok(outcome);
           assert.equal(outcome.stoppedBy, undefined);
           assert.deepEqual(exceptions(outcome), reference.exceptions);
+          assert.deepEqual(extras(outcome), reference.extras);
           assert.deepEqual(figures(new CounterReader(memory)), reference.figures);
           assert.deepEqual([...world.target.keys()].sort(), reference.keys);
         });
@@ -281,19 +292,21 @@ describe('A shard that is gone on with from its cursor', () => {
   });
 
   async function undisturbed(entries: readonly Entry[], given: WorldOptions) {
-    const world: { figures: object; exceptions: readonly string[]; keys: readonly string[] } = {
+    const found = {
       figures: {},
-      exceptions: [],
-      keys: [],
+      exceptions: [] as readonly string[],
+      keys: [] as readonly string[],
+      extras: {},
     };
     await inWorld(worldOptions(entries, { ...given, cursorObjects: 1_000 }), async (one) => {
       fill(one, entries);
       const outcome = await one.shard(NAMES);
       assert.equal(outcome.stoppedBy, undefined);
-      world.exceptions = exceptions(outcome);
-      world.figures = figures(one.counters);
-      world.keys = [...one.target.keys()].sort();
+      found.exceptions = exceptions(outcome);
+      found.extras = extras(outcome) as object;
+      found.figures = figures(one.counters);
+      found.keys = [...one.target.keys()].sort();
     });
-    return world;
+    return found;
   }
 });
