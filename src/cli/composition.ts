@@ -9,14 +9,20 @@ type OnNotice = (sentence: string) => void;
 /** Rejects with ConfigError or StorageError when the storage cannot be opened in that role. */
 export const openDriver: OpenDriver = (spec, role) => open(spec, role, undefined);
 
-/** Threads find the same as the drivers that were opened before them, so only those tell it; each sentence once. */
-export function openDriverTelling(onNotice: OnNotice): OpenDriver {
+/**
+ * Threads find the same as the drivers that were opened before them, so only those tell it; each sentence once a side.
+ * @param onNotice also told which side it is about.
+ */
+export function openDriverTelling(
+  onNotice: (sentence: string, role: 'source' | 'target') => void,
+): OpenDriver {
   const told = new Set<string>();
   return (spec, role) =>
     open(spec, role, (sentence) => {
-      if (told.has(sentence)) return;
-      told.add(sentence);
-      onNotice(sentence);
+      const once = `${role} ${sentence}`;
+      if (told.has(once)) return;
+      told.add(once);
+      onNotice(sentence, role);
     });
 }
 

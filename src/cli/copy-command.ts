@@ -77,7 +77,9 @@ async function copy(
     return await runCopy(
       { ...storages, options: copyOptions(given, defaultJournalFolder(storages, given.layout, env)) },
       {
-        openDriver: openDriverTelling((message) => hear({ event: 'warning', message })),
+        openDriver: openDriverTelling((sentence, side) => {
+          hear({ event: 'warning', message: `${side}: ${sentence}` });
+        }),
         workerUrl: WORKER_URL,
         signal,
         onEvent: hear,
