@@ -22,8 +22,8 @@ export interface HelperOptions {
   readonly periodSeconds: number;
   /** How long each is good for, from its beginning. */
   readonly goodForSeconds: number;
-  /** The command says when the credentials expire. */
-  readonly tellsExpiry: boolean;
+  /** The command says when the credentials expire; `early`: so many seconds after it was asked, though the server knows them longer. */
+  readonly tellsExpiry: boolean | 'early';
 }
 
 const GENERATIONS = 60;
@@ -60,7 +60,9 @@ export async function makeCredentialHelper(
     `if [ -e "${failure}" ]; then cat "${failure}" >&2; exit 3; fi`,
     `echo run >> "${log}"`,
     `generation=$(( ($(date +%s) - ${start}) / ${periodSeconds} ))`,
-    `expires=$(( ${start} + generation * ${periodSeconds} + ${goodForSeconds} ))`,
+    tellsExpiry === 'early'
+      ? `expires=$(( $(date +%s) + ${goodForSeconds} ))`
+      : `expires=$(( ${start} + generation * ${periodSeconds} + ${goodForSeconds} ))`,
     `printf '%s\\n' '{${fields.join(', ')}}'`,
   ];
   await writeFile(script, `${lines.join('\n')}\n`);
@@ -80,7 +82,10 @@ export async function makeCredentialHelper(
       accessKeyId: keyOf(String(index)),
       secretAccessKey: secretOf(String(index)),
       sessionToken: tokenOf(String(index)),
-      expiresAtMs: (start + index * periodSeconds + goodForSeconds) * 1000,
+      expiresAtMs:
+        tellsExpiry === 'early'
+          ? Number.POSITIVE_INFINITY
+          : (start + index * periodSeconds + goodForSeconds) * 1000,
     })),
     runs: async () => (await readFile(log, 'utf8')).split('\n').length - 1,
     fail: async (words) => {
