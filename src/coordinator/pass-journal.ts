@@ -29,6 +29,8 @@ export class PassJournal {
   readonly #pass: number;
   /** Before anything moves a failure ends the run by itself. */
   #onFailure: (error: ConfigError) => void = rethrow;
+  /** What can wait for the next commit, in order. */
+  #writes: (() => void)[] = [];
   readonly #shards = new Map<string, ShardNews>();
   /** By id and key. */
   readonly #uploads = new Map<string, { readonly upload: Upload; readonly isOpen: boolean }>();
@@ -49,18 +51,20 @@ export class PassJournal {
 
   /** What the target was seen to refuse, in words and as found. */
   bound(words: string, binding: Binding | undefined): void {
-    this.#commit(() => {
+    this.#write(() => {
       const update = this.#database.prepare('UPDATE pass SET binding = ?, refusals = ? WHERE id = ?');
       update.run(words, binding === undefined ? null : JSON.stringify(binding), this.#pass);
     });
   }
 
   planned(shards: readonly Shard[]): void {
-    this.#commit(() => {
+    // Whoever plans may take them off the list one by one.
+    const all = [...shards];
+    this.#write(() => {
       const insert = this.#database.prepare(
         "INSERT INTO shard (id, phase, range, state, attempts, updated_ms) VALUES (?, ?, ?, 'planned', 0, ?)",
       );
-      for (const { id, phase, range } of shards) insert.run(id, phase, JSON.stringify(range), Date.now());
+      for (const { id, phase, range } of all) insert.run(id, phase, JSON.stringify(range), Date.now());
     });
   }
 
@@ -137,6 +141,11 @@ export class PassJournal {
     clearTimeout(this.#timer);
   }
 
+  #write(work: () => void): void {
+    this.#writes.push(work);
+    this.#commitWithin(SHARDS_DELAY_MS);
+  }
+
   #newsOf(id: string): ShardNews {
     const known = this.#shards.get(id);
     if (known) return known;
@@ -161,9 +170,11 @@ export class PassJournal {
     this.#dueMs = Number.POSITIVE_INFINITY;
     try {
       this.#database.exec('BEGIN');
+      for (const write of this.#writes) write();
       work();
       this.#writeNews();
       this.#database.exec('COMMIT');
+      this.#writes = [];
       this.#shards.clear();
       this.#uploads.clear();
     } catch (error) {

@@ -58,7 +58,10 @@ describe('PassJournal', () => {
   it('commits what it hears of shards once a second, the last of it', async (t) => {
     const { database, pass } = await worldFor(t);
     pass.planned(shards(3));
+    pass.bound('words', undefined);
+    t.mock.timers.tick(1_000);
     const before = database.commits;
+    assert.equal(database.prepare('SELECT binding FROM pass').get()?.['binding'], 'words');
     pass.shard('blobs-0', 'running', 1);
     for (let at = 0; at < 10_000; at += 1) pass.cursor(`blobs-${at % 2}`, `path ${at}`);
     pass.shard('blobs-1', 'done');
@@ -85,6 +88,7 @@ describe('PassJournal', () => {
   it('commits uploads within 50 ms, with whatever else waits, and only those that are open stay', async (t) => {
     const { database, pass } = await worldFor(t);
     pass.planned(shards(1));
+    t.mock.timers.tick(1_000);
     const before = database.commits;
     pass.cursor('blobs-0', 'somewhere');
     for (let at = 0; at < 500; at += 1) {
