@@ -229,16 +229,19 @@ class Listing {
   }
 
   #wantsFile(parent: Child, key: string): boolean {
-    const { prefix, after } = this.#query;
+    const { prefix, after, upTo } = this.#query;
     if (parent.key === this.#startFolder && !key.startsWith(prefix)) return false;
+    if (upTo !== undefined && compareUtf8(key, upTo) > 0) return false;
     return after === undefined || compareUtf8(key, after) > 0;
   }
 
   /** Can the folder hold a key that is asked for? Pruned ones are not even opened. */
   #wantsFolder(parent: Child, key: string): boolean {
-    const { prefix, after, prune } = this.#query;
+    const { prefix, after, upTo, prune } = this.#query;
     if (parent.key === this.#startFolder && !key.startsWith(prefix)) return false;
     if (key === `${TEMP_FOLDER}/`) return false;
+    // All that lies in it sorts behind its own name.
+    if (upTo !== undefined && compareUtf8(key, upTo) >= 0) return false;
     if (after !== undefined && compareUtf8(key, after) <= 0 && !after.startsWith(key)) return false;
     return prune === undefined || !prune(key);
   }

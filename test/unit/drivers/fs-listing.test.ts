@@ -5,6 +5,7 @@ import { link, mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { compareUtf8 } from '../../../src/core/byte-order.ts';
 import type { StorageDriver } from '../../../src/drivers/driver.ts';
 import { FileCalls, type Maybe } from '../../../src/drivers/fs/fs-calls.ts';
 import { ctx, keysOf, makeWorld, refusalOf, textOf } from './fs-world.ts';
@@ -66,6 +67,30 @@ class MeddlingCalls extends FileCalls {
     return entries instanceof Promise ? entries.then(meddle) : meddle(entries);
   }
 }
+
+describe('listing a folder tree up to a key', () => {
+  it('gives exactly the keys that sort up to it, and opens no folder behind it', async (t) => {
+    const world = await makeWorld(t);
+    const keys = ['a-b', 'a/x', 'a/y/z', 'a0', 'b/c/d', 'b/c/e', 'c'];
+    for (const key of keys) await world.file(`root/${key}`);
+    const opened: string[] = [];
+    class Calls extends FileCalls {
+      override readFolder(path: string) {
+        opened.push(path.slice(world.root.length + 1));
+        return super.readFolder(path);
+      }
+    }
+    const driver = await world.open('source', { calls: new Calls('local') });
+    const ends = [...keys, 'a', 'a/', 'a/y/', 'b/', 'b/c/', 'b/c/d/', 'zz', ''];
+    for (const upTo of ends) {
+      const expected = keys.filter((key) => compareUtf8(key, upTo) <= 0);
+      assert.deepEqual(await keysOf(driver, { upTo }), expected, upTo);
+    }
+    opened.length = 0;
+    await keysOf(driver, { upTo: 'b/' });
+    assert.deepEqual(opened, ['', 'a', 'a/y']);
+  });
+});
 
 describe('listing a folder tree with links', () => {
   it('follows links to files and folders inside the root', async (t) => {
