@@ -108,10 +108,12 @@ describe('a target that does not tell case apart', () => {
       const part = await multipart.putPart(ctx, begun, { number: 1, offset: 0, body: text(key) });
       await multipart.complete(ctx, begun, [part], { sizeBytes: key.length });
     };
+    await driver.write(ctx, 'x/there', text('x/there'), {});
     for (const write of [(key: string) => driver.write(ctx, key, text(key), {}), upload]) {
       const results = await Promise.allSettled([write('x/Name'), write('x/name'), write('x/NAME')]);
       assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
-      const [name = ''] = readdirSync(join(root, 'x'));
+      const [name = '', ...rest] = readdirSync(join(root, 'x')).filter((entry) => entry !== 'there');
+      assert.deepEqual(rest, []);
       assert.equal(await readFile(join(root, 'x', name), 'utf8'), `x/${name}`);
       await driver.remove(ctx, `x/${name}`);
     }
