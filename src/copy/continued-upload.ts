@@ -6,11 +6,12 @@ import { hash } from 'node:crypto';
 import { StorageError } from '../core/errors.ts';
 import type { MultipartFacet, PartReceipt, Upload } from '../drivers/driver.ts';
 import type { CopyContext } from './context.ts';
-import type { PartPlan } from './copy-parts.ts';
+import { type PartPlan, planParts } from './plan-parts.ts';
 import { cleanUpMs } from './second-opinion.ts';
 
 export interface OpenUpload {
   readonly upload: Upload;
+  readonly plan: readonly PartPlan[];
   /** What the service holds of it, by number; nothing for one that was just begun. */
   readonly stored: ReadonlyMap<number, PartReceipt>;
 }
@@ -24,29 +25,48 @@ export async function continuedUpload(
 ): Promise<OpenUpload | undefined> {
   let chosen: OpenUpload | undefined;
   for (const upload of ctx.uploads.take(key)) {
-    const stored = chosen ? undefined : await storedParts(ctx, multipart, upload, plan);
-    if (stored) chosen = { upload, stored };
+    const usable = chosen ? undefined : await usableUpload(ctx, multipart, upload, plan);
+    if (usable) chosen = usable;
     else await abortUpload(ctx, multipart, upload);
   }
   return chosen;
 }
 
-/** Undefined where none is stored, or one that is not of this plan: then a new upload is simpler and as cheap. */
-async function storedParts(
+/** Undefined where no part is stored, or one that fits no plan: then a new upload is simpler and as cheap. */
+async function usableUpload(
   ctx: CopyContext,
   multipart: MultipartFacet,
   upload: Upload,
-  plan: readonly PartPlan[],
-): Promise<OpenUpload['stored'] | undefined> {
+  wanted: readonly PartPlan[],
+): Promise<OpenUpload | undefined> {
   try {
     const parts = await multipart.listParts(ctx, upload);
-    const isOfPlan = parts.every(({ number, sizeBytes }) => plan[number - 1]?.sizeBytes === sizeBytes);
-    return isOfPlan && parts.length > 0 ? new Map(parts.map((part) => [part.number, part])) : undefined;
+    if (parts.length === 0) return undefined;
+    const plan = fits(parts, wanted) ? wanted : planAsStored(ctx, multipart, parts, wanted);
+    if (!fits(parts, plan)) return undefined;
+    return { upload, plan, stored: new Map(parts.map((part) => [part.number, part])) };
   } catch (error) {
     ctx.signal.throwIfAborted();
     if (mayBeOfThisUpload(error)) return undefined;
     throw error;
   }
+}
+
+function fits(parts: readonly PartReceipt[], plan: readonly PartPlan[]): boolean {
+  return parts.every(({ number, sizeBytes }) => plan[number - 1]?.sizeBytes === sizeBytes);
+}
+
+/** The size of parts follows from the memory there is, so the run that died may have cut the object otherwise. */
+function planAsStored(
+  { slabs }: CopyContext,
+  multipart: MultipartFacet,
+  parts: readonly PartReceipt[],
+  wanted: readonly PartPlan[],
+): readonly PartPlan[] {
+  const sizeBytes = wanted.reduce((sum, part) => sum + part.sizeBytes, 0);
+  const partBytes = parts.reduce((most, part) => Math.max(most, part.sizeBytes), 0);
+  // Larger ones than slabs can hold would all be read twice.
+  return partBytes > slabs.slabBytesMax ? wanted : planParts(sizeBytes, partBytes, multipart);
 }
 
 /** May a new upload go better? Not where the whole backend refuses, or does not answer. */

@@ -28,6 +28,7 @@ import {
 } from './continued-upload.ts';
 import { ObjectHasher, statedMd5 } from './judge.ts';
 import { streamedPart } from './large-part.ts';
+import { type PartPlan, planParts } from './plan-parts.ts';
 import { readRange } from './read-ranges.ts';
 import { settleVerdict, verifyReadBack } from './second-opinion.ts';
 import type { Slab } from './slab-pool.ts';
@@ -37,32 +38,6 @@ const STARVED_MS = 10_000;
 const STARVED_MAX = 4;
 /** Together with the abort that follows it stays within the 3 s that Ctrl-C may take. */
 const BEGIN_PATIENCE_MS = 700;
-
-export interface PartPlan {
-  readonly number: number;
-  readonly offset: number;
-  readonly sizeBytes: number;
-}
-
-/** Parts as large as wanted, or as the backend's limits force them to be; they cover every byte once. */
-export function planParts(
-  sizeBytes: number,
-  wantedBytes: number,
-  limits: Pick<MultipartFacet, 'partBytesMin' | 'partBytesMax' | 'partsMax'>,
-): readonly PartPlan[] {
-  const least = Math.max(limits.partBytesMin, Math.ceil(sizeBytes / limits.partsMax));
-  const partBytes = Math.min(Math.max(wantedBytes, least), limits.partBytesMax);
-  if (sizeBytes > partBytes * limits.partsMax) {
-    throw new RangeError(
-      `An object of ${sizeBytes} bytes does not fit into ${limits.partsMax} parts of ${partBytes}`,
-    );
-  }
-  const parts: PartPlan[] = [];
-  for (let offset = 0; offset < sizeBytes; offset += partBytes) {
-    parts.push({ number: parts.length + 1, offset, sizeBytes: Math.min(partBytes, sizeBytes - offset) });
-  }
-  return parts;
-}
 
 /** @throws ObjectChanged, WrongBytes, StorageError; then the upload was aborted. */
 export async function copyParts(
@@ -74,11 +49,11 @@ export async function copyParts(
   const plan = planParts(sizeBytes, ctx.partBytes, multipart);
   const open =
     (await continuedUpload(ctx, multipart, item.targetKey, plan)) ??
-    (await begin(ctx, multipart, item.targetKey));
+    (await begin(ctx, multipart, item.targetKey, plan));
   const { upload } = open;
   try {
     const transfer = new PartTransfer(ctx, item, sizeBytes, multipart, open);
-    const sent = await transfer.run(plan);
+    const sent = await transfer.run(open.plan);
     const proof = await settleVerdict(ctx, item, sizeBytes, transfer.finish());
     const whole = sent.reduce((sum, part) => combineCrc32(sum, part.crc32 ?? 0, part.sizeBytes), 0);
     await complete(ctx, multipart, upload, sent, {
@@ -99,10 +74,15 @@ export async function copyParts(
   }
 }
 
-async function begin(ctx: CopyContext, multipart: MultipartFacet, key: string): Promise<OpenUpload> {
+async function begin(
+  ctx: CopyContext,
+  multipart: MultipartFacet,
+  key: string,
+  plan: readonly PartPlan[],
+): Promise<OpenUpload> {
   const upload = await beginWhole(ctx, multipart, key);
   ctx.report({ type: 'upload', upload, state: 'open' });
-  return { upload, stored: new Map() };
+  return { upload, plan, stored: new Map() };
 }
 
 /** A begin that was cut off may have opened an upload nobody knows of, so it gets a moment more than the run has. */

@@ -1,5 +1,5 @@
 /** How many requests a copy makes: a mirror of what `copy/` does with an object, held to it by tests. */
-import { planParts } from '../copy/copy-parts.ts';
+import { planParts } from '../copy/plan-parts.ts';
 import { OPERATIONS, type Operation, SIDES, type Side } from '../core/counters.ts';
 import type { CallContext, ListPage, ListQuery, MultipartFacet, StorageDriver } from '../drivers/driver.ts';
 

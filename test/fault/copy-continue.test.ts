@@ -162,6 +162,21 @@ describe('An upload that a killed run left open', () => {
     }
   });
 
+  it('is continued in parts as large as its own, where the run that died had more or less memory', async () => {
+    for (const partBytes of [PART_BYTES / 2, 2 * PART_BYTES, 3_000]) {
+      await goesOn({}, [partOf(1, BYTES, partBytes), partOf(2, BYTES, partBytes)], (world) => {
+        assert.equal(world.counters.count('bytesReused'), 2 * partBytes);
+        assert.equal(sentParts(world), Math.ceil(BYTES.length / partBytes) - 2);
+        assert.equal(world.targetDriver.callsOf('begin').length, 0);
+      });
+    }
+    // Parts that no slab can hold would be read twice.
+    await goesOn({ slabBudgetBytes: PART_BYTES }, [partOf(1, BYTES, 2 * PART_BYTES)], (world) => {
+      assert.equal(sentParts(world), PARTS);
+      assert.equal(world.targetDriver.callsOf('begin').length, 1);
+    });
+  });
+
   it('brings the right bytes whatever its parts hold, in whatever combination', async () => {
     const left = fc.constantFrom('right', 'changed', 'missing');
     const cases = fc.record({
