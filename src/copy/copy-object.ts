@@ -1,6 +1,5 @@
 /** One object from "listed" to its outcome: compared, copied, begun again when it changed, and judged when it is wrong. */
 import { IntegrityError, isStorageError, StorageError } from '../core/errors.ts';
-import { pause } from '../transport/pause.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, WrongBytes } from './context.ts';
 import { copyParts } from './copy-parts.ts';
 import { copyStreamed } from './copy-streamed.ts';
@@ -9,8 +8,6 @@ import { differenceByContent, differenceByListing } from './equal.ts';
 
 /** An object that changes while it is read, or is corrupted on its way, is begun again this often. */
 const STARTS_MAX = 4;
-const PAUSE_MS = 250;
-const RETRY_AFTER_MS_MAX = 60_000;
 
 /** Rejects only for what ends the whole run: an abort, or an error of scope `backend`. */
 export async function copyObject(ctx: CopyContext, item: CopyItem): Promise<CopyOutcome> {
@@ -29,25 +26,15 @@ export async function copyObject(ctx: CopyContext, item: CopyItem): Promise<Copy
       sizeBytes ??= (await ctx.source.stat(ctx, item.source.key)).sizeBytes;
       return await transfer(ctx, item, sizeBytes);
     } catch (error) {
-      if (start >= STARTS_MAX || !mayGoBetter(ctx, sizeBytes, error)) return outcomeOfError(ctx, item, error);
+      if (start >= STARTS_MAX || !mayGoBetter(error)) return outcomeOfError(ctx, item, error);
       ctx.counters.count('restartedObjects');
-      if (error instanceof StorageError) await pause(pauseMs(start, error), ctx.signal);
       if (error instanceof ObjectChanged) sizeBytes = error.totalBytes;
     }
   }
 }
 
-function mayGoBetter(ctx: CopyContext, sizeBytes: number | undefined, error: unknown): boolean {
-  if (error instanceof StorageError) {
-    // An upload that sends its parts itself is the one call that is not repeated by itself: its body must be read anew.
-    const isUpload = sizeBytes !== undefined && sizeBytes > wholeBytesMax(ctx) && ctx.target.streamUpload;
-    return Boolean(isUpload) && error.details.backend === ctx.target.name && error.details.isTransient;
-  }
+function mayGoBetter(error: unknown): boolean {
   return error instanceof ObjectChanged || (error instanceof WrongBytes && !error.isStable);
-}
-
-function pauseMs(start: number, { details }: StorageError): number {
-  return Math.max(PAUSE_MS * 2 ** (start - 1), Math.min(details.retryAfterMs ?? 0, RETRY_AFTER_MS_MAX));
 }
 
 function wholeBytesMax({ partBytes, slabs, target }: CopyContext): number {

@@ -16,7 +16,18 @@ import { tempFolderFor } from '../support/temp.ts';
 
 const OUTAGE_MS = 5_000;
 const tree = outageTree('outage', 150);
-const targets = ['target', 'sdk', 'source-away', 'too-long', 'revoked', 'denied', 'quota', 'full', 'renewed'];
+const targets = [
+  'target',
+  'sdk',
+  'source-away',
+  'between',
+  'too-long',
+  'revoked',
+  'denied',
+  'quota',
+  'full',
+  'renewed',
+];
 
 let server: S3Server;
 before(async () => {
@@ -26,23 +37,24 @@ before(async () => {
 after(() => server.close());
 
 describe('a backend that vanishes in the middle of a run', () => {
-  for (const [side, target, more] of [
-    ['target', 'target', []],
-    ['target', 'sdk', ['--engine', 'sdk']],
-    ['source', 'source-away', []],
+  for (const [name, side, target, fromObjects, more] of [
+    ['the target', 'target', 'target', 10, []],
+    ['the target of the AWS SDK', 'target', 'sdk', 10, ['--engine', 'sdk']],
+    ['the source', 'source', 'source-away', 10, []],
+    // Every blob is there: what is being done is to plan the names.
+    ['the source between two phases', 'source', 'between', tree.blobs.length, []],
   ] as const) {
-    it(`is waited for, and the run ends well: ${side} ${more.join(' ')}`.trim(), async (t) => {
+    it(`is waited for, and the run ends well: ${name}`, async (t) => {
       const journal = await tempFolderFor(t, 'journal');
-      const outage = { side, target, more, outageMs: OUTAGE_MS, fromObjects: 10 };
+      const outage = { side, target, more, outageMs: OUTAGE_MS, fromObjects };
       const { result, objectsBefore } = await copyThroughOutage({ server, tree, journal, ...outage });
-      assert.ok(objectsBefore >= 10 && objectsBefore < tree.objects.size, `${objectsBefore} objects before`);
+      assert.ok(objectsBefore >= fromObjects, `${objectsBefore} objects before`);
+      assert.ok(objectsBefore < tree.objects.size, 'it came too late');
       assert.equal(result.code, 0, result.stderr + result.stdout);
       await assertHolds(server, target, tree);
-      assert.match(
-        result.stderr,
-        new RegExp(`^${side} s3://.* does not answer \\(.*\\): waiting, up to 10 min$`, 'm'),
-      );
-      assert.match(result.stderr, new RegExp(`^${side} s3://.* is back after \\d+ s$`, 'm'));
+      const said = (words: string) => new RegExp(`^${side} s3://.* ${words}$`, 'm');
+      assert.match(result.stderr, said('does not answer \\(.*\\): waiting, up to 10 min'));
+      assert.match(result.stderr, said('is back after \\d+ s'));
       assert.ok(result.seconds > OUTAGE_MS / 1000);
     });
   }
