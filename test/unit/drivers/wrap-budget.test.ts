@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { StorageError } from '../../../src/core/errors.ts';
 import { DEFAULT_RETRIES, withRetries } from '../../../src/drivers/wrap/retry.ts';
 import { RetryBudget } from '../../../src/drivers/wrap/retry-budget.ts';
+import { fakeTime } from './fake-time.ts';
 import { ScriptedDriver, storageError } from './scripted-driver.ts';
 
 const CTX = { signal: new AbortController().signal };
@@ -57,6 +58,25 @@ describe('RetryBudget', () => {
         }
       }),
     );
+  });
+});
+
+describe('withRetries() and its budget', () => {
+  it('holds retries back once they are spent, and fails no call for it', async (t) => {
+    const time = fakeTime(t);
+    const inner = new ScriptedDriver();
+    const policy = { attemptsMax: 2, delayMsMin: 0, delayMsMax: 0, random: () => 0 };
+    const driver = withRetries(inner, policy, () => undefined);
+    for (let count = 0; count < 100; count += 1) {
+      inner.failures.push(storageError({ kind: 'throttled', status: 503 }));
+    }
+    const running = Promise.all(Array.from({ length: 100 }, () => driver.stat(CTX, 'k')));
+    await time.pass(1);
+    // What was there, and what the successes among them have earned by then.
+    assert.ok(inner.calls.length >= 100 + 64 && inner.calls.length <= 100 + 80, `${inner.calls.length}`);
+    await time.pass(10_000);
+    await running;
+    assert.equal(inner.calls.length, 200);
   });
 });
 
