@@ -202,7 +202,9 @@ export const TARGET_FAULTS: readonly Menu<FaultRule>[] = [
   upload('CompleteMultipartUpload', 'a lost reply', () => ({ kind: 'lost-reply' })),
   upload('CompleteMultipartUpload', 'an error in a 200', () => ERROR_IN_200),
   upload('CompleteMultipartUpload', 'an error of the server', () => ({ ...BROKEN, when: 'body' })),
-  upload('CompleteMultipartUpload', 'a flipped bit', (drawn) => flip(drawn, 'flip-request', 200)),
+  upload('CompleteMultipartUpload', 'a flipped bit', (drawn) => flip(drawn, 'flip-request', 200), {
+    timesMax: 1,
+  }),
   upload('CompleteMultipartUpload', 'done twice', () => ({ kind: 'duplicate-request' }), { timesMax: 1 }),
   upload('CompleteMultipartUpload', 'answered twice', () => ({ kind: 'duplicate-response' }), {
     timesMax: 1,
@@ -252,7 +254,7 @@ export const FUSE_SOURCE_FAULTS: readonly Menu<FuseRule>[] = [
     name: `${op}: an error that passes`,
     make: (drawn: Drawn) => {
       const { key } = someKey(drawn);
-      const times = drawn.random.integer(1, 4);
+      const times = drawn.random.integer(1, op === 'getattr' ? 2 : 4);
       return [{ op, match: endOf(key), errno: drawn.random.pick(PASSING), times }];
     },
   })),

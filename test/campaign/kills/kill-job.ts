@@ -11,16 +11,31 @@ import { Copier, type CopierEvent, type Ended, type Phase } from './copier.ts';
 import { BucketEnd, type End, FolderEnd } from './ends.ts';
 import { type Change, drawChange, fileOf, type KillTree } from './kill-tree.ts';
 import { type SentAgain, SentCounter } from './sent.ts';
-import { Armed, drawTrigger, type Remaining, type Sides, type Trigger, triggerInNames } from './trigger.ts';
+import {
+  Armed,
+  drawTrigger,
+  leadOf,
+  type Remaining,
+  type Sides,
+  type Trigger,
+  triggerInNames,
+} from './trigger.ts';
 
 export interface Route extends Sides {
   readonly layout: 'registry' | 'raw';
 }
 
-export const THREADS = 2;
-export const CONCURRENCY = 4;
-/** In flight per thread: what `--memory` leaves for slabs holds three parts of 5 MiB. */
-export const PARTS_IN_FLIGHT = 3;
+const THREADS = 2;
+const CONCURRENCY = 4;
+
+/**
+ * After one kill. A bucket shows what it has taken: an object at once, a part to whoever continues its upload, so nothing
+ * is sent twice. A folder shows a file when it is whole: those in the making, one shard's window in each thread, are
+ * made again.
+ */
+export function sentAgainMax(target: Route['target']): { readonly objects: number; readonly parts: number } {
+  return { objects: target === 's3' ? 0 : THREADS * CONCURRENCY, parts: 0 };
+}
 
 interface Kill {
   readonly trigger: string;
@@ -116,8 +131,9 @@ class KillJob {
     const { server, journal } = this.#ground;
     const right = await this.#right();
     const remaining = this.#remaining(right);
-    const isHalfway = this.#kills.length >= this.#parts.kills / 2 && remaining.isInBlobs;
-    const trigger = isHalfway ? triggerInNames(random) : drawTrigger(random, route, remaining);
+    const isHalfway = this.#kills.length > this.#parts.kills / 2 && remaining.isInBlobs;
+    const lead = leadOf(this.#kills.length, route, remaining);
+    const trigger = lead ?? (isHalfway ? triggerInNames(random) : drawTrigger(random, route, remaining));
     const slow = isHalfway ? undefined : await server.misbehave(this.#slowness());
     const armed = await Armed.arm(trigger, server, journal);
     const copier = this.#start((event) => armed.hear(event));
@@ -128,7 +144,7 @@ class KillJob {
     await slow?.remove();
     const again = await this.#countSent(right);
     if (ended.signal !== 'SIGKILL') return this.#tooShort(ended);
-    const change = random.chance(1 / 3) ? await this.#changeSource() : undefined;
+    const change = await this.#changeSource(lead !== undefined);
     this.#kills.push({ trigger: trigger.name, phase: ended.phase, change, again });
     this.#say(trigger, ended, change);
     return 'killed';
@@ -183,14 +199,11 @@ class KillJob {
       (path) => !immutable(path),
     );
     for (const path of again.visible) this.#problem(`copied again although it was there: ${path}`);
-    const objectsMax = THREADS * CONCURRENCY;
-    // The objects in flight of the last run, and mutable ones that were compared by reading them.
-    if (this.#parts.route.target === 's3' && again.objects > objectsMax)
-      this.#problem(`${again.objects} objects were sent again after one kill, more than ${objectsMax}`);
-    if (again.parts > THREADS * PARTS_IN_FLIGHT)
-      this.#problem(
-        `${again.parts} parts were sent again after one kill, more than ${THREADS * PARTS_IN_FLIGHT}`,
-      );
+    const max = sentAgainMax(this.#parts.route.target);
+    if (again.objects > max.objects)
+      this.#problem(`${again.objects} objects were sent again after one kill, more than ${max.objects}`);
+    if (again.parts > max.parts)
+      this.#problem(`${again.parts} parts were sent again after one kill, more than ${max.parts}`);
     return again;
   }
 
@@ -198,10 +211,24 @@ class KillJob {
     return this.#parts.route.layout === 'registry';
   }
 
-  async #changeSource(): Promise<Change['kind']> {
+  /** A third of the time; after the leading kills as they were meant. */
+  async #changeSource(isLead: boolean): Promise<Change['kind'] | undefined> {
     const { random, tree } = this.#parts;
-    const { source } = this.#ground;
-    const change = drawChange(random, tree, this.#expected, !this.#isRegistry);
+    const { source, target } = this.#ground;
+    const isDue = random.chance(1 / 3);
+    const leading = ([this.#isRegistry ? undefined : 'rewrite', undefined, 'delete'] as const)[
+      this.#kills.length
+    ];
+    if (isLead ? leading === undefined : !isDue) return undefined;
+    const left = await target.leftovers();
+    const change = drawChange({
+      random,
+      tree,
+      present: this.#expected,
+      open: tree.large.concat(tree.others).filter((path) => left.some((name) => name.endsWith(path))),
+      isRaw: !this.#isRegistry,
+      ...(isLead && leading ? { kind: leading } : {}),
+    });
     const former = this.#former.get(change.path) ?? new Set();
     former.add(this.#expected.get(change.path)?.sha256 ?? '');
     this.#former.set(change.path, former);

@@ -63,26 +63,35 @@ export interface Change {
   readonly content?: Buffer;
 }
 
+export interface ChangeInput {
+  readonly random: Random;
+  readonly tree: KillTree;
+  readonly present: ReadonlyMap<string, TreeFile>;
+  /** Objects that an upload is open for: what changes of them matters most. */
+  readonly open: readonly string[];
+  readonly isRaw: boolean;
+  /** Default: any. */
+  readonly kind?: Change['kind'];
+}
+
 /** What happens to the source between a kill and the next run. */
-export function drawChange(
-  random: Random,
-  tree: KillTree,
-  present: ReadonlyMap<string, TreeFile>,
-  isRaw: boolean,
-): Change {
+export function drawChange({ random, tree, present, open, isRaw, kind: wanted }: ChangeInput): Change {
   const there = (paths: readonly string[]): readonly string[] => paths.filter((path) => present.has(path));
-  const kind = random.pick(['tag', 'rewrite', 'delete'] as const);
+  const preferred = (paths: readonly string[]): readonly string[] => {
+    const uploading = paths.filter((path) => open.includes(path));
+    return uploading.length > 0 ? uploading : paths;
+  };
+  const kind = wanted ?? random.pick(['tag', 'rewrite', 'delete'] as const);
   if (kind === 'rewrite') {
     // Under a name that promises its content nothing is ever rewritten; without a layout no name promises anything.
-    const path = random.pick(there(isRaw ? [...tree.others, ...tree.large] : tree.others));
+    const path = random.pick(preferred(there(isRaw ? [...tree.others, ...tree.large] : tree.others)));
     const content = seededBytes(`${random.fraction()}`, path, present.get(path)?.sizeBytes ?? 0);
     return { kind, path, content };
   }
   if (kind === 'delete') {
     const large = there(tree.large);
-    // An upload may be open for it.
-    const isLarge = large.length > 3 && random.chance(0.4);
-    return { kind, path: random.pick(isLarge ? large : there(tree.layerLinks)) };
+    const isLarge = large.length > 3 && (wanted !== undefined || random.chance(0.4));
+    return { kind, path: random.pick(isLarge ? preferred(large) : there(tree.layerLinks)) };
   }
   const blob = random.pick(there(tree.blobs));
   return {

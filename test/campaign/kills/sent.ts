@@ -39,6 +39,8 @@ export class SentCounter {
     const visible = moved.filter(({ key }) => right.has(key) && (this.#isTargetS3 || !mayBeCompared(key)));
     const [again, now] = [new Map<string, RequestRecord>(), new Map<string, number>()];
     for (const one of moved) {
+      // What is there is either not touched, or compared by reading it.
+      if (right.has(one.key)) continue;
       const name = `${one.key} ${one.partNumber ?? ''}`;
       now.set(name, one.bodyBytes);
       if (this.#before.has(name)) again.set(name, one);

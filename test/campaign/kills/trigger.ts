@@ -33,10 +33,36 @@ export interface Trigger {
 const HANG = { kind: 'hang' } as const;
 const LOST = { kind: 'lost-reply' } as const;
 
+/**
+ * What a job is begun with. One that uploads: a part is stored, and then the source stays, changes or loses the object;
+ * one that writes files: some are in the making.
+ */
+export function leadOf(kill: number, { target }: Sides, remaining: Remaining): Trigger | undefined {
+  const read = {
+    bucket: 'source',
+    keyPrefix: OBJECTS,
+    operation: 'GetObject',
+    skip: 20,
+    fault: HANG,
+  } as const;
+  if (target === 'fs') return kill === 0 ? { name: 'get', request: read } : undefined;
+  if (remaining.inParts === 0) return undefined;
+  const uploaded = { bucket: 'target', keyPrefix: OBJECTS, fault: LOST };
+  const part: Trigger = { name: 'part', request: { ...uploaded, operation: 'UploadPart', skip: 1 } };
+  const complete: Trigger = {
+    name: 'complete',
+    request: { ...uploaded, operation: 'CompleteMultipartUpload' },
+  };
+  return [part, complete, part][kill];
+}
+
 /** Lets a run get through the phase of the blobs, however many there are. */
 export function triggerInNames(random: Random): Trigger {
   return { name: 'names', afterEvent: { event: 'phase', phase: 'names', ms: random.integer(0, 150) } };
 }
+
+/** Objects only: what the copier asks before it begins is met by `planning`. */
+const OBJECTS = 'docker/registry/v2/';
 
 export interface Sides {
   readonly source: 's3' | 'fs';
@@ -54,9 +80,6 @@ export function drawTrigger(random: Random, sides: Sides, remaining: Remaining):
   ];
   return random.pick([...byTime, ...byRequest(random, sides, remaining)]);
 }
-
-/** Objects only: what the copier asks before it begins is met by `planning`. */
-const OBJECTS = 'docker/registry/v2/';
 
 function byRequest(random: Random, { source, target }: Sides, remaining: Remaining): readonly Trigger[] {
   const some = (name: string, request: FaultRule): Trigger => ({ name, request });
