@@ -6,11 +6,13 @@ import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
 import type { Layout } from '../layout/layout.ts';
 import { PROBE_FOLDER } from '../layout/left-out.ts';
-import type { Journal } from './journal.ts';
+import { type Journal, STRANGERS_MAX } from './journal.ts';
 import { abortUploads, type KnownOfUploads, nameOfUpload, OwnUploads, sortUploads } from './open-uploads.ts';
 import type { PassJournal } from './pass-journal.ts';
 
 const NAMED_MAX = 10;
+/** More are not listed: then only what the journal has can be known for this job's own. */
+const LISTED_MAX = 2 * STRANGERS_MAX;
 /** As of everything that is asked before anything moves. */
 const ATTEMPTS = 3;
 
@@ -94,7 +96,8 @@ export class TargetUploads {
       );
       return;
     }
-    const { ours, strangers } = sortUploads(this.#listed.uploads, this.#known(job));
+    const { ours: known, strangers } = sortUploads(this.#listed.uploads, this.#known(job));
+    const ours = withUnlisted(known, this.#listed.uploads, journal.openUploads);
     const probes = ours.filter(({ key }) => key.startsWith(this.#place.keyPrefix + PROBE_FOLDER));
     this.#ours = new OwnUploads(ours.filter((upload) => !probes.includes(upload)));
     this.#mustLookAgain = ours.length > 0;
@@ -126,7 +129,10 @@ export class TargetUploads {
     let left = this.#ours.all;
     if ((this.#mustLookAgain || left.length > 0) && 'uploads' in this.#listed) {
       const listed = await this.#list(ctx);
-      if ('uploads' in listed) left = sortUploads(listed.uploads, this.#known(job, left)).ours;
+      if ('uploads' in listed) {
+        const { ours } = sortUploads(listed.uploads, this.#known(job, left));
+        left = withUnlisted(ours, listed.uploads, left);
+      }
     }
     const isGone = await this.#abort(ctx, left);
     const names = new Set(left.map(nameOfUpload));
@@ -147,7 +153,8 @@ export class TargetUploads {
 
   async #list(ctx: CallContext): Promise<Listed> {
     try {
-      return { uploads: (await this.#multipart?.listUploads(ctx, this.#place.keyPrefix)) ?? [] };
+      const { keyPrefix } = this.#place;
+      return { uploads: (await this.#multipart?.listUploads(ctx, keyPrefix, LISTED_MAX)) ?? [] };
     } catch (error) {
       if (!(error instanceof StorageError) || ctx.signal.aborted) throw error;
       return { refusal: error };
@@ -186,8 +193,20 @@ export class TargetUploads {
   }
 }
 
+/** Of a listing that was cut short it cannot be said what is gone. */
+function withUnlisted(
+  found: readonly Upload[],
+  listed: readonly Upload[],
+  known: readonly Upload[],
+): readonly Upload[] {
+  if (listed.length < LISTED_MAX) return found;
+  const names = new Set(found.map(nameOfUpload));
+  return [...found, ...known.filter((upload) => !names.has(nameOfUpload(upload)))];
+}
+
 function uploadsOf({ length }: readonly Upload[]): string {
-  return length === 1 ? '1 upload is' : `${length} uploads are`;
+  if (length === 1) return '1 upload is';
+  return `${length >= LISTED_MAX ? 'At least ' : ''}${length} uploads are`;
 }
 
 function named(uploads: readonly Upload[]): string {

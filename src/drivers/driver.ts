@@ -156,7 +156,8 @@ export interface MultipartFacet {
   /** Aborting twice, or an upload that is gone, is success. */
   abort(ctx: CallContext, upload: Upload): Promise<void>;
   listParts(ctx: CallContext, upload: Upload): Promise<readonly PartReceipt[]>;
-  listUploads(ctx: CallContext, prefix: string): Promise<readonly Upload[]>;
+  /** @param max ends the listing once it has so many: there may be a million that nobody ever aborted. */
+  listUploads(ctx: CallContext, prefix: string, max?: number): Promise<readonly Upload[]>;
 }
 
 /** One upload call that takes a stream and does its own parts: the compatibility engine's way to write. */

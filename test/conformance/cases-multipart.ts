@@ -241,6 +241,9 @@ export const MULTIPART_CASES: readonly DriverCase[] = [
         const expected = uploads.filter((upload) => upload.key.startsWith(prefix));
         assert.deepEqual(byId(listed), byId(expected), `prefix "${prefix}"`);
       }
+      const some = await other.listUploads(ctx, 'u/', 2);
+      assert.equal(some.length, 2, 'a listing that was to be short is not');
+      assert.ok(some.every(({ id }) => uploads.some((upload) => upload.id === id)));
       for (const upload of uploads) await other.abort(ctx, upload);
       await assertNothingLeft(driver, ctx);
     },

@@ -178,7 +178,7 @@ export class FaultDriver implements StorageDriver {
         this.#run(ctx, 'complete', upload.key, () => inner.complete(ctx, upload, parts, options)),
       abort: (ctx, upload) => this.#run(ctx, 'abort', upload.key, () => inner.abort(ctx, upload)),
       listParts: (ctx, upload) => inner.listParts(ctx, upload),
-      listUploads: (ctx, prefix) => inner.listUploads(ctx, prefix),
+      listUploads: (ctx, prefix, max) => inner.listUploads(ctx, prefix, max),
     };
   }
 

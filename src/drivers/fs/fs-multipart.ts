@@ -114,10 +114,11 @@ export class FsMultipart implements MultipartFacet {
     return [];
   }
 
-  async listUploads(ctx: CallContext, prefix: string): Promise<readonly Upload[]> {
+  async listUploads(ctx: CallContext, prefix: string, max?: number): Promise<readonly Upload[]> {
     ctx.signal.throwIfAborted();
     try {
-      return this.#target.temps.uploads().filter((upload) => upload.key.startsWith(prefix));
+      const uploads = this.#target.temps.uploads();
+      return uploads.filter((upload) => upload.key.startsWith(prefix)).slice(0, max);
     } catch (error) {
       throw fromErrno(this.#target.root.context('list', prefix), error);
     }

@@ -80,11 +80,12 @@ export class MemoryMultipart implements MultipartFacet {
     return [...parts.values()].map((part) => part.receipt).sort((left, right) => left.number - right.number);
   }
 
-  async listUploads(ctx: CallContext, prefix: string): Promise<readonly Upload[]> {
+  async listUploads(ctx: CallContext, prefix: string, max?: number): Promise<readonly Upload[]> {
     ctx.signal.throwIfAborted();
     return [...this.#store.uploads]
       .map(([id, upload]) => ({ id, key: upload.key }))
-      .filter((upload) => upload.key.startsWith(prefix));
+      .filter((upload) => upload.key.startsWith(prefix))
+      .slice(0, max);
   }
 
   #call(operation: string, key: string): MemoryCall {

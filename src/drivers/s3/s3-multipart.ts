@@ -185,7 +185,11 @@ export class S3Multipart implements MultipartFacet {
     }
   }
 
-  async listUploads(ctx: CallContext, prefix: string): Promise<readonly Upload[]> {
+  async listUploads(
+    ctx: CallContext,
+    prefix: string,
+    max = Number.POSITIVE_INFINITY,
+  ): Promise<readonly Upload[]> {
     const uploads: Upload[] = [];
     const operation = 'list uploads in';
     let marker: Upload | undefined;
@@ -201,7 +205,7 @@ export class S3Multipart implements MultipartFacet {
         parseUploadsPage(utf8Of(body), marker),
       );
       for (const upload of page.uploads) if (upload.key.startsWith(prefix)) uploads.push(upload);
-      if (!page.next) return uploads;
+      if (!page.next || uploads.length >= max) return uploads.slice(0, max);
       marker = page.next;
       const isCircle = circle.closes(JSON.stringify(marker));
       if (isCircle || uploads.length > UPLOADS_MAX)

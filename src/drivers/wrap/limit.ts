@@ -83,7 +83,7 @@ function limitedMultipart(multipart: MultipartFacet, wait: Wait): MultipartFacet
       wait(ctx, 0).then(() => multipart.complete(ctx, upload, parts, options)),
     abort: (ctx, upload) => multipart.abort(ctx, upload),
     listParts: (ctx, upload) => wait(ctx, 0).then(() => multipart.listParts(ctx, upload)),
-    listUploads: (ctx, prefix) => wait(ctx, 0).then(() => multipart.listUploads(ctx, prefix)),
+    listUploads: (ctx, prefix, max) => wait(ctx, 0).then(() => multipart.listUploads(ctx, prefix, max)),
   };
 }
 

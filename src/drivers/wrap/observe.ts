@@ -91,7 +91,7 @@ function observedMultipart(
       observe('complete', () => multipart.complete(ctx, upload, parts, options)),
     abort: (ctx, upload) => observe('abort', () => multipart.abort(ctx, upload)),
     listParts: (ctx, upload) => observe('list', () => multipart.listParts(ctx, upload)),
-    listUploads: (ctx, prefix) => observe('list', () => multipart.listUploads(ctx, prefix)),
+    listUploads: (ctx, prefix, max) => observe('list', () => multipart.listUploads(ctx, prefix, max)),
   };
 }
 

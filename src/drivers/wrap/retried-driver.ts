@@ -53,7 +53,7 @@ function retriedMultipart(multipart: MultipartFacet, run: Run): MultipartFacet {
       run(ctx, 'complete', () => multipart.complete(ctx, upload, parts, options)),
     abort: (ctx, upload) => run(ctx, 'abort', () => multipart.abort(ctx, upload)),
     listParts: (ctx, upload) => run(ctx, 'list', () => multipart.listParts(ctx, upload)),
-    listUploads: (ctx, prefix) => run(ctx, 'list', () => multipart.listUploads(ctx, prefix)),
+    listUploads: (ctx, prefix, max) => run(ctx, 'list', () => multipart.listUploads(ctx, prefix, max)),
   };
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { Journal } from '../../../src/coordinator/journal.ts';
+import { Journal, STRANGERS_MAX } from '../../../src/coordinator/journal.ts';
 import type { PassJournal } from '../../../src/coordinator/pass-journal.ts';
 import { TargetUploads } from '../../../src/coordinator/target-uploads.ts';
 import type { Shard } from '../../../src/copy/shard.ts';
@@ -234,6 +234,24 @@ describe('TargetUploads', () => {
     assert.deepEqual(uploads.of(FIRST_SHARD), [ours]);
     await uploads.finish(ctx, pass);
     assert.deepEqual(world.ids, [unknown.id]);
+  });
+
+  it('goes on with what the journal has where there are more uploads than it lists', async (t) => {
+    const world = await worldFor(t);
+    for (let at = 0; at < 2 * STRANGERS_MAX; at += 1) world.open(`${BLOB}-${at}`);
+    const first = await world.begin();
+    assert.match(world.warnings[0] ?? '', /^At least 20000 uploads are open in the target/);
+    const ours = world.open(BLOB);
+    const unknown = world.open(LATER_BLOB);
+    first.pass.upload(ours, true);
+    first.pass.end({ event: 'summary' } as never, false);
+    const { uploads, pass } = await world.begin();
+    assert.deepEqual(uploads.of(FIRST_SHARD), [ours]);
+    await uploads.finish(ctx, pass);
+    pass.end({ event: 'summary' } as never, true);
+    assert.ok(!world.ids.includes(ours.id));
+    assert.ok(world.ids.includes(unknown.id) && world.ids.length === 2 * STRANGERS_MAX + 1);
+    assert.deepEqual(world.journal.openUploads, []);
   });
 
   it('lists no second time where every upload was seen to end, and does after a thread died', async (t) => {
