@@ -1,5 +1,7 @@
 /** Backends that vanish, keys that are taken away, targets that are full: a clear word, and the next run completes. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type S3Server, startS3Server } from '../../bench/s3-server/s3-server.ts';
 import { runBlobferry } from '../support/cli.ts';
@@ -12,7 +14,9 @@ import {
   outageTree,
   proxyBefore,
 } from '../support/outage-world.ts';
-import { tempFolderFor } from '../support/temp.ts';
+import { mustRun } from '../support/process.ts';
+import { makeTempFolder, tempFolderFor } from '../support/temp.ts';
+import { readTree } from '../support/tree.ts';
 
 const OUTAGE_MS = 5_000;
 const tree = outageTree('outage', 150);
@@ -181,4 +185,38 @@ describe('what every further request would meet ends a run, and once it is mende
       await assertHolds(server, target, tree);
     });
   }
+});
+
+/** Mounting needs root, which users need not be. */
+function noTmpfs(): string | false {
+  if (process.getuid?.() === 0) return false;
+  if (process.env['BLOBFERRY_TEST_REQUIRED'] === 'all')
+    throw new Error('The test of a full disk needs root to mount a tmpfs');
+  return 'missing here: root, to mount a small tmpfs';
+}
+
+describe('a target disk that is full', { skip: noTmpfs() }, () => {
+  it('ends the run at once, and the same command completes it once there is room', async (t) => {
+    const journal = await tempFolderFor(t, 'journal');
+    const { path: disk, remove } = await makeTempFolder('disk');
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk]);
+    t.after(async () => {
+      await mustRun('umount', [disk]);
+      await remove();
+    });
+    const from = bucketUrl('source', server.endpoint);
+    const args = ['copy', '--from', from, '--to', `file://${disk}`, '--journal', journal, '--json'];
+    const full = await runBlobferry(args, { env: KEYS });
+    assert.equal(full.code, 1, full.stderr);
+    const stopped = full.summary?.['stoppedBy'] as { message: string; hint: string };
+    assert.match(stopped.message, /no space .* is left on the file system \(ENOSPC\)/);
+    assert.match(stopped.hint, /run again: what was copied stays/);
+    assert.equal(full.summary?.['objectsFailed'], 0);
+    await mustRun('mount', ['-o', 'remount,size=96m', disk]);
+    const again = await runBlobferry(args, { env: KEYS });
+    assert.equal(again.code, 0, again.stderr);
+    const found = await readTree(disk);
+    assert.deepEqual(new Set(found.keys()), new Set(tree.objects.keys()));
+    for (const [path, bytes] of tree.objects) assert.ok(bytes.equals(await readFile(join(disk, path))), path);
+  });
 });
