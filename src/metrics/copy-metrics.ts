@@ -218,7 +218,8 @@ export class CopyMetrics {
       registers: [this.registry],
       collect() {
         this.reset();
-        read((labels, value = 0) => this.inc(labels, value));
+        // What a second way through will find equal is taken from `skipped` in advance: for a while less than nothing.
+        read((labels, value = 0) => this.inc(labels, Math.max(0, value)));
       },
     });
   }

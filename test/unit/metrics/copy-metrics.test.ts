@@ -39,6 +39,16 @@ async function scrape(metrics: CopyMetrics): Promise<ReadonlyMap<string, number>
 }
 
 describe('CopyMetrics', () => {
+  it('can be scraped while another thread goes on with a dead one’s shard, which is counted in advance', async () => {
+    const { metrics, writers } = counted();
+    writers[0].object('copied', 'blob', 1000, 2);
+    writers[0].object('skipped', 'blob', -1000, -2);
+    const samples = await scrape(metrics);
+    assert.equal(samples.get('blobferry_objects_total{class="blob",state="skipped"}'), 0);
+    assert.equal(samples.get('blobferry_object_bytes_total{class="blob",state="skipped"}'), 0);
+    assert.equal(samples.get('blobferry_objects_total{class="blob",state="copied"}'), 2);
+  });
+
   it('shows the sum of what all threads counted, at the moment of the scrape', async () => {
     const { metrics, writers } = counted();
     writers[0].object('copied', 'blob', 1000);
