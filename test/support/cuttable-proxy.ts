@@ -1,8 +1,11 @@
 /** A TCP proxy before a server that a test can make vanish and come back: the network between two machines. */
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export class CuttableProxy {
+  /** An address of its own: while it is cut, its port on 127.0.0.1 would be given to whoever asks for one. */
+  readonly #host = `127.${[randomInt(1, 255), randomInt(256), randomInt(1, 255)].join('.')}`;
   readonly #targetPort: number;
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
@@ -15,12 +18,12 @@ export class CuttableProxy {
 
   /** As an endpoint of S3. */
   get endpoint(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://${this.#host}:${this.port}`;
   }
 
   async open(): Promise<this> {
     const server = createServer((near) => this.#join(near));
-    server.listen(this.port, '127.0.0.1');
+    server.listen(this.port, this.#host);
     await once(server, 'listening');
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('The proxy has no port');
