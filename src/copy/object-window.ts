@@ -8,6 +8,9 @@ import pLimit from 'p-limit';
 /** Why the tags of a repository may not go: something before them failed, or is left to the next pass. */
 export type Missing = 'failed' | 'unsettled';
 
+/** Repositories that are remembered although nothing of them is pending. */
+const GATES_MAX = 64;
+
 interface Gate {
   pending: number;
   /** The worst of it. */
@@ -68,9 +71,11 @@ export class ObjectWindow {
     let gate = this.#gates.get(repository);
     if (!gate) {
       gate = { pending: 0, missing: undefined, waiting: [] };
-      // A listing goes through repositories one after the other: the settled ones before are done with.
+      // A listing goes through repositories one after the other: the settled ones before are done with. But it may tell
+      // long before that a folder cannot be listed: what lacks something is remembered, and its number is bounded.
       for (const [name, old] of this.#gates) {
-        if (old.pending === 0 && old.waiting.length === 0 && this.#gates.size > 64) this.#gates.delete(name);
+        if (this.#gates.size <= GATES_MAX) break;
+        if (old.pending === 0 && old.waiting.length === 0 && !old.missing) this.#gates.delete(name);
       }
       this.#gates.set(repository, gate);
     }
