@@ -25,7 +25,7 @@ export interface ProgressReading {
   readonly waiting?: readonly BackendWait[];
 }
 
-export interface BackendWait {
+interface BackendWait {
   readonly side: 'source' | 'target';
   readonly reason: string;
   /** Since it is waited for. */
