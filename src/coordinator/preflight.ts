@@ -49,7 +49,7 @@ export interface Claim {
   readonly intoNonempty: boolean;
   readonly journal: Journal;
   /** Ids of the uploads that are open below the target's root; undefined where they cannot be listed. */
-  readonly uploadsOpen: readonly string[] | undefined;
+  readonly uploadsOpen: () => Promise<readonly string[] | undefined>;
 }
 
 /** Finds out once per job whether the target's root was empty, and refuses one that is neither empty nor ours. */
@@ -67,7 +67,7 @@ export async function claimTarget(
       hint: 'Choose an empty root, or give --into-nonempty: nothing there is deleted, and content that must not change is not overwritten',
     });
   }
-  journal.claim(found === undefined, uploadsOpen);
+  journal.claim(found === undefined, await uploadsOpen());
   return found === undefined;
 }
 

@@ -44,7 +44,7 @@ export class TargetUploads {
   /** A driver opened for this alone, where the one that copies cannot tell of uploads. */
   readonly #own: StorageDriver | undefined;
   #multipart: MultipartFacet | undefined;
-  #listed: Listed = { uploads: [] };
+  #listed: Listed | undefined;
   #job: Job | undefined;
   #ours = new OwnUploads([]);
   #strangers = 0;
@@ -57,26 +57,19 @@ export class TargetUploads {
     this.#multipart = (own ? withRetries(own, policy, () => undefined) : place.target).multipart;
   }
 
-  /** Lists what is open before anything is written. */
-  static async look(ctx: CallContext, place: UploadsPlace): Promise<TargetUploads> {
+  static async open(place: UploadsPlace): Promise<TargetUploads> {
     const { target, storage, openDriver } = place;
     // The compatibility engine leaves uploads as well when it dies, and has no way to list them.
     const own =
       target.multipart === undefined && storage.kind === 's3'
         ? await openDriver({ storage, engine: 'direct' }, 'target')
         : undefined;
-    const uploads = new TargetUploads(place, own);
-    try {
-      uploads.#listed = await uploads.#list(ctx);
-      return uploads;
-    } catch (error) {
-      await uploads.close();
-      throw error;
-    }
+    return new TargetUploads(place, own);
   }
 
-  /** Undefined where they could not be listed. */
-  get idsFound(): readonly string[] | undefined {
+  /** Ids of what is open before anything is written; undefined where they cannot be listed. */
+  async idsOpen(ctx: CallContext): Promise<readonly string[] | undefined> {
+    this.#listed = await this.#list(ctx);
     return 'uploads' in this.#listed ? this.#listed.uploads.map(({ id }) => id) : undefined;
   }
 
@@ -89,15 +82,17 @@ export class TargetUploads {
   async begin(ctx: CallContext, job: Job): Promise<void> {
     this.#job = job;
     const { journal, warn } = job;
-    if ('refusal' in this.#listed) {
+    const found = this.#listed ?? (await this.#list(ctx));
+    this.#listed = found;
+    if ('refusal' in found) {
       this.#ours = new OwnUploads(journal.openUploads);
       warn(
-        `Open uploads in the target cannot be listed, so whether some are left there is not known: ${this.#listed.refusal.message}`,
+        `Open uploads in the target cannot be listed, so whether some are left there is not known: ${found.refusal.message}`,
       );
       return;
     }
-    const { ours: known, strangers } = sortUploads(this.#listed.uploads, this.#known(job));
-    const ours = withUnlisted(known, this.#listed.uploads, journal.openUploads);
+    const { ours: known, strangers } = sortUploads(found.uploads, this.#known(job));
+    const ours = withUnlisted(known, found.uploads, journal.openUploads);
     const probes = ours.filter(({ key }) => key.startsWith(this.#place.keyPrefix + PROBE_FOLDER));
     this.#ours = new OwnUploads(ours.filter((upload) => !probes.includes(upload)));
     this.#mustLookAgain = ours.length > 0;
@@ -127,7 +122,7 @@ export class TargetUploads {
     const job = this.#job;
     if (job === undefined) return;
     let left = this.#ours.all;
-    if ((this.#mustLookAgain || left.length > 0) && 'uploads' in this.#listed) {
+    if ((this.#mustLookAgain || left.length > 0) && this.#listed && 'uploads' in this.#listed) {
       const listed = await this.#list(ctx);
       if ('uploads' in listed) {
         const { ours } = sortUploads(listed.uploads, this.#known(job, left));

@@ -50,7 +50,7 @@ async function targetFor(test: TestContext, faults: readonly Fault[] = []): Prom
 }
 
 function claim({ driver, journal }: Target, keyPrefix: string, intoNonempty = false): Promise<boolean> {
-  return claimTarget(ctx, driver, keyPrefix, { intoNonempty, journal, uploadsOpen: ['theirs'] });
+  return claimTarget(ctx, driver, keyPrefix, { intoNonempty, journal, uploadsOpen: async () => ['theirs'] });
 }
 
 describe('claimTarget()', () => {

@@ -78,13 +78,14 @@ class World {
   async begin(
     given: { readonly owns?: boolean; readonly aborts?: boolean; readonly storage?: StorageSpec } = {},
   ): Promise<{ readonly uploads: TargetUploads; readonly pass: PassJournal }> {
-    const uploads = await TargetUploads.look(ctx, {
+    const uploads = await TargetUploads.open({
       target: this.driver,
       storage: given.storage ?? { kind: 'memory', name: 'any' },
       keyPrefix: this.keyPrefix,
       openDriver: () => Promise.reject(new Error('no driver was to be opened')),
     });
-    if (this.journal.ownsTarget === undefined) this.journal.claim(given.owns ?? true, uploads.idsFound);
+    if (this.journal.ownsTarget === undefined)
+      this.journal.claim(given.owns ?? true, await uploads.idsOpen(ctx));
     const runs = this.journal.runsUntidied;
     this.#runs += 1;
     const pass = this.journal.beginPass(`${this.#runs}`.padStart(12, 'f'), OPTIONS);
@@ -230,7 +231,7 @@ describe('TargetUploads', () => {
       world.warnings.join(),
       /^Open uploads in the target cannot be listed, .*not known: Cannot list uploads: no permission$/,
     );
-    assert.equal(uploads.idsFound, undefined);
+    assert.equal(await uploads.idsOpen(ctx), undefined);
     assert.deepEqual(uploads.of(FIRST_SHARD), [ours]);
     await uploads.finish(ctx, pass);
     assert.deepEqual(world.ids, [unknown.id]);
@@ -305,7 +306,7 @@ describe('TargetUploads', () => {
       skipsTlsVerify: false,
       encrypt: false,
     };
-    const uploads = await TargetUploads.look(ctx, {
+    const uploads = await TargetUploads.open({
       target: without as StorageDriver,
       storage,
       keyPrefix: '',
@@ -314,7 +315,7 @@ describe('TargetUploads', () => {
         return direct;
       },
     });
-    assert.deepEqual(uploads.idsFound, [theirs.id]);
+    assert.deepEqual(await uploads.idsOpen(ctx), [theirs.id]);
     await uploads.close();
     assert.deepEqual(opened, [['direct', 'target']]);
     assert.equal(closed, 1);
