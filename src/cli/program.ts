@@ -201,7 +201,10 @@ function addCopy(program: Command, actions: Actions): void {
     .addOption(engineOption())
     .option('--read-twice', 'read objects twice that no digest or checksum proves')
     .option('--into-nonempty', 'allow a target that already holds something else')
-    .option('--keep-going', 'copy names although some blobs failed, and all else where a folder cannot be listed')
+    .option(
+      '--keep-going',
+      'copy names although some blobs failed, and all else where a folder cannot be listed',
+    )
     .option(
       '--delete-extra',
       'with --frozen: remove from the target what the source no longer has; never blobs',

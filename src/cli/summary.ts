@@ -74,6 +74,13 @@ function whatMoved(summary: CopySummary): readonly string[] {
     const rate = `${formatByteRate(bytesCopied / seconds)}, ${formatCount(objectsCopied / seconds)} objects/s`;
     rows.push(['speed', `${rate}, ${summary.engine} engine`]);
   }
+  if (summary.bytesReused > 0) {
+    const bytes = formatBytes(summary.bytesReused);
+    rows.push([
+      'continued',
+      `${bytes} had been sent by an interrupted run, and were found right in the target`,
+    ]);
+  }
   rows.push(['layout', `${summary.layout}, ${summary.isFrozen ? 'frozen' : 'live'} pass`]);
   return columns(rows, '  ');
 }

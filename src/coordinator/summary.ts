@@ -121,6 +121,7 @@ export class Gathered {
       leftOut: [...this.#leftOut],
       bytesCopied: counters.bytes('copied'),
       bytesSkipped: counters.bytes('skipped'),
+      bytesReused: counters.count('bytesReused'),
       objectsByClass: Object.fromEntries(byClass) as CopySummary['objectsByClass'],
       exceptions: this.#exceptions,
       ...(this.#stoppedBy && !about.isStopped ? { stoppedBy: this.#stoppedBy } : {}),

@@ -85,6 +85,8 @@ export interface CopySummary {
   readonly leftOut: readonly string[];
   readonly bytesCopied: number;
   readonly bytesSkipped: number;
+  /** Of `bytesCopied`: in parts that an interrupted run had sent, found right and not sent again. */
+  readonly bytesReused: number;
   readonly seconds: number;
   readonly objectsByClass: Readonly<
     Record<'blob' | 'link' | 'tag' | 'other', { copied: number; skipped: number }>

@@ -193,6 +193,7 @@ export class CopyMetrics {
         'sortedShards',
       ],
       ['blobferry_restarted_objects_total', 'Objects begun again because they changed.', 'restartedObjects'],
+      ['blobferry_reused_bytes_total', 'Bytes of parts an interrupted run had sent.', 'bytesReused'],
     ];
     for (const [name, help, counter] of counters) {
       this.#counter(name, help, [], (add) => add({}, this.#counters?.count(counter)));

@@ -36,6 +36,7 @@ function summary(more: Partial<CopySummary> = {}): CopySummary {
     leftOut: [],
     bytesCopied: 0,
     bytesSkipped: 0,
+    bytesReused: 0,
     seconds: 10,
     objectsByClass: {
       blob: { copied: 0, skipped: 0 },
@@ -84,6 +85,13 @@ Proof
 
 Next
   blobferry verify --deep --from file:///srv/registry --to 's3://bucket/it'\\''s'   reads everything back and compares`,
+    );
+  });
+
+  it('says what an interrupted run had sent already', () => {
+    assert.match(
+      text({ ...COPIED, bytesReused: 64 * 1024 ** 2 }),
+      /continued +64 MiB had been sent by an interr/,
     );
   });
 
