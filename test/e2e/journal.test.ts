@@ -21,7 +21,9 @@ const OBJECTS = 60;
 describe('the journal of a copy', () => {
   let server: S3Server;
   before(async () => {
-    server = await startS3Server({ buckets: ['source', 'wrong', 'large', 'locked', 'limited', 'killed'] });
+    server = await startS3Server({
+      buckets: ['source', 'wrong', 'large', 'locked', 'limited', 'killed-direct', 'killed-sdk'],
+    });
     const small = Array.from({ length: OBJECTS }, (_, at) => seededBytes('journal', `blob ${at}`, 2_000));
     await server.put(
       'source',
@@ -109,47 +111,64 @@ describe('the journal of a copy', () => {
     assert.equal(first?.['ended_ms'], null);
   });
 
-  it('knows what a killed run left open; what others left is theirs until it is told to abort it', async (t) => {
-    const journal = await tempFolderFor(t, 'journal');
-    const driver = openBucket(server.endpoint, 'killed');
-    t.after(() => driver.close());
-    const theirs = await driver.multipart?.begin(ctx, blobPath('a stranger’s'));
-    assert.ok(theirs);
-    const fault = await server.misbehave({
-      fault: { kind: 'hang' },
-      bucket: 'killed',
-      operation: 'UploadPart',
-      keyPrefix: 'docker/',
-      skip: 2,
-      times: 1_000,
+  for (const engine of ['direct', 'sdk'] as const) {
+    it(`knows what a killed run left open; what others left is theirs until told otherwise: ${engine}`, async (t) => {
+      const bucket = `killed-${engine}`;
+      const journal = await tempFolderFor(t, 'journal');
+      const driver = openBucket(server.endpoint, bucket);
+      t.after(() => driver.close());
+      const theirs = await driver.multipart?.begin(ctx, blobPath('a stranger’s'));
+      assert.ok(theirs);
+      const fault = await server.misbehave({
+        fault: { kind: 'hang' },
+        bucket: bucket,
+        operation: 'UploadPart',
+        keyPrefix: 'docker/',
+        skip: 2,
+        times: 1_000,
+      });
+      const args = [
+        'copy',
+        ...storages('large', bucket),
+        '--journal',
+        journal,
+        '--json',
+        '--threads',
+        '2',
+        '--engine',
+        engine,
+      ];
+      const killer = ['sh', '-c', 'exec "$@"', 'sh'];
+      const killing = (async () => {
+        while ((await fault.used()).every((count) => count === 0))
+          await new Promise((r) => setTimeout(r, 20));
+        const [, pid] = /process (\d+)/.exec(await readFile(join(journal, 'holder'), 'utf8')) ?? [];
+        process.kill(Number(pid), 'SIGKILL');
+      })();
+      const killed = await runBlobferry(args, { env: KEYS, through: killer });
+      await killing;
+      await fault.remove();
+      assert.equal(killed.code, null);
+      const left = (await openUploads(bucket)).filter(({ id }) => id !== theirs.id);
+      assert.ok(left.length > 0, 'the killed run left no upload open');
+
+      const again = await runBlobferry(args, { env: KEYS });
+      assert.equal(again.code, 0, again.stderr + again.stdout);
+      assert.deepEqual(await openUploads(bucket), [theirs]);
+      assert.equal(again.summary?.['uploadsOpen'], 1);
+      const warnings = String((again.summary?.['warnings'] as readonly string[] | undefined)?.join('\n'));
+      assert.match(
+        warnings,
+        /^1 upload is open in the target that this job did not begin; .*--abort-uploads/m,
+      );
+      assert.equal(again.events.filter(({ event }) => event === 'interrupted').length, 1);
+
+      const aborting = await runBlobferry([...args, '--abort-uploads'], { env: KEYS });
+      assert.equal(aborting.code, 0, aborting.stderr);
+      assert.equal(aborting.summary?.['uploadsOpen'], 0);
+      assert.deepEqual(await openUploads(bucket), []);
     });
-    const args = ['copy', ...storages('large', 'killed'), '--journal', journal, '--json', '--threads', '2'];
-    const killer = ['sh', '-c', 'exec "$@"', 'sh'];
-    const killing = (async () => {
-      while ((await fault.used()).every((count) => count === 0)) await new Promise((r) => setTimeout(r, 20));
-      const [, pid] = /process (\d+)/.exec(await readFile(join(journal, 'holder'), 'utf8')) ?? [];
-      process.kill(Number(pid), 'SIGKILL');
-    })();
-    const killed = await runBlobferry(args, { env: KEYS, through: killer });
-    await killing;
-    await fault.remove();
-    assert.equal(killed.code, null);
-    const left = (await openUploads('killed')).filter(({ id }) => id !== theirs.id);
-    assert.ok(left.length > 0, 'the killed run left no upload open');
-
-    const again = await runBlobferry(args, { env: KEYS });
-    assert.equal(again.code, 0, again.stderr + again.stdout);
-    assert.deepEqual(await openUploads('killed'), [theirs]);
-    assert.equal(again.summary?.['uploadsOpen'], 1);
-    const warnings = String((again.summary?.['warnings'] as readonly string[] | undefined)?.join('\n'));
-    assert.match(warnings, /^1 upload is open in the target that this job did not begin; .*--abort-uploads/m);
-    assert.equal(again.events.filter(({ event }) => event === 'interrupted').length, 1);
-
-    const aborting = await runBlobferry([...args, '--abort-uploads'], { env: KEYS });
-    assert.equal(aborting.code, 0, aborting.stderr);
-    assert.equal(aborting.summary?.['uploadsOpen'], 0);
-    assert.deepEqual(await openUploads('killed'), []);
-  });
+  }
 
   it('tells people how far an interrupted run had come', async (t) => {
     const journal = await tempFolderFor(t, 'journal');
