@@ -80,13 +80,13 @@ class Run {
   }
 
   async copy(ctx: CallContext): Promise<CopySummary> {
-    const { job, environment, ends, journal, runId } = this.#parts;
+    const { job, environment, ends, layout, journal, runId } = this.#parts;
     const { openDriver } = environment;
     const place = { target: ends.target, storage: job.target, keyPrefix: this.#keyPrefix, openDriver };
     const uploads = await TargetUploads.open(place);
     try {
       const { intoNonempty } = job.options;
-      const claim = { intoNonempty, journal, uploadsOpen: () => uploads.idsOpen(ctx) };
+      const claim = { layout, intoNonempty, journal, uploadsOpen: () => uploads.idsOpen(ctx) };
       const ownsTarget = await claimTarget(ctx, ends.target, this.#keyPrefix, claim);
       refuseDeletion(job.options, ownsTarget, ends.target.name);
       const { interrupted, runsUntidied } = journal;

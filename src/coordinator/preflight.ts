@@ -8,7 +8,7 @@ import { storageName } from '../drivers/spec-name.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
 import { overlapOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
-import { leftOutOfRegistry } from '../layout/left-out.ts';
+import { isOurs, leftOutOfRegistry } from '../layout/left-out.ts';
 import type { Journal } from './journal.ts';
 
 /** As often as everything else before the first object: the user waits for an answer. */
@@ -46,6 +46,7 @@ export async function refuseEmptySource(
 }
 
 export interface Claim {
+  readonly layout: Layout;
   readonly intoNonempty: boolean;
   readonly journal: Journal;
   /** Ids of the uploads that are open below the target's root; undefined where they cannot be listed. */
@@ -57,7 +58,7 @@ export async function claimTarget(
   ctx: CallContext,
   target: StorageDriver,
   keyPrefix: string,
-  { intoNonempty, journal, uploadsOpen }: Claim,
+  { layout, intoNonempty, journal, uploadsOpen }: Claim,
 ): Promise<boolean> {
   const known = journal.ownsTarget;
   if (known !== undefined) return known;
@@ -67,22 +68,38 @@ export async function claimTarget(
       hint: 'Choose an empty root, or give --into-nonempty: nothing there is deleted, and content that must not change is not overwritten',
     });
   }
-  journal.claim(found === undefined, await uploadsOpen());
-  return found === undefined;
+  const ownsTarget = found === undefined && !(await holdsMoreThanOurs(ctx, target, keyPrefix, layout));
+  journal.claim(ownsTarget, await uploadsOpen());
+  return ownsTarget;
 }
+
+/** What `raw` does not leave out it would find to be extra later, and remove: an unfinished push, say. */
+async function holdsMoreThanOurs(
+  ctx: CallContext,
+  target: StorageDriver,
+  keyPrefix: string,
+  layout: Layout,
+): Promise<boolean> {
+  if (layout.name !== 'raw') return false;
+  const isNobodys: IsNobodys = (path, sizeBytes) => isOurs(path) || layout.leavesOut(path, sizeBytes);
+  return (await firstKey(ctx, target, keyPrefix, isNobodys)) !== undefined;
+}
+
+type IsNobodys = (path: string, sizeBytes: number | undefined) => boolean;
 
 /** The first object that someone may miss: not our own leftovers, the marks of folders, or what a file system keeps. */
 export async function firstKey(
   ctx: CallContext,
   target: StorageDriver,
   keyPrefix: string,
+  isNobodys: IsNobodys = leftOutOfRegistry,
 ): Promise<string | undefined> {
-  const prune = (folder: string) => leftOutOfRegistry(folder.slice(keyPrefix.length), undefined);
+  const prune = (folder: string) => isNobodys(folder.slice(keyPrefix.length), undefined);
   for await (const page of target.list(ctx, { prefix: keyPrefix, prune })) {
     const other = page.objects.find(({ key, sizeBytes }) => {
       // The root's own mark, as the consoles of object stores make one.
       if (key === keyPrefix && sizeBytes === 0) return false;
-      return !leftOutOfRegistry(key.slice(keyPrefix.length), sizeBytes);
+      return !isNobodys(key.slice(keyPrefix.length), sizeBytes);
     });
     if (other) return other.key;
   }

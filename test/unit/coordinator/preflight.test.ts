@@ -14,6 +14,9 @@ import type { Binding, StorageDriver } from '../../../src/drivers/driver.ts';
 import { openMemoryDriver } from '../../../src/drivers/memory/memory-driver.ts';
 import { forgetStore, type MemoryStore, storeNamed } from '../../../src/drivers/memory/memory-store.ts';
 import type { S3Spec, StorageSpec } from '../../../src/drivers/spec.ts';
+import { distributionLayout } from '../../../src/layout/distribution.ts';
+import type { Layout } from '../../../src/layout/layout.ts';
+import { rawLayout } from '../../../src/layout/raw.ts';
 import { type Fault, FaultDriver, fails } from '../../support/fault-driver.ts';
 import { tempFolderFor } from '../../support/temp.ts';
 
@@ -49,8 +52,14 @@ async function targetFor(test: TestContext, faults: readonly Fault[] = []): Prom
   };
 }
 
-function claim({ driver, journal }: Target, keyPrefix: string, intoNonempty = false): Promise<boolean> {
-  return claimTarget(ctx, driver, keyPrefix, { intoNonempty, journal, uploadsOpen: async () => ['theirs'] });
+function claim(
+  { driver, journal }: Target,
+  keyPrefix: string,
+  intoNonempty = false,
+  layout: Layout = distributionLayout,
+): Promise<boolean> {
+  const uploadsOpen = async () => ['theirs'];
+  return claimTarget(ctx, driver, keyPrefix, { layout, intoNonempty, journal, uploadsOpen });
 }
 
 describe('claimTarget()', () => {
@@ -103,6 +112,25 @@ describe('claimTarget()', () => {
       target.store.put(key, Buffer.alloc(0), undefined);
     }
     assert.equal(await claim(target, 'root/'), true);
+  });
+
+  it('does not own what raw would find to be extra, and so remove, be it nothing that a registry misses', async (t) => {
+    for (const key of [
+      'lost+found/#1',
+      'folder/',
+      '.snapshot/daily/x',
+      'docker/registry/v2/repositories/app/_uploads/1/data',
+    ]) {
+      const target = await targetFor(t);
+      target.store.put(`root/${key}`, Buffer.alloc(0), undefined);
+      assert.equal(await claim(target, 'root/', false, rawLayout), false, key);
+      target.store.remove(`root/${key}`);
+      target.journal.close();
+    }
+    const target = await targetFor(t);
+    for (const key of ['.blobferry-tmp/1', '.blobferry-probe/2', ''])
+      target.store.put(`root/${key}`, Buffer.alloc(0), undefined);
+    assert.equal(await claim(target, 'root/', false, rawLayout), true);
   });
 
   it('takes an object named like the root, that is no mark, for what it is', async (t) => {
