@@ -10,7 +10,7 @@ import { type CasePlan, DIGEST_SOURCES, describeCase, planCase } from './faults/
 import { type CaseResult, runCase } from './faults/run-case.ts';
 
 /** Cases mostly wait: for retries, for hanging answers. */
-const CASES_AT_ONCE = 12;
+const CASES_AT_ONCE = 20;
 
 interface Ran {
   readonly plan: CasePlan;
