@@ -17,6 +17,7 @@ const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 /** `answering`: the response is under way, perhaps while the rest of the body is still coming and thrown away. */
 interface Current {
+  readonly head: RequestHead;
   readonly exchange: Exchange;
   isBodyDone: boolean;
   bodyLeft: number;
@@ -149,6 +150,7 @@ export class Connection {
   #setCurrent(exchange: Exchange, head: RequestHead): void {
     const { framing } = exchange;
     this.#current = {
+      head,
       exchange,
       isBodyDone: framing.kind === 'none',
       bodyLeft: framing.kind === 'length' ? framing.bytes : 0,
@@ -246,7 +248,8 @@ export class Connection {
     const response = exchange.finish();
     this.#stats.answered(exchange.operationName, response.status, exchange.failure?.code);
     if (exchange.failure?.details.closesConnection) current.closesAfter = true;
-    this.#service.log?.add(exchange.route, response.status, current.bodyBytes);
+    const { head, bodyBytes } = current;
+    this.#service.log?.add(exchange.route, head, { status: response.status, bodyBytes });
     if (exchange.faults.use('lost-reply')) this.#reset();
     else this.#send(current, response, exchange.faults.use('duplicate-response') ? 2 : 1);
   }
