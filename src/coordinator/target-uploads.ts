@@ -104,6 +104,8 @@ export class TargetUploads {
 
   hear({ upload, state }: Extract<WorkerReport, { readonly type: 'upload' }>): void {
     this.#ours.note(upload, state === 'open');
+    // The answer to a begin may have been lost, or the request carried out twice: then one is open that nobody knows of.
+    this.#mustLookAgain = true;
   }
 
   /** Those that a thread may continue, or must abort, with this shard. */

@@ -16,8 +16,6 @@ export interface Menu<Rule> {
   readonly needsLarge?: boolean;
   /** The bytes of a read go wrong without any sign of it: without a digest nobody can tell. */
   readonly isSilent?: boolean;
-  /** Uploads that the server begins without telling the copier their id. */
-  readonly orphans?: boolean;
   /** The source's object is another one afterwards. */
   readonly replaces?: boolean;
   /** Wants a target that was copied to before, and changes since. */
@@ -160,13 +158,12 @@ function upload(
   operation: 'CreateMultipartUpload' | 'UploadPart' | 'CompleteMultipartUpload',
   name: string,
   fault: (drawn: Drawn) => Fault,
-  more: Pick<Menu<FaultRule>, 'orphans'> & { readonly timesMax?: number } = {},
+  more: { readonly timesMax?: number } = {},
 ): Menu<FaultRule> {
   const partsToSkip = operation === 'UploadPart' ? 2 : 0;
   return {
     name: `${operation}: ${name}`,
     needsLarge: true,
-    orphans: more.orphans === true,
     make: (drawn) =>
       on('target', operation, {
         key: drawn.objects.large ?? '',
@@ -210,9 +207,8 @@ export const TARGET_FAULTS: readonly Menu<FaultRule>[] = [
     timesMax: 1,
   }),
   upload('CompleteMultipartUpload', 'reset', () => ({ kind: 'reset' })),
-  upload('CreateMultipartUpload', 'a lost reply', () => ({ kind: 'lost-reply' }), { orphans: true }),
+  upload('CreateMultipartUpload', 'a lost reply', () => ({ kind: 'lost-reply' })),
   upload('CreateMultipartUpload', 'done twice', () => ({ kind: 'duplicate-request' }), {
-    orphans: true,
     timesMax: 1,
   }),
   upload('CreateMultipartUpload', 'an error of the server', () => BROKEN),

@@ -71,12 +71,7 @@ async function settle(plan: CasePlan, world: World, first: Run): Promise<readonl
       ...(await judge(plan, world, again)).problems.map((problem) => `after the fault: ${problem}`),
     );
   }
-  let left = await world.leftovers();
-  if (left.length > 0 && plan.fault.orphans) {
-    // Nobody told the copier of this upload; the next run finds it.
-    await copyOnce(plan, world);
-    left = await world.leftovers();
-  }
+  const left = await world.leftovers();
   if (left.length > 0) problems.push(`left over: ${left.join(', ')}`);
   return problems;
 }

@@ -255,16 +255,26 @@ describe('TargetUploads', () => {
     assert.deepEqual(world.journal.openUploads, []);
   });
 
-  it('lists no second time where every upload was seen to end, and does after a thread died', async (t) => {
+  it('lists no second time where no upload was begun, and does after a thread died', async (t) => {
     const world = await worldFor(t);
     const { uploads, pass } = await world.begin();
     const upload = world.open(BLOB);
-    uploads.hear({ type: 'upload', upload, state: 'open' });
-    uploads.hear({ type: 'upload', upload, state: 'closed' });
     await uploads.finish(ctx, pass);
     assert.equal(world.listings, 1);
-    assert.deepEqual(world.ids, [upload.id], 'it aborts what is over');
+    assert.deepEqual(world.ids, [upload.id]);
     uploads.lookAgain();
+    await uploads.finish(ctx, pass);
+    assert.equal(world.listings, 2);
+    assert.deepEqual(world.ids, []);
+  });
+
+  it('aborts an upload whose begin was answered to nobody, although every one told of was seen to end', async (t) => {
+    const world = await worldFor(t);
+    const { uploads, pass } = await world.begin();
+    const upload = world.open(BLOB);
+    world.open(BLOB);
+    uploads.hear({ type: 'upload', upload, state: 'open' });
+    uploads.hear({ type: 'upload', upload, state: 'closed' });
     await uploads.finish(ctx, pass);
     assert.equal(world.listings, 2);
     assert.deepEqual(world.ids, []);
