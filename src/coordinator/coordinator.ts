@@ -148,7 +148,7 @@ class Run {
       readonly runsUntidied: readonly string[];
     },
   ): Promise<void> {
-    const { job, environment, ends, layout, journal } = this.#parts;
+    const { job, environment, ends, layout, journal, runId } = this.#parts;
     const { uploads, ownsTarget, runsUntidied } = found;
     const place = { target: ends.target, storage: job.target, keyPrefix: this.#keyPrefix };
     const failure = await removeLeftovers(
@@ -163,6 +163,7 @@ class Run {
       journal,
       ownsTarget,
       runs: runsUntidied,
+      runId,
       isTidied: failure === undefined,
       abortsStrangers: job.options.abortsUploads,
       patient: ends.patient.target,

@@ -8,6 +8,8 @@ import { belongsToPhaseOne, isInRange } from '../copy/shard-range.ts';
 import { StorageError } from '../core/errors.ts';
 import type { CallContext, MultipartFacet, Upload } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
+import { isOurs } from '../layout/left-out.ts';
+import { probePrefix } from './leftovers.ts';
 
 /** Aborts at once. */
 const LANES = 8;
@@ -20,34 +22,47 @@ export interface KnownOfUploads {
   readonly journaled: readonly Upload[];
   /** Ids that were open before the job began; undefined where that is not known. */
   readonly strangers: ReadonlySet<string> | undefined;
-  /** Earlier runs of this job: their names are in ids and keys that they chose themselves. */
+  /** Runs of this job: their names are in ids, and in names of probes, that they chose themselves. */
   readonly runs: readonly string[];
+  /** May there be uploads for this key that we began, and that are in no journal? */
+  readonly mayBeUnnoted: (key: string) => boolean;
 }
 
 export interface SortedUploads {
+  /** For certain. */
   readonly ours: readonly Upload[];
+  /** Most likely ours: nobody noted them. They are, if the source has an object of that name. */
+  readonly unnoted: readonly Upload[];
   readonly strangers: readonly Upload[];
 }
 
 /**
- * Ours is what the journal has, what carries the name of one of our runs, and, in a root that was empty when the job
- * began, all that was not open then under a key that a copy writes. (A registry that runs on the target already keeps
- * its unfinished pushes under keys that are left out.)
+ * Ours is what the journal has, and what carries the name of one of our runs. Where something may not have been noted,
+ * so may be, in a root that was empty when the job began, what was not open then under a key that a copy writes. A
+ * registry that runs on the target already has uploads of its own: unfinished pushes under keys that are left out, and
+ * under those of large blobs while it moves these there.
  */
 export function sortUploads(listed: readonly Upload[], known: KnownOfUploads): SortedUploads {
   const journaled = new Set(known.journaled.map(nameOfUpload));
   const ours: Upload[] = [];
+  const unnoted: Upload[] = [];
   const strangers: Upload[] = [];
   for (const upload of listed) {
-    const isOurs =
-      journaled.has(nameOfUpload(upload)) ||
-      known.runs.some((run) => upload.id.includes(run) || upload.key.includes(run)) ||
-      (known.ownsTarget &&
-        known.strangers?.has(upload.id) === false &&
-        !known.layout.leavesOut(upload.key.slice(known.keyPrefix.length), undefined));
-    (isOurs ? ours : strangers).push(upload);
+    if (journaled.has(nameOfUpload(upload)) || isNamedAfter(upload, known)) ours.push(upload);
+    else if (known.mayBeUnnoted(upload.key) && isLikelyOurs(upload, known)) unnoted.push(upload);
+    else strangers.push(upload);
   }
-  return { ours, strangers };
+  return { ours, unnoted, strangers };
+}
+
+function isNamedAfter({ id, key }: Upload, { runs, keyPrefix }: KnownOfUploads): boolean {
+  return runs.some((run) => id.includes(run) || key.startsWith(probePrefix(keyPrefix, run)));
+}
+
+function isLikelyOurs({ id, key }: Upload, known: KnownOfUploads): boolean {
+  if (!known.ownsTarget || known.strangers?.has(id) !== false) return false;
+  const path = key.slice(known.keyPrefix.length);
+  return !isOurs(path) && !known.layout.leavesOut(path, undefined);
 }
 
 export function nameOfUpload({ id, key }: Upload): string {

@@ -1,8 +1,8 @@
 /** One pass over the shards: plans them, feeds the pool, gathers what came of it, and leaves the target tidy. */
 
 import type { PassSettings, Phase, Shard, WorkerReport } from '../copy/shard.ts';
-import type { CounterMemory } from '../core/counters.ts';
-import { toErrorRecord } from '../core/errors.ts';
+import { type CounterMemory, CounterReader } from '../core/counters.ts';
+import { isStorageError, toErrorRecord } from '../core/errors.ts';
 import type { CopyOptions, CopySummary } from '../core/job.ts';
 import type { CallContext } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
@@ -194,12 +194,32 @@ export class Pass {
     }
   }
 
+  /** Where the answer to a begin was lost, an upload is open that nobody knows of. */
+  #mayHaveBegunUnheard(): boolean {
+    const counters = new CounterReader(this.#parts.counters);
+    // The compatibility engine begins uploads as part of a write.
+    return counters.retries('target', 'begin') + counters.retries('target', 'write') > 0;
+  }
+
+  async #isInSource(path: string): Promise<boolean> {
+    const { ends, settings } = this.#parts;
+    try {
+      await ends.patient.source.stat(this.#ctx, settings.sourcePrefix + path);
+      return true;
+    } catch (error) {
+      if (isStorageError(error, 'not-found')) return false;
+      throw error;
+    }
+  }
+
   /** @returns whether nothing unfinished of this run can be left. A run that was stopped leaves its uploads to the next. */
   async #tidyUp(): Promise<boolean> {
     const { gathered, uploads, journal, warn, removeOwnLeftovers } = this.#parts;
     try {
       await removeOwnLeftovers();
-      if (gathered.isRunning) await uploads.finish(this.#ctx, journal);
+      if (!gathered.isRunning) return false;
+      if (this.#mayHaveBegunUnheard()) uploads.lookAgain();
+      await uploads.finish(this.#ctx, journal, (path) => this.#isInSource(path));
       return true;
     } catch (error) {
       if (!this.#ctx.signal.aborted)

@@ -27,8 +27,10 @@ interface Job {
   readonly layout: Layout;
   readonly journal: Journal;
   readonly ownsTarget: boolean;
-  /** Runs of this job that died. */
+  /** Runs of this job that died, or were stopped. */
   readonly runs: readonly string[];
+  /** The present one. */
+  readonly runId: string;
   /** What else they left is gone. */
   readonly isTidied: boolean;
   readonly abortsStrangers: boolean;
@@ -47,8 +49,16 @@ export class TargetUploads {
   #listed: Listed | undefined;
   #job: Job | undefined;
   #ours = new OwnUploads([]);
+  /** Likely ours: threads may continue them, but nobody has noted them. */
+  #unnoted = new OwnUploads([]);
   #strangers = 0;
+  /** Ids of uploads that were told to be strangers'. */
+  readonly #told = new Set<string>();
   #mustLookAgain = false;
+  /** A run or a thread died, or an answer was lost. */
+  #mayBeUnnoted = false;
+  /** Keys that uploads were begun for: somebody on the way may have had a request carried out twice. */
+  readonly #begun = new Set<string>();
 
   private constructor(place: UploadsPlace, own: StorageDriver | undefined) {
     this.#place = place;
@@ -91,11 +101,13 @@ export class TargetUploads {
       );
       return;
     }
-    const { ours: known, strangers } = sortUploads(found.uploads, this.#known(job));
+    this.#mayBeUnnoted = job.runs.length > 0;
+    const { ours: known, unnoted, strangers } = sortUploads(found.uploads, this.#known(job));
     const ours = withUnlisted(known, found.uploads, journal.openUploads);
     const probes = ours.filter(({ key }) => key.startsWith(this.#place.keyPrefix + PROBE_FOLDER));
     this.#ours = new OwnUploads(ours.filter((upload) => !probes.includes(upload)));
-    this.#mustLookAgain = ours.length > 0;
+    this.#unnoted = new OwnUploads(unnoted);
+    this.#mustLookAgain = ours.length + unnoted.length > 0;
     journal.tidied(job.isTidied ? job.runs : [], this.#ours.all);
     if (probes.length > 0) await this.#abort(ctx, probes);
     await this.#tellStrangers(ctx, strangers);
@@ -104,31 +116,41 @@ export class TargetUploads {
 
   hear({ upload, state }: Extract<WorkerReport, { readonly type: 'upload' }>): void {
     this.#ours.note(upload, state === 'open');
-    // The answer to a begin may have been lost, or the request carried out twice: then one is open that nobody knows of.
-    this.#mustLookAgain = true;
+    if (state === 'closed') this.#unnoted.note(upload, false);
+    else this.#begun.add(upload.key);
   }
 
   /** Those that a thread may continue, or must abort, with this shard. */
   of(shard: Shard): readonly Upload[] {
     if (this.#job === undefined) return [];
-    return this.#ours.of(shard, this.#job.layout, this.#place.keyPrefix);
+    const { layout } = this.#job;
+    return [this.#ours, this.#unnoted].flatMap((uploads) => uploads.of(shard, layout, this.#place.keyPrefix));
   }
 
-  /** A thread died: what it had begun may be open without anybody having said so. */
+  /** A thread died, or an answer was lost: an upload may be open without anybody having said so. */
   lookAgain(): void {
     this.#mustLookAgain = true;
+    this.#mayBeUnnoted = true;
   }
 
-  /** After the last shard of a pass that was not stopped: what is ours and still open is of no use to anybody. */
-  async finish(ctx: CallContext, journal: PassJournal): Promise<void> {
+  /**
+   * After the last shard of a pass that was not stopped: what is ours and still open is of no use to anybody.
+   * @param isInSource is there an object of this logical path? Only such are copied.
+   */
+  async finish(
+    ctx: CallContext,
+    journal: PassJournal,
+    isInSource: (path: string) => Promise<boolean>,
+  ): Promise<void> {
     const job = this.#job;
     if (job === undefined) return;
     let left = this.#ours.all;
-    if ((this.#mustLookAgain || left.length > 0) && this.#listed && 'uploads' in this.#listed) {
+    if ((this.#mustLookAgain || this.#begun.size > 0) && this.#listed && 'uploads' in this.#listed) {
       const listed = await this.#list(ctx);
       if ('uploads' in listed) {
-        const { ours } = sortUploads(listed.uploads, this.#known(job, left));
+        const { ours, unnoted } = sortUploads(listed.uploads, this.#known(job, left));
         left = withUnlisted(ours, listed.uploads, left);
+        left = [...left, ...(await this.#thoseOf(ctx, unnoted, isInSource))];
       }
     }
     const isGone = await this.#abort(ctx, left);
@@ -142,10 +164,35 @@ export class TargetUploads {
     await this.#own?.close();
   }
 
-  #known({ layout, journal, ownsTarget, runs }: Job, more: readonly Upload[] = []): KnownOfUploads {
-    const { keyPrefix } = this.#place;
-    const journaled = [...journal.openUploads, ...more];
-    return { keyPrefix, layout, ownsTarget, journaled, strangers: journal.strangers, runs };
+  /** The others are strangers', and told. */
+  async #thoseOf(
+    ctx: CallContext,
+    unnoted: readonly Upload[],
+    isInSource: (path: string) => Promise<boolean>,
+  ): Promise<readonly Upload[]> {
+    const ours: Upload[] = [];
+    const strangers: Upload[] = [];
+    for (const upload of unnoted) {
+      const isOurs = await isInSource(upload.key.slice(this.#place.keyPrefix.length));
+      (isOurs ? ours : strangers).push(upload);
+    }
+    await this.#tellStrangers(ctx, strangers);
+    return ours;
+  }
+
+  #known({ layout, journal, ownsTarget, runs, runId }: Job, more: readonly Upload[] = []): KnownOfUploads {
+    const { strangers } = journal;
+    const { keyPrefix, storage } = this.#place;
+    return {
+      keyPrefix,
+      layout,
+      ownsTarget,
+      journaled: [...journal.openUploads, ...more],
+      strangers: strangers && new Set([...strangers, ...this.#told]),
+      runs: [...runs, runId],
+      // The name of a temporary file says whose it is.
+      mayBeUnnoted: (key) => storage.kind !== 'fs' && (this.#mayBeUnnoted || this.#begun.has(key)),
+    };
   }
 
   async #list(ctx: CallContext): Promise<Listed> {
@@ -173,7 +220,8 @@ export class TargetUploads {
   async #tellStrangers(ctx: CallContext, strangers: readonly Upload[]): Promise<void> {
     if (this.#multipart === undefined || this.#job === undefined || strangers.length === 0) return;
     const { abortsStrangers, warn } = this.#job;
-    this.#strangers = strangers.length;
+    this.#strangers += strangers.length;
+    for (const { id } of strangers) this.#told.add(id);
     if (!abortsStrangers) {
       warn(
         `${uploadsOf(strangers)} open in the target that this job did not begin; they take up space there: ${named(strangers)} (--abort-uploads aborts them, if nobody works on them any more)`,

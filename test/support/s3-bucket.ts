@@ -1,6 +1,7 @@
 /** Buckets of a test server, by the AWS SDK: the judge of what an S3 target really holds. */
 import {
   CreateBucketCommand,
+  CreateMultipartUploadCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
   GetObjectCommand,
@@ -64,6 +65,11 @@ export class S3Bucket {
   async openUploads(): Promise<readonly string[]> {
     const answer = await this.#client.send(new ListMultipartUploadsCommand({ Bucket: this.name }));
     return (answer.Uploads ?? []).map(({ Key }) => Key ?? '');
+  }
+
+  /** Somebody begins an upload and does not go on with it. */
+  async beginUpload(key: string): Promise<void> {
+    await this.#client.send(new CreateMultipartUploadCommand({ Bucket: this.name, Key: key }));
   }
 
   async get(key: string): Promise<Buffer> {

@@ -39,6 +39,9 @@ class World {
   readonly keyPrefix: string;
   listings = 0;
   refuses: 'list' | 'abort' | undefined;
+  /** Logical paths that are not in the source. */
+  readonly notInSource = new Set<string>();
+  readonly isInSource = async (path: string): Promise<boolean> => !this.notInSource.has(path);
   readonly #store: ReturnType<typeof storeNamed>;
   #runs = 0;
 
@@ -88,12 +91,14 @@ class World {
       this.journal.claim(given.owns ?? true, await uploads.idsOpen(ctx));
     const runs = this.journal.runsUntidied;
     this.#runs += 1;
-    const pass = this.journal.beginPass(`${this.#runs}`.padStart(12, 'f'), OPTIONS);
+    const runId = `${this.#runs}`.padStart(12, 'f');
+    const pass = this.journal.beginPass(runId, OPTIONS);
     await uploads.begin(ctx, {
       layout: distributionLayout,
       journal: this.journal,
       ownsTarget: this.journal.ownsTarget === true,
       runs,
+      runId,
       isTidied: true,
       abortsStrangers: given.aborts ?? false,
       patient: this.driver,
@@ -121,7 +126,7 @@ describe('TargetUploads', () => {
       const { uploads, pass } = await world.begin();
       assert.equal(uploads.strangersOpen, 1);
       assert.deepEqual(uploads.of(FIRST_SHARD), []);
-      await uploads.finish(ctx, pass);
+      await uploads.finish(ctx, pass, world.isInSource);
       pass.stop();
       assert.deepEqual(world.ids, [theirs.id]);
       assert.match(
@@ -173,11 +178,11 @@ describe('TargetUploads', () => {
     assert.deepEqual(uploads.of(FIRST_SHARD), [first]);
     assert.deepEqual(uploads.of(SECOND_SHARD), [second]);
     assert.deepEqual(uploads.of(NAMES), [tag]);
-    assert.deepEqual(new Set(world.journal.openUploads), new Set([first, second, tag]));
+    assert.deepEqual(world.journal.openUploads, [], 'what is only likely ours is noted for certain');
     uploads.hear({ type: 'upload', upload: first, state: 'closed' });
     pass.upload(first, false);
     assert.deepEqual(uploads.of(FIRST_SHARD), []);
-    await uploads.finish(ctx, pass);
+    await uploads.finish(ctx, pass, world.isInSource);
     pass.end({ event: 'summary' } as never, true);
     assert.deepEqual(world.ids, [theirs.id]);
     assert.deepEqual(world.journal.openUploads, []);
@@ -188,9 +193,63 @@ describe('TargetUploads', () => {
     (await world.begin()).pass.stop();
     const push = world.open('docker/registry/v2/repositories/app/_uploads/1234/data');
     const { uploads, pass } = await world.begin();
-    await uploads.finish(ctx, pass);
+    await uploads.finish(ctx, pass, world.isInSource);
     assert.deepEqual(world.ids, [push.id]);
     assert.equal(uploads.strangersOpen, 1);
+  });
+
+  it('takes no upload for its own that it has not noted, unless a run died, a thread did or an answer was lost', async (t) => {
+    const world = await worldFor(t);
+    (await world.begin()).pass.end({ event: 'summary' } as never, true);
+    const move = world.open(BLOB);
+    const { uploads, pass } = await world.begin();
+    assert.deepEqual(uploads.of(FIRST_SHARD), []);
+    assert.equal(uploads.strangersOpen, 1);
+    const begunTwice = world.open(LATER_BLOB);
+    uploads.lookAgain();
+    await uploads.finish(ctx, pass, world.isInSource);
+    assert.deepEqual(world.ids, [move.id], `${begunTwice.id} was to be aborted alone`);
+  });
+
+  it('aborts what was begun a second time for a key of its own', async (t) => {
+    const world = await worldFor(t);
+    const { uploads, pass } = await world.begin();
+    const upload = world.open(BLOB);
+    uploads.hear({ type: 'upload', upload, state: 'open' });
+    uploads.hear({ type: 'upload', upload, state: 'closed' });
+    const move = world.open(LATER_BLOB);
+    await uploads.finish(ctx, pass, world.isInSource);
+    assert.deepEqual(world.ids, [move.id], `${upload.id} was to be aborted alone`);
+  });
+
+  it('leaves open, after a run that died, what is of no object of the source, and says so', async (t) => {
+    const world = await worldFor(t, 'root/');
+    (await world.begin()).pass.stop();
+    const pushed = world.open(BLOB);
+    const ours = world.open(LATER_BLOB);
+    const probe = world.open('.blobferry-probe/0123456789ab-0');
+    world.notInSource.add(BLOB);
+    const { uploads, pass } = await world.begin();
+    assert.equal(uploads.strangersOpen, 1, 'a probe of another job');
+    await uploads.finish(ctx, pass, world.isInSource);
+    assert.deepEqual(
+      new Set(world.ids),
+      new Set([pushed.id, probe.id]),
+      `${ours.id} was to be aborted alone`,
+    );
+    assert.equal(uploads.strangersOpen, 2);
+    assert.match(world.warnings.at(-1) ?? '', /^1 upload is open .* this job did not begin; .*"root\/docker/);
+  });
+
+  it('knows whose a file is by its name alone', async (t) => {
+    const world = await worldFor(t);
+    (await world.begin()).pass.stop();
+    const theirs = world.open(BLOB, `blobferry-upload-${'a'.repeat(32)}`);
+    const { uploads, pass } = await world.begin({ storage: { kind: 'fs', rootDirectory: '/any' } });
+    const ofDeadThread = world.open(BLOB, `blobferry-upload-${'2'.padStart(12, 'f')}${'0'.repeat(20)}`);
+    uploads.lookAgain();
+    await uploads.finish(ctx, pass, world.isInSource);
+    assert.deepEqual(world.ids, [theirs.id], `${ofDeadThread.id} was to be aborted alone`);
   });
 
   it('takes only journaled uploads for its own in a target that was not empty, or where strangers are not known', async (t) => {
@@ -203,7 +262,7 @@ describe('TargetUploads', () => {
     const { uploads, pass } = await world.begin();
     assert.deepEqual(uploads.of(FIRST_SHARD), [ours]);
     assert.equal(uploads.strangersOpen, 1);
-    await uploads.finish(ctx, pass);
+    await uploads.finish(ctx, pass, world.isInSource);
     assert.deepEqual(world.ids, [theirs.id]);
   });
 
@@ -233,7 +292,7 @@ describe('TargetUploads', () => {
     );
     assert.equal(await uploads.idsOpen(ctx), undefined);
     assert.deepEqual(uploads.of(FIRST_SHARD), [ours]);
-    await uploads.finish(ctx, pass);
+    await uploads.finish(ctx, pass, world.isInSource);
     assert.deepEqual(world.ids, [unknown.id]);
   });
 
@@ -248,7 +307,7 @@ describe('TargetUploads', () => {
     first.pass.end({ event: 'summary' } as never, false);
     const { uploads, pass } = await world.begin();
     assert.deepEqual(uploads.of(FIRST_SHARD), [ours]);
-    await uploads.finish(ctx, pass);
+    await uploads.finish(ctx, pass, world.isInSource);
     pass.end({ event: 'summary' } as never, true);
     assert.ok(!world.ids.includes(ours.id));
     assert.ok(world.ids.includes(unknown.id) && world.ids.length === 2 * STRANGERS_MAX + 1);
@@ -259,11 +318,11 @@ describe('TargetUploads', () => {
     const world = await worldFor(t);
     const { uploads, pass } = await world.begin();
     const upload = world.open(BLOB);
-    await uploads.finish(ctx, pass);
+    await uploads.finish(ctx, pass, world.isInSource);
     assert.equal(world.listings, 1);
-    assert.deepEqual(world.ids, [upload.id]);
+    assert.deepEqual(world.ids, [upload.id], 'it aborts what nobody began');
     uploads.lookAgain();
-    await uploads.finish(ctx, pass);
+    await uploads.finish(ctx, pass, world.isInSource);
     assert.equal(world.listings, 2);
     assert.deepEqual(world.ids, []);
   });
@@ -275,7 +334,7 @@ describe('TargetUploads', () => {
     world.open(BLOB);
     uploads.hear({ type: 'upload', upload, state: 'open' });
     uploads.hear({ type: 'upload', upload, state: 'closed' });
-    await uploads.finish(ctx, pass);
+    await uploads.finish(ctx, pass, world.isInSource);
     assert.equal(world.listings, 2);
     assert.deepEqual(world.ids, []);
   });
@@ -287,7 +346,7 @@ describe('TargetUploads', () => {
     uploads.hear({ type: 'upload', upload, state: 'open' });
     pass.upload(upload, true);
     world.refuses = 'abort';
-    await uploads.finish(ctx, pass);
+    await uploads.finish(ctx, pass, world.isInSource);
     pass.end({ event: 'summary' } as never, false);
     assert.match(
       world.warnings.join(),
