@@ -11,7 +11,7 @@ import type { Upload } from '../drivers/driver.ts';
 import { explainJournalError } from './journal-errors.ts';
 import { readHolder, removeHolder, writeHolder } from './journal-holder.ts';
 import { JOURNAL_VERSION, upgradeJournal } from './journal-schema.ts';
-import { PassJournal } from './pass-journal.ts';
+import { FLUSHED, PassJournal } from './pass-journal.ts';
 
 export const FILE_NAME = 'journal.sqlite';
 /** So many uploads of strangers are remembered; where there are more, only journaled ones count as ours. */
@@ -98,6 +98,7 @@ export class Journal {
     const isKnown = strangers !== undefined && strangers.length <= STRANGERS_MAX;
     this.#inTransaction(() => {
       this.#setMeta('ownsTarget', String(ownsTarget));
+      this.#setMeta(FLUSHED, String(ownsTarget));
       this.#setMeta('strangers', isKnown ? 'known' : 'unknown');
       const insert = this.#database.prepare('INSERT OR IGNORE INTO stranger (id) VALUES (?)');
       for (const id of isKnown ? strangers : []) insert.run(id);
@@ -159,6 +160,7 @@ export class Journal {
     const { journalDirectory: _here, ...kept } = options;
     const nowMs = Date.now();
     let pass = 0;
+    const wasFlushed = this.#meta(FLUSHED) === 'true';
     this.#inTransaction(() => {
       const insert = this.#database.prepare(
         'INSERT INTO pass (run, started_ms, seen_ms, is_frozen, options) VALUES (?, ?, ?, ?, ?)',
@@ -173,8 +175,9 @@ export class Journal {
       pass = Number(lastInsertRowid);
       // Shards and their cursors are worth something within one pass only.
       this.#database.exec('DELETE FROM shard');
+      this.#setMeta(FLUSHED, 'false');
     });
-    this.#pass = new PassJournal(this.#database, this.path, pass);
+    this.#pass = new PassJournal(this.#database, this.path, { pass, wasFlushed });
     return this.#pass;
   }
 

@@ -23,7 +23,12 @@ interface ShardNews {
   cursor?: string | undefined;
 }
 
+/** Name of the word on whether everything in the target survives a power cut. */
+export const FLUSHED = 'flushed';
+
 export class PassJournal {
+  /** Did all that was in the target when this pass began survive a power cut? False where that is not known. */
+  readonly wasFlushed: boolean;
   readonly #database: DatabaseSync;
   readonly #path: string;
   readonly #pass: number;
@@ -38,7 +43,12 @@ export class PassJournal {
   #dueMs = Number.POSITIVE_INFINITY;
   #isOver = false;
 
-  constructor(database: DatabaseSync, path: string, pass: number) {
+  constructor(
+    database: DatabaseSync,
+    path: string,
+    { pass, wasFlushed }: { readonly pass: number; readonly wasFlushed: boolean },
+  ) {
+    this.wasFlushed = wasFlushed;
     this.#database = database;
     this.#path = path;
     this.#pass = pass;
@@ -114,6 +124,13 @@ export class PassJournal {
     if (this.#isOver) throw new Error(`Nothing is removed that the journal ${this.#path} does not know of`);
   }
 
+  /** Everything in the target survives a power cut; written with the pass's end. */
+  flushed(): void {
+    this.#write(() => {
+      this.#database.prepare("UPDATE meta SET value = 'true' WHERE name = ?").run(FLUSHED);
+    });
+  }
+
   /** @throws ConfigError where it cannot be written, unless `onFailure` was told already. */
   end(summary: CopySummary, isTidied: boolean): void {
     this.#end(JSON.stringify(summary), isTidied);
@@ -121,6 +138,7 @@ export class PassJournal {
 
   /** The pass ended before anything moved. @throws as `end`. */
   giveUp(error: ErrorRecord): void {
+    if (this.wasFlushed) this.flushed();
     this.#end(JSON.stringify({ event: 'error', message: error.message }), false);
   }
 

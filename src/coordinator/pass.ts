@@ -81,6 +81,7 @@ export class Pass {
       onEvent: environment.onEvent,
       noteExceptions: (exceptions) => journal.addExceptions(exceptions),
     });
+    await this.#flush();
     const isTidied = await this.#tidyUp();
     const seconds = (performance.now() - startMs) / 1000;
     const summary = (): CopySummary => this.#summary(deleted, seconds);
@@ -191,6 +192,26 @@ export class Pass {
     } else {
       const { type: _type, ...news } = report;
       environment.onEvent({ event: 'backend', ...news });
+    }
+  }
+
+  /**
+   * Shards flush what they write. What they skip may be of a run that was killed, or of a thread that died: its names can
+   * be in the kernel's memory alone, and this run says "done" of them, too.
+   */
+  async #flush(): Promise<void> {
+    const { gathered, journal, ends, warn } = this.#parts;
+    if (!gathered.isRunning) return;
+    try {
+      if (!journal.wasFlushed || this.#runner.hasLostThreads)
+        await ends.patient.target.flush(this.#ctx, 'all');
+      journal.flushed();
+    } catch (error) {
+      if (this.#ctx.signal.aborted) gathered.cancelled();
+      else
+        warn(
+          `What was in the target before may not survive a power cut yet: ${toErrorRecord(error).message}`,
+        );
     }
   }
 

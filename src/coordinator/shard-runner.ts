@@ -41,6 +41,11 @@ export class ShardRunner {
     this.#parts = parts;
   }
 
+  /** What a dead thread had written and not yet flushed is met as equal by the next one, and flushed by nobody. */
+  get hasLostThreads(): boolean {
+    return this.#deaths > 0;
+  }
+
   hear(report: CursorReport): void {
     const known = this.#cursors.get(report.shard);
     if (known) known.last = report;

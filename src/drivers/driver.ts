@@ -201,6 +201,8 @@ export interface DriverFacts {
   readonly hasFolders: boolean;
 }
 
+export type FlushScope = 'own' | 'all';
+
 export interface StorageDriver {
   /** `fs`, `s3`, `memory`: the `backend` label of metrics. */
   readonly kind: string;
@@ -224,7 +226,9 @@ export interface StorageDriver {
   /**
    * Returns once everything written and removed through this driver so far survives a power cut, with the folders it
    * lies in, whoever made those. A copy says "done" of nothing before.
+   * @param scope `all`: also what others have put below the root, such as a run that was killed before its own flush.
+   * Takes as long as the kernel has left unwritten; default `own`.
    */
-  flush(ctx: CallContext): Promise<void>;
+  flush(ctx: CallContext, scope?: FlushScope): Promise<void>;
   close(): Promise<void>;
 }

@@ -49,6 +49,16 @@ export class PowerCut {
     this.#names.set(to, false);
   }
 
+  /** @returns as `flushing`, for everything there is. */
+  flushingAll(): () => void {
+    const names = [...this.#names.keys()];
+    const files = [...this.#files.values()];
+    return () => {
+      for (const name of names) this.#names.set(name, true);
+      for (const file of files) file.isDirty = false;
+    };
+  }
+
   /** @returns what to do when the flush of this file or folder has succeeded: later changes are not in it. */
   flushing(path: string, isFolder: boolean): () => void {
     if (!isFolder) {
@@ -96,6 +106,12 @@ class RecordedCalls extends FileCalls {
     const { path, isFolder } = this.#of(fd);
     const flushed = this.#record.flushing(path, isFolder);
     await super.fsync(fd);
+    flushed();
+  }
+
+  override async syncAll(path: string, signal: AbortSignal): Promise<void> {
+    const flushed = this.#record.flushingAll();
+    await super.syncAll(path, signal);
     flushed();
   }
 

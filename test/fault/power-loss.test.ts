@@ -96,6 +96,17 @@ describe('flush() and a power cut', () => {
     world.assertSafe(['a/b/2']);
   });
 
+  it('covers, where all is asked for, what a killed run left and this one has not touched', async (t) => {
+    const world = await makeWorld(t);
+    await (await world.target()).write(ctx, 'a/b/1', body, {});
+    const next = await world.target();
+    await next.write(ctx, 'c/2', body, {});
+    await next.flush(ctx);
+    assert.match(world.record.whyLost(join(world.root, 'a/b/1')) ?? '', /was not flushed/);
+    await next.flush(ctx, 'all');
+    world.assertSafe(['a/b/1', 'c/2']);
+  });
+
   it('covers folders that a removal has looked at first', async (t) => {
     const world = await makeWorld(t);
     await (await world.target()).write(ctx, 'a/b/1', body, {});

@@ -4,6 +4,7 @@
  * On a local disk with a warm cache a call takes 1-4 us; sending it through the thread pool costs ten times that. On a
  * network file system a call takes a millisecond and would hold up every socket of the thread.
  */
+import { execFile } from 'node:child_process';
 import {
   type BigIntStats,
   close,
@@ -57,6 +58,8 @@ const TEMP_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | con
 const REOPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW;
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY;
 const FLAGS = { read: READ_FLAGS, temp: TEMP_FLAGS, reopen: REOPEN_FLAGS, folder: FOLDER_FLAGS } as const;
+
+const runFile = promisify(execFile);
 
 const pooled = {
   open: promisify(open),
@@ -172,6 +175,11 @@ export class FileCalls {
     if (this.#fsyncPace.isFast) return this.#fsyncPace.direct(() => fsyncSync(fd));
     this.#fsyncPace.countPooled();
     return pooled.fsync(fd);
+  }
+
+  /** Everything that the file system of this folder has not written yet, whoever left it: syncfs(2), by coreutils. */
+  async syncAll(path: string, signal: AbortSignal): Promise<void> {
+    await runFile('sync', ['-f', path], { signal });
   }
 
   truncate(fd: number, sizeBytes: number): Promise<void> {

@@ -3,6 +3,7 @@ import type {
   Body,
   CallContext,
   DriverFacts,
+  FlushScope,
   ListPage,
   ListQuery,
   MultipartFacet,
@@ -108,12 +109,29 @@ class FsDriver implements StorageDriver {
     return removeObject(this.#demandTarget('remove', key), ctx, key);
   }
 
-  async flush(ctx: CallContext): Promise<void> {
+  async flush(ctx: CallContext, scope: FlushScope = 'own'): Promise<void> {
     ctx.signal.throwIfAborted();
     try {
       await this.#target?.folders.flush();
     } catch (error) {
       throw fromErrno(this.#root.context('flush'), error);
+    }
+    if (scope === 'all') await this.#flushAll(ctx);
+  }
+
+  async #flushAll({ signal }: CallContext): Promise<void> {
+    try {
+      await this.#root.calls.syncAll(this.#root.path, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const { code, stderr = '' } = error as { readonly code?: unknown; readonly stderr?: string };
+      const why = code === 'ENOENT' ? 'there is no such command' : stderr.trim() || `it ended with ${code}`;
+      throw refusal(this.#root.context('flush'), {
+        kind: 'unsupported',
+        sentence: `the command "sync -f" did not work: ${why}`,
+        hint: 'Run "sync" on this machine',
+        cause: error,
+      });
     }
   }
 

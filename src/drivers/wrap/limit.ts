@@ -1,6 +1,6 @@
 /** `--bandwidth` and `--requests`: each thread gets its share of both and keeps to it by waiting before a request. */
 import { pause } from '../../transport/pause.ts';
-import type { CallContext, ListPage, MultipartFacet, StorageDriver } from '../driver.ts';
+import type { CallContext, FlushScope, ListPage, MultipartFacet, StorageDriver } from '../driver.ts';
 
 /**
  * A token bucket that may go into debt: a request larger than the burst waits until it is paid for and goes out whole.
@@ -63,7 +63,7 @@ function passed(driver: StorageDriver) {
     facts: driver.facts,
     ...(driver.binding ? { binding: driver.binding } : {}),
     ...(driver.streamUpload ? { streamUpload: driver.streamUpload } : {}),
-    flush: (ctx: CallContext) => driver.flush(ctx),
+    flush: (ctx: CallContext, scope?: FlushScope) => driver.flush(ctx, scope),
     close: () => driver.close(),
   };
 }

@@ -65,7 +65,7 @@ export function withCounters(driver: StorageDriver, side: Side, counters: Counte
       return result;
     },
     remove: (ctx, key) => observe('remove', () => driver.remove(ctx, key)),
-    flush: (ctx) => observe('flush', () => driver.flush(ctx)),
+    flush: (ctx, scope) => observe('flush', () => driver.flush(ctx, scope)),
     close: () => driver.close(),
   };
 }

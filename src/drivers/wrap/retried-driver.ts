@@ -35,7 +35,7 @@ export function retriedDriver(driver: StorageDriver, run: Run): StorageDriver {
     write: (ctx, key, body, options) =>
       sending(run, ctx, 'write', body, (sent) => driver.write(ctx, key, sent, options)),
     remove: (ctx, key) => run(ctx, 'remove', () => driver.remove(ctx, key)),
-    flush: (ctx) => run(ctx, 'flush', () => driver.flush(ctx)),
+    flush: (ctx, scope) => run(ctx, 'flush', () => driver.flush(ctx, scope)),
     close: () => driver.close(),
   };
 }

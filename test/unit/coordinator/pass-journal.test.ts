@@ -40,7 +40,7 @@ async function worldFor(test: TestContext, pragmas = ''): Promise<World> {
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 128; ${pragmas}`);
   upgradeJournal(database, 0);
   database.exec("INSERT INTO pass (id, started_ms, is_frozen, run) VALUES (1, 0, 0, 'run')");
-  const pass = new PassJournal(database, path, 1);
+  const pass = new PassJournal(database, path, { pass: 1, wasFlushed: false });
   const failures: ConfigError[] = [];
   pass.onFailure = (error) => failures.push(error);
   return { database, pass, failures };
