@@ -17,13 +17,16 @@ interface WireResponse {
   body: Uint8Array | (AsyncIterable<Uint8Array> & { destroy(error?: Error): void }) | undefined;
 }
 
-/** Objects' own bodies go where they are read to; every other one is collected here, up to a limit. */
+/** What speaks of an object is as long as that is: its body goes where it is read to, or, of a HEAD, never comes. */
+const OF_AN_OBJECT = new Set<string | undefined>(['GetObjectCommand', 'HeadObjectCommand']);
+
+/** Every other body is collected here, up to a limit. */
 export function boundAnswers(client: S3Client): void {
   client.middlewareStack.add(
     (next, context) => async (args) => {
       const result = await next(args);
       const response = result.response as WireResponse;
-      if (context.commandName !== 'GetObjectCommand' || response.statusCode >= 300) {
+      if (!OF_AN_OBJECT.has(context.commandName) || response.statusCode >= 300) {
         response.body = await collected(response);
       }
       return result;

@@ -99,6 +99,12 @@ describe('S3SdkDriver', () => {
 });
 
 describe('S3SdkDriver.stat()', () => {
+  it('knows an object by its size, however large: a HEAD has no body that would have to be held', async (t) => {
+    const bytes = 5 * 1024 ** 4;
+    const { driver } = await open(t, () => ok('', { 'Content-Length': String(bytes), ETag: '"e"' }));
+    assert.equal((await driver.stat(CTX, 'k')).sizeBytes, bytes);
+  });
+
   it('refuses an answer without a size', async (t) => {
     const { driver } = await open(t, () => 'HTTP/1.1 200 OK\r\nETag: "x"\r\n\r\n');
     await assert.rejects(driver.stat(CTX, 'k'), isCorrupt);
