@@ -4,7 +4,7 @@
 
 Speaks one JSON object a line: `{"ready": true}` once it is mounted, then an answer for every request on standard input
 (install, used, remove; test/support/fuse.ts is the other side). When standard input ends, because its parent is done or
-was killed, it unmounts and ends: a mount without its program would hang whoever looks at it.
+was killed, it unmounts, removes the mount point and ends: a mount without its program would hang whoever looks at it.
 """
 import ctypes
 import errno
@@ -201,6 +201,10 @@ def obey(operations, mountpoint):
         request = json.loads(line)
         say({'id': request['id'], 'result': operations.control(request)})
     unmount(mountpoint)
+    try:
+        os.rmdir(mountpoint)
+    except OSError:
+        pass
     # Calls that hang on purpose would keep the file system's loop from ending.
     time.sleep(0.5)
     os._exit(0)

@@ -110,6 +110,7 @@ describe('the FUSE file system of the tests', { skip: missingFuse() }, () => {
     while (await isMounted(path)) await new Promise((resolve) => setTimeout(resolve, 20));
     // Its program follows within a second.
     while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await assert.rejects(stat(path), { code: 'ENOENT' });
   });
 });
 
