@@ -89,9 +89,10 @@ class Run {
       const claim = { layout, intoNonempty, journal, uploadsOpen: () => uploads.idsOpen(ctx) };
       const ownsTarget = await claimTarget(ctx, ends.target, this.#keyPrefix, claim);
       refuseDeletion(job.options, ownsTarget, ends.target.name);
-      const { interrupted, runsUntidied } = journal;
+      const { interrupted, runsUntidied, hasUnseenWrites } = journal;
       const passJournal = journal.beginPass(runId, job.options);
-      const pass = await this.#begin(ctx, passJournal, { uploads, ownsTarget, interrupted, runsUntidied });
+      const found = { uploads, ownsTarget, interrupted, runsUntidied, hasUnseenWrites };
+      const pass = await this.#begin(ctx, passJournal, found);
       return await pass.run();
     } finally {
       await uploads.close();
@@ -107,6 +108,7 @@ class Run {
       readonly ownsTarget: boolean;
       readonly interrupted: Journal['interrupted'];
       readonly runsUntidied: readonly string[];
+      readonly hasUnseenWrites: boolean;
     },
   ): Promise<Pass> {
     try {
@@ -176,14 +178,17 @@ class Run {
     found: {
       readonly uploads: TargetUploads;
       readonly ownsTarget: boolean;
+      readonly hasUnseenWrites: boolean;
       readonly binding: Binding | undefined;
     },
   ): Promise<Pass> {
     const { job, environment, counters, ends, layout, runId } = this.#parts;
     const { options } = job;
-    const { uploads, ownsTarget, binding } = found;
+    const { uploads, ownsTarget, hasUnseenWrites, binding } = found;
     await warmThreadModules(environment.workerUrl);
-    const settings = settingsOf(job, { layout, binding, ownsTarget, runId, ...planThreadMemory(options) });
+    const memory = planThreadMemory(options);
+    const known = { layout, binding, ownsTarget, doubtsTarget: hasUnseenWrites, runId };
+    const settings = settingsOf(job, { ...known, ...memory });
     return new Pass({
       environment,
       options,
@@ -228,6 +233,7 @@ function settingsOf(
     readonly slabBudgetBytes: number;
     readonly partBytes: number;
     readonly ownsTarget: boolean;
+    readonly doubtsTarget: boolean;
     readonly runId: string;
   },
 ): PassSettings {
@@ -247,6 +253,7 @@ function settingsOf(
     readsTwice: options.readsTwice,
     keepsGoing: options.keepGoing,
     ownsTarget: found.ownsTarget,
+    doubtsTarget: found.doubtsTarget,
     concurrency: options.concurrency === 'auto' ? CONCURRENCY_AUTO : options.concurrency,
     partBytes: found.partBytes,
     slabBudgetBytes: found.slabBudgetBytes,

@@ -122,6 +122,23 @@ export class Journal {
     };
   }
 
+  /**
+   * May the target hold something that was written by a run which ended too early to see whether it arrived? So it is
+   * until a pass has gone well through everything. Ask before the next pass begins.
+   */
+  get hasUnseenWrites(): boolean {
+    const row = this.#database
+      .prepare(
+        `SELECT count(*) AS n FROM pass
+         WHERE (ended_ms IS NULL OR summary ->> 'isStopped' = 1 OR summary ->> 'stoppedBy' IS NOT NULL)
+           AND id > (SELECT coalesce(max(id), 0) FROM pass
+             WHERE summary ->> 'isComplete' = 1 AND summary ->> 'objectsUnsettled' = 0
+               AND summary ->> 'objectsDamaged' = 0)`,
+      )
+      .get();
+    return row?.['n'] !== 0;
+  }
+
   /** Uploads that this job began and that nobody has seen end. */
   get openUploads(): readonly Upload[] {
     return this.#database

@@ -59,7 +59,8 @@ export class ShardRunner {
     for (let attempt = 1; ; attempt += 1) {
       onAttempt(shard, attempt);
       try {
-        return await pool.run({ pass: settings, shard: rest, uploads: uploadsOf(rest) });
+        const pass = attempt === 1 ? settings : { ...settings, doubtsTarget: true };
+        return await pool.run({ pass, shard: rest, uploads: uploadsOf(rest) });
       } catch (error) {
         if (pool.isCancelled) throw error;
         rest = this.#afterDeath(rest, attempt, error);

@@ -19,6 +19,8 @@ export interface CopyContext {
   readonly partBytes: number;
   /** The target was seen to check nothing: what was written is read back. */
   readonly readsBack: boolean;
+  /** Whoever wrote an object may have died before it was read back: that the size is right shows nothing. */
+  readonly doubtsTarget?: boolean;
   readonly report: (report: WorkerReport) => void;
   /** Uploads of an earlier run that may be continued. */
   readonly uploads: OpenUploads;

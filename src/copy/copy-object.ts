@@ -13,7 +13,7 @@ const STARTS_MAX = 4;
 export async function copyObject(ctx: CopyContext, item: CopyItem): Promise<CopyOutcome> {
   let sizeBytes: number | undefined = item.source.sizeBytes;
   try {
-    const byListing = differenceByListing(item, ctx.ownsTarget);
+    const byListing = differenceByListing(item, ctx);
     const difference = byListing === 'compare' ? await differenceByContent(ctx, item) : byListing;
     if (difference === 'equal') return { state: 'skipped', bytes: sizeBytes };
     if (difference === 'conflict') return conflict(ctx, item);
@@ -50,9 +50,12 @@ function transfer(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<
 }
 
 function conflict(ctx: CopyContext, item: CopyItem): CopyOutcome {
-  const message =
-    `"${item.path}" is in ${ctx.target.name} with ${item.target?.sizeBytes} bytes, in ${ctx.source.name} with ` +
-    `${item.source.sizeBytes}: blobferry does not overwrite content of a name that must not change`;
+  const { source, target } = item;
+  const what =
+    target?.sizeBytes === source.sizeBytes
+      ? `with other bytes than in ${ctx.source.name}`
+      : `with ${target?.sizeBytes} bytes, in ${ctx.source.name} with ${source.sizeBytes}`;
+  const message = `"${item.path}" is in ${ctx.target.name} ${what}: blobferry does not overwrite content of a name that must not change`;
   const hint = 'Find out which of the two is right; remove the wrong one by hand, then run again';
   return { state: 'conflict', error: new IntegrityError(message, { hint }) };
 }

@@ -8,12 +8,15 @@ import { readRanges } from './read-ranges.ts';
 export type Difference = 'equal' | 'differs' | 'conflict';
 
 /** Decides from the two listings alone where that is possible; `compare` means the contents must be read. */
-export function differenceByListing(item: CopyItem, ownsTarget: boolean): Difference | 'compare' {
+export function differenceByListing(
+  item: CopyItem,
+  { ownsTarget, doubtsTarget }: Pick<CopyContext, 'ownsTarget' | 'doubtsTarget'>,
+): Difference | 'compare' {
   const { source, target, classified } = item;
   if (!target) return 'differs';
   const hasSameSize = source.sizeBytes === target.sizeBytes;
   if (classified.isImmutable) {
-    if (hasSameSize) return 'equal';
+    if (hasSameSize) return doubtsTarget ? 'compare' : 'equal';
     // Someone else's object under a name that promises other content is never overwritten.
     return ownsTarget ? 'differs' : 'conflict';
   }
@@ -24,19 +27,20 @@ export function differenceByListing(item: CopyItem, ownsTarget: boolean): Differ
 
 /** Reads what must be read: one side where the other lists a true MD5 that agrees, else both. */
 export async function differenceByContent(ctx: CopyContext, item: CopyItem): Promise<Difference> {
-  const { source, target } = item;
+  const { source, target, classified } = item;
   if (!target) return 'differs';
+  const different = classified.isImmutable && !ctx.ownsTarget ? 'conflict' : 'differs';
   const ours = await contentHashes(ctx, ctx.source, source);
   if (target.md5 !== undefined) {
     if (target.md5 === ours.md5) return 'equal';
-    if (!ctx.target.facts.md5MayBeOpaque) return 'differs';
+    if (!ctx.target.facts.md5MayBeOpaque) return different;
   }
   const theirs = await contentHashes(ctx, ctx.target, target).catch((error: unknown) => {
     // Whoever removed or replaced it since it was listed: what is there now is not known to be equal.
     if (isStorageError(error, 'not-found') || error instanceof ObjectChanged) return undefined;
     throw error;
   });
-  return ours.sha256 === theirs?.sha256 ? 'equal' : 'differs';
+  return ours.sha256 === theirs?.sha256 ? 'equal' : different;
 }
 
 async function contentHashes(

@@ -108,7 +108,11 @@ class ShardRun {
 
   async copy(options: { readonly isSorting: boolean }): Promise<void> {
     const stop = new AbortController();
-    const ctx: CopyContext = { ...this.#base, signal: AbortSignal.any([this.#base.signal, stop.signal]) };
+    const ctx: CopyContext = {
+      ...this.#base,
+      signal: AbortSignal.any([this.#base.signal, stop.signal]),
+      doubtsTarget: this.#base.readsBack && this.#pass.doubtsTarget === true,
+    };
     const window = new ObjectWindow(this.#pass.concurrency, (error) => stop.abort(error));
     const cuts = this.#newCuts(ctx, window);
     this.#reportCursor(ctx, undefined, ctx.counters.values());
@@ -191,7 +195,8 @@ class ShardRun {
       this.#tally.object(state, classified.objectClass, bytes);
       cuts.object(segment, state, classified.objectClass, bytes);
     };
-    if (target && classified.isImmutable && target.sizeBytes === source.sizeBytes) {
+    const isSameSize = target?.sizeBytes === source.sizeBytes;
+    if (classified.isImmutable && isSameSize && !ctx.doubtsTarget) {
       count('skipped', source.sizeBytes);
       return cuts.settle(segment, true);
     }

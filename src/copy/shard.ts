@@ -38,6 +38,11 @@ export interface PassSettings {
   readonly keepsGoing?: boolean;
   /** The target's root was empty when this job began: what differs there is this job's own and may be replaced. */
   readonly ownsTarget: boolean;
+  /**
+   * A run or a thread died that may have written something without having seen that it arrived: in a target that checks
+   * nothing a size is then no proof, and what is found is read.
+   */
+  readonly doubtsTarget?: boolean;
   readonly concurrency: number;
   readonly partBytes: number;
   /** Bytes in flight per thread. */

@@ -171,7 +171,7 @@ class ShardScan {
     const { ctx, whyInvalidKey } = this.#input;
     const holder = this.#clashes?.holderOf(item.path);
     if (item.target) {
-      const difference = differenceByListing(item, ctx.ownsTarget);
+      const difference = differenceByListing(item, ctx);
       if (difference === 'compare') return { state: 'undecided' };
       if (difference === 'equal') return { state: 'equal' };
       const why = `${item.target.sizeBytes} bytes in the target, ${item.source.sizeBytes} in the source`;

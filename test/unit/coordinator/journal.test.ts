@@ -315,6 +315,31 @@ describe('Journal', () => {
     journal.close();
   });
 
+  it('knows whether a run may not have seen what became of its writes, until a pass has gone well', async (t) => {
+    const journal = Journal.open(await tempFolderFor(t, 'journal'), 'a -> b');
+    const end = (run: number, summary: Partial<CopySummary>) =>
+      journal.beginPass(`${run}`.padStart(12, '0'), OPTIONS).end(summary as CopySummary, true);
+    const well = { isComplete: true, isStopped: false, objectsUnsettled: 0, objectsDamaged: 0 };
+    assert.equal(journal.hasUnseenWrites, false);
+    end(1, { ...well, isComplete: false });
+    assert.equal(journal.hasUnseenWrites, false, 'it was not stopped');
+    journal.beginPass('000000000002', OPTIONS).stop();
+    assert.equal(journal.hasUnseenWrites, true);
+    end(3, { ...well, isComplete: false });
+    end(4, { ...well, objectsUnsettled: 1 });
+    end(5, { ...well, objectsDamaged: 1 });
+    journal.beginPass('000000000006', OPTIONS).giveUp({ name: 'Error', message: 'no bucket' });
+    assert.equal(journal.hasUnseenWrites, true, 'nothing of this went well through everything');
+    end(7, well);
+    assert.equal(journal.hasUnseenWrites, false);
+    end(8, { ...well, isComplete: false, isStopped: true });
+    assert.equal(journal.hasUnseenWrites, true);
+    end(9, well);
+    end(10, { ...well, isComplete: false, stoppedBy: { name: 'Error', message: 'a deaf thread' } });
+    assert.equal(journal.hasUnseenWrites, true);
+    journal.close();
+  });
+
   it('begins anew in an empty file, as a process leaves it that is killed at its start', async (t) => {
     const folder = await tempFolderFor(t, 'journal');
     await writeFile(join(folder, 'journal.sqlite'), '');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { copyObject } from '../../../src/copy/copy-object.ts';
 import {
   assertCopied,
   assertNotCopied,
@@ -51,6 +52,26 @@ describe('copyObject() of an immutable object that the target has', () => {
       assert.equal(world.inTarget(blob)?.toString(), 'other');
       assertWroteNothing(world);
     });
+  });
+
+  it('is read where its writer may have died, replaced if it is wrong, and a conflict if it may be another’s', async () => {
+    for (const ownsTarget of [true, false]) {
+      await inWorld({ ownsTarget, source: NO_MD5, target: NO_MD5 }, async (world) => {
+        const ctx = { ...world.ctx, doubtsTarget: true };
+        const blob = world.put(blobPath(BYTES), BYTES);
+        world.putTarget(blob, BYTES);
+        assert.deepEqual(await copyObject(ctx, await world.item(blob)), {
+          state: 'skipped',
+          bytes: BYTES.length,
+        });
+        world.putTarget(blob, WRONG);
+        const outcome = await copyObject(ctx, await world.item(blob));
+        if (ownsTarget) assertCopied(outcome, 'digest');
+        else
+          assertNotCopied(outcome, 'conflict', /with other bytes than in .*: blobferry does not overwrite/);
+        assert.equal(world.inTarget(blob)?.toString(), ownsTarget ? BYTES : WRONG);
+      });
+    }
   });
 
   it('is replaced where the size differs and the target is this job’s own', async () => {
