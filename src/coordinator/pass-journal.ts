@@ -34,6 +34,7 @@ export class PassJournal {
   readonly #pass: number;
   /** Before anything moves a failure ends the run by itself. */
   #onFailure: (error: ConfigError) => void = rethrow;
+  #untold: ConfigError | undefined;
   /** What can wait for the next commit, in order. */
   #writes: (() => void)[] = [];
   readonly #shards = new Map<string, ShardNews>();
@@ -57,6 +58,7 @@ export class PassJournal {
   /** Told at most once; nothing is written after that. */
   set onFailure(listener: (error: ConfigError) => void) {
     this.#onFailure = listener;
+    if (this.#untold) listener(this.#untold);
   }
 
   /** What the target was seen to refuse, in words and as found. */
@@ -178,7 +180,16 @@ export class PassJournal {
     if (this.#isOver || dueMs >= this.#dueMs) return;
     clearTimeout(this.#timer);
     this.#dueMs = dueMs;
-    this.#timer = setTimeout(() => this.#commit(() => undefined), delayMs);
+    this.#timer = setTimeout(() => this.#commitUnasked(), delayMs);
+  }
+
+  /** Before anybody listens nobody could catch what a timer throws. */
+  #commitUnasked(): void {
+    try {
+      this.#commit(() => undefined);
+    } catch (error) {
+      this.#untold = error as ConfigError;
+    }
   }
 
   /** Writes what was collected together with what is at hand. */

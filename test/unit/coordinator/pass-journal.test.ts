@@ -27,6 +27,7 @@ class CountingDatabase extends DatabaseSync {
 
 interface World {
   readonly database: CountingDatabase;
+  readonly path: string;
   readonly pass: PassJournal;
   readonly failures: ConfigError[];
 }
@@ -43,7 +44,7 @@ async function worldFor(test: TestContext, pragmas = ''): Promise<World> {
   const pass = new PassJournal(database, path, { pass: 1, wasFlushed: false });
   const failures: ConfigError[] = [];
   pass.onFailure = (error) => failures.push(error);
-  return { database, pass, failures };
+  return { database, path, pass, failures };
 }
 
 function shards(count: number): readonly Shard[] {
@@ -183,6 +184,21 @@ describe('PassJournal', () => {
     assert.equal(failures.length, 1);
     assert.match(failures[0]?.message ?? '', /journal\.sqlite is damaged, or no journal: .*malformed/);
     assert.match(failures[0]?.hint ?? '', /Move it away and run again/);
+  });
+
+  it('keeps a failure that nobody listens to yet for whoever does: a timer has no caller', async (t) => {
+    const { database, path } = await worldFor(t);
+    const pass = new PassJournal(database, path, { pass: 1, wasFlushed: false });
+    database.exec('DROP TABLE pass');
+    pass.bound('nothing', undefined);
+    t.mock.timers.tick(1_000);
+    const failures: ConfigError[] = [];
+    pass.onFailure = (error) => failures.push(error);
+    assert.equal(failures.length, 1);
+    assert.match(failures[0]?.message ?? '', /no such table: pass/);
+    pass.bound('nothing', undefined);
+    t.mock.timers.tick(1_000);
+    assert.equal(failures.length, 1, 'it is told once');
   });
 
   it('stays below 5 MB while a million objects are copied', async (t) => {
