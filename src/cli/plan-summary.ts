@@ -27,10 +27,11 @@ export function planSummaryText(summary: PlanSummary, given: Given, paint: Paint
 
 function headline(summary: PlanSummary, paint: Paint): readonly string[] {
   const { objectsToCopy, bytesToCopy, objects } = summary;
+  const isWhole = summary.unlistable.count === 0;
   const what =
-    objectsToCopy + objects.undecided.objects === 0
+    isWhole && objectsToCopy + objects.undecided.objects === 0
       ? `Nothing to copy: the target already holds all ${formatObjects(objects.equal.objects)}`
-      : `To copy: ${formatObjects(objectsToCopy)}, ${formatBytes(bytesToCopy)}`;
+      : `To copy${isWhole ? '' : ', as far as it can be listed'}: ${formatObjects(objectsToCopy)}, ${formatBytes(bytesToCopy)}`;
   const isGood = planExitCodeOf(summary) === 0;
   return [
     paint(isGood ? 'good' : 'bad', `${isGood ? '✓' : '✗'} ${what}`),
@@ -93,7 +94,7 @@ function inTheWay(summary: PlanSummary, paint: Paint): readonly string[] {
       named: summary.differing,
     },
   ];
-  return kinds.flatMap(({ word, count, says, named }) => {
+  const found = kinds.flatMap(({ word, count, says, named }) => {
     if (count === 0) return [];
     const names = named.map(({ path, why }) => ({
       name: path,
@@ -102,6 +103,22 @@ function inTheWay(summary: PlanSummary, paint: Paint): readonly string[] {
     const style = word === 'replaced' ? 'warn' : 'bad';
     return [`${paint(style, word)}: ${formatObjects(count)} ${says}`, ...someOf(names, count, '  ')];
   });
+  return [...unlistable(summary, paint), ...found];
+}
+
+function unlistable(
+  { unlistable: { count, named }, objectsUnseen }: PlanSummary,
+  paint: Paint,
+): readonly string[] {
+  if (count === 0) return [];
+  const unseen =
+    objectsUnseen === 0 ? '' : `, nor are ${formatObjects(objectsUnseen)} that the target may have in there`;
+  const what = `${formatCount(count)} ${plural(count, 'folder or file', 'folders or files')}`;
+  const names = named.map(({ side, path, why }) => ({ name: `${side}: ${path}`, detail: why }));
+  return [
+    `${paint('bad', 'unlistable')}: ${what} cannot be listed, at which a copy stops; what lies in there is not counted${unseen}`,
+    ...someOf(names, count, '  '),
+  ];
 }
 
 function onlyInTarget(summary: PlanSummary, paint: Paint): readonly string[] {
@@ -252,6 +269,10 @@ function next(summary: PlanSummary, { from, to }: Given, paint: Paint): readonly
     advice.push('choose a target that can hold these keys, or rename or remove them at the source');
   }
   if (summary.sample.unreadable.length > 0) advice.push('mend what cannot be read');
+  if (summary.unlistable.count > 0) {
+    const hints = new Set(summary.unlistable.named.map(({ hint }) => hint ?? 'mend what cannot be listed'));
+    advice.push(...[...hints].map((hint) => `${printable(hint)}; then plan again`));
+  }
   if (advice.length === 0) {
     const flag = summary.needsIntoNonempty ? ' --into-nonempty' : '';
     const storages = `--from ${shellQuoted(from)} --to ${shellQuoted(to)}`;

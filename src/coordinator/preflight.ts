@@ -87,7 +87,10 @@ async function holdsMoreThanOurs(
 
 type IsNobodys = (path: string, sizeBytes: number | undefined) => boolean;
 
-/** The first object that someone may miss: not our own leftovers, the marks of folders, or what a file system keeps. */
+/**
+ * The first object that someone may miss: not our own leftovers, the marks of folders, or what a file system keeps. Where
+ * there is none, a folder that cannot be listed, as nobody knows what it holds.
+ */
 export async function firstKey(
   ctx: CallContext,
   target: StorageDriver,
@@ -95,7 +98,12 @@ export async function firstKey(
   isNobodys: IsNobodys = leftOutOfRegistry,
 ): Promise<string | undefined> {
   const prune = (folder: string) => isNobodys(folder.slice(keyPrefix.length), undefined);
-  for await (const page of target.list(ctx, { prefix: keyPrefix, prune })) {
+  let unlistable: string | undefined;
+  const onUnlistable = (name: string): true => {
+    if (!prune(name)) unlistable ??= name;
+    return true;
+  };
+  for await (const page of target.list(ctx, { prefix: keyPrefix, prune, onUnlistable })) {
     const other = page.objects.find(({ key, sizeBytes }) => {
       // The root's own mark, as the consoles of object stores make one.
       if (key === keyPrefix && sizeBytes === 0) return false;
@@ -103,7 +111,7 @@ export async function firstKey(
     });
     if (other) return other.key;
   }
-  return undefined;
+  return unlistable;
 }
 
 /**

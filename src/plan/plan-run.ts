@@ -12,7 +12,7 @@ import type { SampleResult, WorkToDo } from './estimate.ts';
 import { Requests, type TransferLimits } from './requests.ts';
 import type { Sample } from './sample.ts';
 import { besideSentence, type ScannedShard, scanShard } from './scan-shard.ts';
-import type { PlanSummary, PossibleRequests } from './summary.ts';
+import type { PlanSummary, PossibleRequests, UnlistablePath } from './summary.ts';
 import { type Counted, Tally } from './tally.ts';
 
 /** Shards listed at once: a listing waits for each of its pages, so several fill the time. */
@@ -23,6 +23,7 @@ const COMPARED_AT_ONCE = 16;
 const WARNINGS_MAX = 100;
 const LEFT_OUT_NAMED = 10;
 const EXTRA_NAMED = 10;
+const UNLISTABLE_NAMED = 100;
 /**
  * Listing the uploads that are open, and finding out an S3 server's checks: five PUTs, a HEAD, two uploads with three
  * parts, and removing everything.
@@ -70,6 +71,8 @@ type Sums = Pick<
   | 'extra'
   | 'objectsToDelete'
   | 'mayDeleteExtra'
+  | 'unlistable'
+  | 'objectsUnseen'
   | 'requests'
   | 'possibleRequests'
   | 'bytesRead'
@@ -80,6 +83,8 @@ export class PlanRun {
   readonly #parts: PlanRunParts;
   readonly #tally = new Tally();
   readonly #warnings: string[] = [];
+  /** By side and path. */
+  readonly #unlistable = new Map<string, UnlistablePath>();
   readonly #toCompare: ScannedShard['toCompare'][number][] = [];
   readonly #isObject = new Map<string, Promise<boolean>>();
   #progress: PlanProgress = {
@@ -153,6 +158,11 @@ export class PlanRun {
       extra: tally.extra.slice(0, EXTRA_NAMED),
       objectsToDelete: ctx.ownsTarget ? tally.objectsDeletable : 0,
       mayDeleteExtra: ctx.ownsTarget,
+      unlistable: {
+        count: this.#unlistable.size,
+        named: [...this.#unlistable.values()].slice(0, UNLISTABLE_NAMED),
+      },
+      objectsUnseen: tally.objectsUnseen,
       requests: requests.counts(),
       possibleRequests: this.#possibleRequests(),
       bytesRead: {
@@ -195,8 +205,9 @@ export class PlanRun {
     return scanned;
   }
 
-  #gather({ tally, toCompare, warnings }: ScannedShard): void {
+  #gather({ tally, toCompare, unlistable, warnings }: ScannedShard): void {
     this.#tally.addAll(tally);
+    for (const one of unlistable) this.#unlistable.set(`${one.side} ${one.path}`, one);
     this.#toCompare.push(...toCompare.slice(0, COMPARED_MAX - this.#toCompare.length));
     this.#warnings.push(...warnings.slice(0, WARNINGS_MAX - this.#warnings.length));
   }
@@ -225,7 +236,8 @@ export class PlanRun {
   /** The shard ended before the target could show what it has in the folder of this name. */
   async #refuseFolder(counted: Counted): Promise<void> {
     const { ctx, plain, targetPrefix } = this.#parts;
-    for await (const page of plain.target.list(ctx, { prefix: `${targetPrefix}${counted.path}/` })) {
+    const query = { prefix: `${targetPrefix}${counted.path}/`, onUnlistable: () => true };
+    for await (const page of plain.target.list(ctx, query)) {
       const [first] = page.objects;
       if (!first) continue;
       const why = besideSentence(first.key.slice(targetPrefix.length));

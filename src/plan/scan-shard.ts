@@ -6,12 +6,15 @@ import type { Shard } from '../copy/shard.ts';
 import { belongsToPhaseOne, isInRange, listShard } from '../copy/shard-range.ts';
 import { ListingOutOfOrder } from '../copy/sorted-listing.ts';
 import { compareUtf8 } from '../core/byte-order.ts';
+import type { Side } from '../core/counters.ts';
+import type { StorageError } from '../core/errors.ts';
+import { Unlisted } from '../core/unlisted.ts';
 import type { ListPage, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import { mayBeDeleted } from '../layout/deletable.ts';
 import { KeyClashes } from './key-clash.ts';
 import { type ObjectRequests, readsOf, requestsToCopy, type TransferLimits } from './requests.ts';
 import type { Sample } from './sample.ts';
-import type { PlanState } from './summary.ts';
+import type { PlanState, UnlistablePath } from './summary.ts';
 import { type Counted, Tally } from './tally.ts';
 
 /** Undecided objects that are compared afterwards: no more than these of each shard, and only small ones. */
@@ -36,6 +39,8 @@ export interface ScannedShard {
   readonly toCompare: readonly { readonly item: CopyItem; readonly counted: Counted }[];
   /** Missing objects whose folders the target may have behind this shard. */
   readonly openKeys: readonly Counted[];
+  /** Two shards may meet the same one. */
+  readonly unlistable: readonly UnlistablePath[];
   readonly warnings: readonly string[];
 }
 
@@ -65,6 +70,8 @@ class ShardScan {
   #targetPaths: string[] = [];
   #targetAt = 0;
   readonly #refused = new Set<Counted>();
+  readonly #unlisted: Readonly<Record<Side, Unlisted>> = { source: new Unlisted(), target: new Unlisted() };
+  readonly #unlistable: UnlistablePath[] = [];
 
   constructor(input: ScanInput, shard: Shard) {
     this.#input = input;
@@ -96,6 +103,7 @@ class ShardScan {
       tally: this.#tally,
       toCompare: this.#toCompare,
       openKeys: open.flatMap(({ value }) => value ?? []),
+      unlistable: this.#unlistable,
       warnings: [],
     };
   }
@@ -107,9 +115,20 @@ class ShardScan {
       keyPrefix,
       isSorting,
       prune: (folder) => this.#staysOutOf(folder, isSource),
-      // What is left out may well be its owner's alone (`lost+found`).
-      onUnlistable: (path) => this.#leavesOut(path, undefined, isSource),
+      onUnlistable: (path, error) => {
+        // What is left out may well be its owner's alone (`lost+found`).
+        if (!this.#leavesOut(path, undefined, isSource)) {
+          this.#noteUnlistable(isSource ? 'source' : 'target', path, error);
+        }
+        return true;
+      },
     });
+  }
+
+  #noteUnlistable(side: Side, path: string, error: StorageError): void {
+    if (!this.#unlisted[side].add(path, error)) return;
+    const { message, hint } = error;
+    this.#unlistable.push({ side, path, why: message, ...(hint === undefined ? {} : { hint }) });
   }
 
   /** Objects of earlier shards that stand where folders of this one would be. */
@@ -139,6 +158,7 @@ class ShardScan {
     if (isBehind) this.#passTarget(path, true);
     if (!isInRange(this.#shard.range, path)) return;
     if (this.#isOfPhaseOne(path) || this.#leavesOut(path, sizeBytes, false)) return;
+    if (this.#unlisted.source.hiding(path)) return;
     const { layout } = this.#input.ctx;
     const { objectClass } = layout.classify(path);
     this.#tally.addExtra(path, objectClass, sizeBytes, mayBeDeleted(layout, path));
@@ -147,6 +167,10 @@ class ShardScan {
   #look({ path, source, target }: Joined): void {
     const { ctx, limits, targetPrefix, sample } = this.#input;
     if (this.#isOfPhaseOne(path) || this.#leavesOut(path, source.sizeBytes, true)) return;
+    if (!target && this.#unlisted.target.hiding(path)) {
+      this.#tally.objectsUnseen += 1;
+      return;
+    }
     const classified = ctx.layout.classify(path);
     const item: CopyItem = { path, classified, source, target, targetKey: targetPrefix + path };
     const requests = requestsToCopy(source.sizeBytes, limits);

@@ -35,6 +35,14 @@ export interface NamedPath {
   readonly why?: string;
 }
 
+/** A folder (its name ends in a slash) or file that a side cannot list: what it holds is not in the plan. */
+export interface UnlistablePath {
+  readonly side: Side;
+  readonly path: string;
+  readonly why: string;
+  readonly hint?: string;
+}
+
 /** Requests that depend on what only writing to the target can tell. */
 export interface PossibleRequests {
   readonly side: Side;
@@ -74,6 +82,10 @@ export interface PlanSummary {
   readonly objectsToDelete: number;
   /** Was the target empty when the job began? Otherwise `--delete-extra` is refused. */
   readonly mayDeleteExtra: boolean;
+  /** How many folders and files could not be listed, and the first of them. */
+  readonly unlistable: { readonly count: number; readonly named: readonly UnlistablePath[] };
+  /** Objects of the source that the target has in such a folder or not: in none of the sums above. */
+  readonly objectsUnseen: number;
   /** By side and operation, for one copy that meets no fault. */
   readonly requests: RequestCounts;
   readonly possibleRequests: readonly PossibleRequests[];
@@ -94,8 +106,13 @@ export interface PlanSummary {
   readonly seconds: number;
 }
 
-/** 0: nothing known stands against a copy; 1: some objects cannot be copied or read; 3: conflicts with what is there. */
+/** 0: nothing known stands against a copy; 1: some objects cannot be copied, read or listed; 3: conflicts with what is there. */
 export function planExitCodeOf(summary: PlanSummary): 0 | 1 | 3 {
   if (summary.objects.conflicting.objects > 0) return 3;
-  return summary.objects.impossible.objects > 0 || summary.sample.unreadable.length > 0 ? 1 : 0;
+  const failing = [
+    summary.objects.impossible.objects,
+    summary.sample.unreadable.length,
+    summary.unlistable.count,
+  ];
+  return failing.some((count) => count > 0) ? 1 : 0;
 }

@@ -33,6 +33,8 @@ export class Tally {
   /** So much of that may be deleted. */
   objectsDeletable = 0;
   objectsLeftOut = 0;
+  /** Of the source, where the target cannot be seen. */
+  objectsUnseen = 0;
   listedSource = 0;
   listedTarget = 0;
   smallObjects = 0;
@@ -78,6 +80,7 @@ export class Tally {
     this.requests.addAll(other.requests);
     this.objectsLeftOut += other.objectsLeftOut;
     this.objectsDeletable += other.objectsDeletable;
+    this.objectsUnseen += other.objectsUnseen;
     this.listedSource += other.listedSource;
     this.listedTarget += other.listedTarget;
     this.smallObjects += other.smallObjects;

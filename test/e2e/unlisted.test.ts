@@ -65,6 +65,15 @@ function below(folder: string): (path: string) => boolean {
 }
 
 describe('a folder that may not be listed', () => {
+  it('is not taken for emptiness where it is all that a target holds', async (t) => {
+    const { target, ends } = await foldersFor(t);
+    await mkdir(join(target, 'secret'));
+    await close(join(target, 'secret'));
+    const result = await run(['copy', ...ends]);
+    assert.equal(result.code, 2, result.stderr);
+    assert.match(result.stderr, /The target .* is not empty: it holds "secret\/"/);
+  });
+
   it('ends a copy, which says where', async (t) => {
     const { source, ends } = await foldersFor(t);
     await close(join(source, REPOSITORIES, 'team/app'));

@@ -36,6 +36,8 @@ function summary(given: Partial<PlanSummary> & { blobs?: Partial<Record<PlanStat
     extra: [],
     objectsToDelete: 0,
     mayDeleteExtra: true,
+    unlistable: { count: 0, named: [] },
+    objectsUnseen: 0,
     requests: { source: { list: 1 }, target: { list: 1 } },
     possibleRequests: [],
     bytesRead: { source: 0, target: 0 },
