@@ -5,6 +5,9 @@ import { storageName } from '../spec-name.ts';
 import type { CredentialSource } from './credential-keeper.ts';
 import { saidSafely } from './s3-said.ts';
 
+/** A command that asks somebody for a code takes its time; one that hangs would keep the run waiting for ever. */
+const LOOK_UP_MS_MAX = 60_000;
+
 /** Settings whose credentials are given are static; those that were found are looked for again when they expire. */
 export async function credentialsFor(
   spec: S3Spec,
@@ -17,10 +20,11 @@ export async function credentialsFor(
 
 /**
  * The same settings with credentials in them, so that threads need not each search (and import) for themselves.
+ * @param msMax how long may be looked for them.
  * @throws ConfigError where none are found.
  */
-export async function withCredentials(spec: S3Spec): Promise<S3Spec> {
-  return spec.credentials ? spec : { ...spec, credentials: await findCredentials(spec) };
+export async function withCredentials(spec: S3Spec, msMax = LOOK_UP_MS_MAX): Promise<S3Spec> {
+  return spec.credentials ? spec : { ...spec, credentials: await findCredentials(spec, msMax) };
 }
 
 /** They become lines of requests, in which a line end would be the end of them. */
@@ -36,9 +40,9 @@ function checkCharacters(spec: S3Spec, { accessKeyId, secretAccessKey, sessionTo
   );
 }
 
-async function findCredentials(spec: S3Spec): Promise<S3Credentials> {
+async function findCredentials(spec: S3Spec, msMax = LOOK_UP_MS_MAX): Promise<S3Credentials> {
   try {
-    const found = await lookUp(spec);
+    const found = await lookUp(spec, msMax);
     checkCharacters(spec, found);
     return found;
   } catch (error) {
@@ -51,7 +55,7 @@ async function findCredentials(spec: S3Spec): Promise<S3Credentials> {
 }
 
 /** Rejects with an Error whose message is one line that completes a sentence. */
-async function lookUp(spec: S3Spec): Promise<S3Credentials> {
+async function lookUp(spec: S3Spec, msMax = LOOK_UP_MS_MAX): Promise<S3Credentials> {
   // The chain is 0.1 s and 20 MB of imports, which a run with keys in its settings does not need.
   const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
   const { network, profile } = spec;
@@ -66,7 +70,7 @@ async function lookUp(spec: S3Spec): Promise<S3Credentials> {
     ...(handler ? { clientConfig: { requestHandler: handler } } : {}),
   });
   try {
-    const found = await find();
+    const found = await within(find(), msMax);
     return {
       accessKeyId: found.accessKeyId,
       secretAccessKey: found.secretAccessKey,
@@ -76,9 +80,26 @@ async function lookUp(spec: S3Spec): Promise<S3Credentials> {
     };
   } catch (error) {
     const last = error instanceof Error ? error.message : String(error);
+    if (error instanceof LookUpTooLong) throw error;
     throw new Error(sentenceOf(reasons.find(isTelling) ?? last), { cause: error });
   }
 }
+
+/** The SDK gives no way to end what it waits for; that ends with this process or its terminal. */
+async function within<T>(found: Promise<T>, msMax: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const sentence = `there was no answer within ${msMax / 1000} s, perhaps of a credential_process that hangs`;
+    timer = setTimeout(() => reject(new LookUpTooLong(sentence)), msMax);
+  });
+  try {
+    return await Promise.race([found, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+class LookUpTooLong extends Error {}
 
 /** The chain goes on from one place to the next and in the end says only that none had any; each says why to its log. */
 function reasonLogger(reasons: string[]) {
