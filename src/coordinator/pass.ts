@@ -208,6 +208,7 @@ export class Pass {
       journal.flushed();
     } catch (error) {
       if (this.#ctx.signal.aborted) gathered.cancelled();
+      else if (!isStorageError(error, 'unsupported')) gathered.stop(toErrorRecord(error));
       else
         warn(
           `What was in the target before may not survive a power cut yet: ${toErrorRecord(error).message}`,

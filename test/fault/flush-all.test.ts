@@ -159,22 +159,26 @@ describe('the flush of a whole target', () => {
     assert.equal((await job.run()).flushes, 0);
   });
 
-  it('is tried again by the next run where it fails, which is a warning and no more', async (t) => {
+  it('ends the run where it fails, and is tried again by the next one', async (t) => {
     const job = await jobFor(t, 'copies');
     storeNamed(job.targetStore).put('docker/registry/v2/other', Buffer.from('x'), undefined);
     const { summary } = await job.run({ intoNonempty: true, failsToFlush: true });
-    assert.equal(exitCodeOf(summary), 0);
-    assert.match(summary.warnings.join('\n'), /may not survive a power cut yet: the disk does not answer/);
+    assert.equal(exitCodeOf(summary), 1);
+    assert.equal(summary.stoppedBy?.message, 'the disk does not answer');
     assert.equal((await job.run()).flushes, 1);
     assert.equal((await job.run()).flushes, 0);
   });
 });
 
 /** A command of this name before all others, which notes how it was called. */
-async function fakeSync(t: TestContext, exit: number): Promise<{ PATH: string; calls(): Promise<string> }> {
+async function fakeSync(
+  t: TestContext,
+  exit: number,
+  says = '',
+): Promise<{ PATH: string; calls(): Promise<string> }> {
   const folder = await tempFolderFor(t, 'fake-sync');
   const log = join(folder, 'calls');
-  const script = `#!/bin/sh\necho "$@" >> '${log}'\necho 'sync: the disk is gone' >&2\nexit ${exit}\n`;
+  const script = `#!/bin/sh\necho "$@" >> '${log}'\necho '${says}' >&2\nexit ${exit}\n`;
   await writeFile(join(folder, 'sync'), script);
   await chmod(join(folder, 'sync'), 0o755);
   return {
@@ -184,7 +188,7 @@ async function fakeSync(t: TestContext, exit: number): Promise<{ PATH: string; c
 }
 
 describe('blobferry copy to a folder that holds what nobody is known to have flushed', () => {
-  it('has the file system of the root written out, or says that it could not', async (t) => {
+  it('has the file system of the root written out; says that it cannot, and fails where it failed', async (t) => {
     const [source, target, journal] = await Promise.all(
       ['source', 'target', 'journal'].map((name) => tempFolderFor(t, name)),
     );
@@ -193,14 +197,18 @@ describe('blobferry copy to a folder that holds what nobody is known to have flu
     await writeSmallTree(source, tree);
     await writeSmallTree(target, tree);
     const args = ['copy', '--from', `file://${source}`, '--to', `file://${target}`, '--journal', journal];
-    const broken = await fakeSync(t, 1);
-    const first = await runBlobferry([...args, '--into-nonempty'], { env: { PATH: broken.PATH } });
-    assert.equal(first.code, 0, first.stderr);
-    assert.match(
-      first.stderr,
-      /warning: What was in the target before may not survive a power cut yet: .*the command "sync -f" did not work: sync: the disk is gone/,
-    );
+    const broken = await fakeSync(t, 1, 'sync: Input/output error');
+    const failed = await runBlobferry([...args, '--into-nonempty'], { env: { PATH: broken.PATH } });
+    assert.equal(failed.code, 1, failed.stderr);
+    assert.match(failed.stdout, /the command "sync -f" did not work: sync: Input\/output error/);
     assert.equal(await broken.calls(), `-f ${target}\n`);
+    const old = await fakeSync(t, 1, 'sync: invalid option -- f');
+    const told = await runBlobferry(args, { env: { PATH: old.PATH } });
+    assert.equal(told.code, 0, told.stderr);
+    assert.match(
+      told.stderr,
+      /warning: What was in the target before may not survive a power cut yet: .*the command "sync -f" did not work: sync: invalid option/,
+    );
     const good = await fakeSync(t, 0);
     for (let run = 0; run < 2; run += 1) {
       const result = await runBlobferry(args, { env: { PATH: good.PATH } });

@@ -125,11 +125,16 @@ class FsDriver implements StorageDriver {
     } catch (error) {
       signal.throwIfAborted();
       const { code, stderr = '' } = error as { readonly code?: unknown; readonly stderr?: string };
+      // BusyBox knows the option since 1.34 only.
+      const isMissing = code === 'ENOENT' || /(invalid|unrecognized) option/.test(stderr);
       const why = code === 'ENOENT' ? 'there is no such command' : stderr.trim() || `it ended with ${code}`;
       throw refusal(this.#root.context('flush'), {
-        kind: 'unsupported',
+        kind: isMissing ? 'unsupported' : 'unexpected',
+        scope: 'backend',
         sentence: `the command "sync -f" did not work: ${why}`,
-        hint: 'Run "sync" on this machine',
+        hint: isMissing
+          ? 'Run "sync" on this machine'
+          : 'What was written may be lost: look at the disk, then run again',
         cause: error,
       });
     }
