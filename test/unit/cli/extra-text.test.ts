@@ -54,8 +54,8 @@ describe('extraText()', () => {
   });
 
   it('promises no limit that would be refused', () => {
-    const lines = text({ deletion: { state: 'too-many', max: 5 }, objectsExtra: 100_001, extra: NAMES });
-    assert.match(lines.at(-1) ?? '', /one run removes at most 100,000 objects$/);
+    const lines = text({ deletion: { state: 'too-many', max: 5 }, objectsExtra: 10_001, extra: NAMES });
+    assert.match(lines.at(-1) ?? '', /one run removes at most 10,000 objects$/);
     assert.doesNotMatch(lines.at(-1) ?? '', /--max-delete/);
   });
 
