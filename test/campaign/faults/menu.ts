@@ -44,6 +44,12 @@ function flip(drawn: Drawn, kind: 'flip-response' | 'flip-request', bytes: numbe
   return { kind, offset: drawn.random.integer(0, bytes - 1), bit: drawn.random.integer(0, 7) };
 }
 
+/** No digest in a tag's path says what its link must be, so it is as any object without one. */
+function flipsOf({ random, flipsMax }: Drawn, key: string): number {
+  const times = random.integer(1, flipsMax);
+  return key.endsWith('/current/link') ? 1 : times;
+}
+
 function get(name: string, fault: (drawn: Drawn, bytes: number) => Fault, timesMax = 3): Menu<FaultRule> {
   return {
     name,
@@ -98,7 +104,7 @@ export const SOURCE_FAULTS: readonly Menu<FaultRule>[] = [
     isSilent: true,
     make: (drawn) => {
       const { key, bytes } = someKey(drawn);
-      const times = drawn.random.integer(1, drawn.flipsMax);
+      const times = flipsOf(drawn, key);
       return on('source', 'GetObject', { key, times, fault: flip(drawn, 'flip-response', bytes) });
     },
   },
@@ -243,7 +249,7 @@ export const FUSE_SOURCE_FAULTS: readonly Menu<FuseRule>[] = [
       const { key } = someKey(drawn);
       const bytes = drawn.objects.contents.get(key)?.length ?? 0;
       const flipAt = drawn.random.integer(0, bytes - 1);
-      return [{ op: 'read', match: endOf(key), flipAt, times: drawn.random.integer(1, drawn.flipsMax) }];
+      return [{ op: 'read', match: endOf(key), flipAt, times: flipsOf(drawn, key) }];
     },
   },
   ...(['read', 'open', 'getattr'] as const).map((op) => ({
