@@ -25,10 +25,10 @@ const LEFT_OUT_NAMED = 10;
 const EXTRA_NAMED = 10;
 const UNLISTABLE_NAMED = 100;
 /**
- * Listing the uploads that are open, and finding out an S3 server's checks: five PUTs, a HEAD, two uploads with three
- * parts, and removing everything.
+ * Listing the uploads that are open, before and after, and finding out an S3 server's checks: five PUTs, a HEAD, two
+ * uploads with three parts, and removing everything.
  */
-const BINDING_REQUESTS_MAX = 17;
+const BINDING_REQUESTS_MAX = 18;
 
 /** Numbers that only grow. */
 export interface PlanProgress {

@@ -112,7 +112,10 @@ describe('blobferry plan', () => {
       assert.equal(after.needsIntoNonempty, false);
       const beforeSecond = await countsOf(target);
       await copy(bucket, journal);
-      const checks = { ...minus(await countsOf(target), beforeSecond), ListObjectsV2: 0, GetObject: 0 };
+      // A copy that began uploads looks once more at its end for what is open.
+      const ListMultipartUploads = targetSeen['ListMultipartUploads'] ?? 0;
+      const second = minus(await countsOf(target), beforeSecond);
+      const checks = { ...second, ListObjectsV2: 0, GetObject: 0, ListMultipartUploads };
       const mayBe = planned.possibleRequests[0];
       const checked = Object.values(checks).reduce((sum, count) => sum + count, 0);
       assert.ok(mayBe && checked > 0 && checked <= mayBe.upTo, JSON.stringify(checks));
