@@ -40,8 +40,9 @@ export function explainJournalError(path: string, error: unknown, holder?: strin
       'Check the disk it lies on (full, a quota, a network that is gone), then run again: what was copied is found again',
     );
   }
+  // What the file system says begins with its code; "ERR_SQLITE_ERROR", the code of all else, says nothing.
   return say(
-    `Cannot use the journal ${path}: ${message}${code ? ` (${code})` : ''}`,
+    `Cannot use the journal ${path}: ${message}`,
     'Check that the folder can be written, or choose another with --journal',
   );
 }

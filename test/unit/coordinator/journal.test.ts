@@ -217,6 +217,7 @@ describe('Journal', () => {
     await writeFile(join(folder, 'locked'), 'a file, not a folder');
     const { message } = refusal(join(folder, 'locked', 'busy'));
     assert.match(message, /^Cannot use the journal .*ENOTDIR/);
+    assert.equal(message.match(/ENOTDIR/g)?.length, 1, 'the code is said once');
   });
 
   it('refuses a file that is damaged or no journal, and leaves it as it is', async (t) => {
