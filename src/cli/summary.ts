@@ -211,7 +211,8 @@ function next(summary: CopySummary, given: Given, paint: Paint): readonly string
   const lines = adviceFor(summary).map((line) => `  ${line}`);
   if (lines.length === 0)
     lines.push(`  blobferry verify --deep ${storages}   reads everything back and compares`);
-  if (summary.exceptions.length > 0 || kindsOf(summary).length > 0 || summary.stoppedBy)
+  // What ended the run is said above; the journal has the objects.
+  if (summary.exceptions.length > 0 || kindsOf(summary).length > 0)
     lines.push(`  every exception is in ${summary.journal}`);
   return [paint('strong', 'Next'), ...lines];
 }

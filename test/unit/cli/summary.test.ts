@@ -195,6 +195,7 @@ Next
       hint: 'Free space',
     } as const;
     const said = text({ ...COPIED, isComplete: false, stoppedBy });
+    assert.doesNotMatch(said, /every exception is in/, 'no object is an exception');
     assert.match(said, /ended early: Cannot write: the disk is full\n {2}Free space/);
     assert.match(said, /^✗ Not complete/);
   });
