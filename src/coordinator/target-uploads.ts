@@ -224,7 +224,7 @@ export class TargetUploads {
     for (const { id } of strangers) this.#told.add(id);
     if (!abortsStrangers) {
       warn(
-        `${uploadsOf(strangers)} open in the target that this job did not begin; they take up space there: ${named(strangers)} (--abort-uploads aborts them, if nobody works on them any more)`,
+        `${uploadsOf(strangers)} open in the target that this job did not begin; ${strangers.length === 1 ? 'it takes' : 'they take'} up space there: ${named(strangers)} (--abort-uploads aborts them, if nobody works on them any more)`,
       );
       return;
     }

@@ -131,7 +131,7 @@ describe('TargetUploads', () => {
       assert.deepEqual(world.ids, [theirs.id]);
       assert.match(
         world.warnings.at(-1) ?? '',
-        /^1 upload is open in the target that this job did not begin; .*: "root\/docker.*\/data" \(--abort-uploads aborts/,
+        /^1 upload is open in the target that this job did not begin; it takes up space there: "root\/docker.*\/data" \(--abort-uploads aborts/,
       );
     }
   });
