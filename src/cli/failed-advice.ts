@@ -1,5 +1,5 @@
 /** What to do about objects that failed: "run again" helps only against what passes. */
-import type { ErrorKind } from '../core/errors.ts';
+import type { ErrorKind, ErrorRecord } from '../core/errors.ts';
 import type { CopySummary } from '../core/job.ts';
 import { plural } from './text.ts';
 import { formatCount } from './units.ts';
@@ -17,8 +17,12 @@ const LASTING: Readonly<Record<Lasting, (count: number) => string>> = {
 
 const AGAIN = 'run the same command again: it copies only what is missing';
 
+const WITHOUT_IT =
+  'give the permission and run the same command again, or run it with --keep-going: that copies all else and counts the folder as failed';
+
 export function failedAdvice(summary: CopySummary): readonly string[] {
   const { objectsFailed, stoppedBy, exceptions } = summary;
+  if (objectsFailed === 0 && isUnlistableFolder(stoppedBy)) return [WITHOUT_IT];
   if (objectsFailed === 0) return stoppedBy ? [AGAIN] : [];
   const counts = new Map<Lasting, number>();
   for (const { state, error } of exceptions) {
@@ -31,6 +35,12 @@ export function failedAdvice(summary: CopySummary): readonly string[] {
   const told = [...counts.values()].reduce((sum, count) => sum + count, 0);
   // Of those that are not named here the journal knows more; the most of them are what passes.
   return told < objectsFailed || stoppedBy ? [...advice, AGAIN] : advice;
+}
+
+/** One folder, and not the storage as a whole, ended the run because it may not be listed. */
+function isUnlistableFolder(stoppedBy: ErrorRecord | undefined): boolean {
+  const storage = stoppedBy?.storage;
+  return storage?.operation === 'list' && storage.kind === 'denied' && storage.scope === 'object';
 }
 
 function isLasting(kind: ErrorKind): kind is Lasting {

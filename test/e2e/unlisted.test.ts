@@ -83,6 +83,14 @@ describe('a folder that may not be listed', () => {
     assert.match(stoppedBy?.message ?? '', /Cannot list ".*team\/app\/".*permission denied \(EACCES\)/);
   });
 
+  it('is something that the advice at the end knows a way around', async (t) => {
+    const { source, ends } = await foldersFor(t);
+    await close(join(source, REPOSITORIES, 'team/app'));
+    const result = await runBlobferry(['copy', ...ends], { through: withoutPower() });
+    assert.equal(result.code, 1, result.stderr);
+    assert.match(result.stdout, /Next\n {2}give the permission .* --keep-going/);
+  });
+
   for (const [name, folder, isHidden] of [
     ['a repository', `${REPOSITORIES}/team/app/`, below(`${REPOSITORIES}/team/app/`)],
     ['a folder of repositories', `${REPOSITORIES}/team/`, below(`${REPOSITORIES}/team/`)],
