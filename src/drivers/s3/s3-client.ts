@@ -5,10 +5,12 @@ import type { HttpResponse } from '../../transport/http-types.ts';
 import { EMPTY_SHA256, encodePath, encodeUri, Signer } from '../../transport/sigv4.ts';
 import { refusalOf } from '../../transport/tunnel.ts';
 import type { CallContext } from '../driver.ts';
+import type { HttpCall } from '../http/call.ts';
+import { errorOfWire } from '../http/wire-errors.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
 import { CredentialKeeper, type CredentialSource } from './credential-keeper.ts';
 import { addressOf, openPool, proxyOf, relocated, type S3Address } from './s3-address.ts';
-import { errorOfResponse, type S3Call, textOfAnswer } from './s3-errors.ts';
+import { errorOfResponse, textOfAnswer } from './s3-errors.ts';
 import {
   clockNotice,
   isExpiry,
@@ -18,8 +20,7 @@ import {
   regionIn,
   serverTimeOf,
 } from './s3-refusals.ts';
-import { secretsOf } from './s3-said.ts';
-import { errorOfWire } from './s3-wire-errors.ts';
+import { secretsOf } from './s3-secrets.ts';
 
 const HEAD_TIMEOUT_MS = 60_000;
 /** Listings of 1,000 keys of 1,024 bytes, percent-encoded, stay below this. */
@@ -96,7 +97,7 @@ export class S3Client {
   /** Sends once (again where what the server minds can be mended) and returns a 2xx or accepted answer. */
   async send(ctx: CallContext, request: S3Request): Promise<HttpResponse> {
     if (this.#keeper.isDue) await this.#keeper.renew();
-    const call: S3Call = {
+    const call: HttpCall = {
       backend: this.name,
       operation: request.operation,
       ...(request.key === undefined ? {} : { key: request.key }),
@@ -129,7 +130,7 @@ export class S3Client {
   async #afterRefusal(
     ctx: CallContext,
     request: S3Request,
-    call: S3Call,
+    call: HttpCall,
     first: { readonly response: HttpResponse; readonly sent: Sent },
   ): Promise<HttpResponse> {
     const tried = new Set<Remedy>();
@@ -151,7 +152,7 @@ export class S3Client {
   }
 
   /** A plain proxy's own refusal looks like an answer of the server; S3's carry its XML or its request id. */
-  #errorOf(call: S3Call, response: HttpResponse, { spec, origin }: Place): StorageError {
+  #errorOf(call: HttpCall, response: HttpResponse, { spec, origin }: Place): StorageError {
     const proxy = origin.isTls ? undefined : proxyOf(spec);
     const { status, headers } = response;
     const isS3 = headers.has('x-amz-request-id') || textOfAnswer(response).includes('<Error');
@@ -208,7 +209,7 @@ export class S3Client {
     return true;
   }
 
-  async #exchange(ctx: CallContext, request: S3Request, call: S3Call): Promise<HttpResponse> {
+  async #exchange(ctx: CallContext, request: S3Request, call: HttpCall): Promise<HttpResponse> {
     const { pathPrefix, signer, host, pool } = this.#place;
     const path = request.key === undefined ? pathPrefix || '/' : `${pathPrefix}/${encodePath(request.key)}`;
     const query = canonicalQuery(request.query);

@@ -1,9 +1,9 @@
 /** Where S3 credentials come from: the storage settings, else the AWS SDK's chain (environment, profile, instance role). */
 import { ConfigError } from '../../core/errors.ts';
+import { saidSafely } from '../http/said.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import type { CredentialSource } from './credential-keeper.ts';
-import { saidSafely } from './s3-said.ts';
 
 /** A command that asks somebody for a code takes its time; one that hangs would keep the run waiting for ever. */
 const LOOK_UP_MS_MAX = 60_000;

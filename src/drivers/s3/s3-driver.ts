@@ -16,13 +16,13 @@ import type {
   WriteOptions,
   WriteResult,
 } from '../driver.ts';
+import { malformed } from '../http/call.ts';
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { probeBinding } from './s3-binding.ts';
 import { S3Client, type S3ClientOptions } from './s3-client.ts';
 import { credentialsFor } from './s3-credentials.ts';
-import { malformed } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf, md5OfETag } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';

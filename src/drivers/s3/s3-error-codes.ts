@@ -2,16 +2,8 @@
  * What the codes of S3's refusals mean to a copy: one table for both engines. Sources: Amazon's list of error responses,
  * and what Ceph, MinIO and Swift add to it. A code that is not here has the meaning of its status.
  */
-import type { ErrorKind, ErrorScope } from '../../core/errors.ts';
-
-export interface S3Meaning {
-  readonly kind: ErrorKind;
-  /** Default: `object`. */
-  readonly scope?: ErrorScope;
-  /** Default: false. */
-  readonly isTransient?: boolean;
-  readonly hint?: string;
-}
+import type { ErrorKind } from '../../core/errors.ts';
+import type { Meaning } from '../http/call.ts';
 
 export const CHECK_KEYS = 'Check the access key and the secret key, and that they belong to this endpoint';
 const CHECK_KMS = 'Check the parameter keyid, and that these credentials may use that key';
@@ -20,29 +12,29 @@ const EXPIRED =
   'The temporary credentials have expired: get new ones and run again, what was copied stays; a profile or a role renews them by itself';
 const ELSEWHERE = 'The bucket lives elsewhere: check region and endpoint';
 
-export const THROTTLED: S3Meaning = {
+export const THROTTLED: Meaning = {
   kind: 'throttled',
   isTransient: true,
   hint: 'The server asks for fewer requests: run again later, or with --requests',
 };
 export const FULL = ofBackend('no-space', 'Free space on the target, then run again');
 const OVER_QUOTA = ofBackend('no-space', 'Raise the quota of the target, then run again');
-const AWAY: S3Meaning = { kind: 'unavailable', isTransient: true };
-const CORRUPT: S3Meaning = { kind: 'corrupt', isTransient: true };
+const AWAY: Meaning = { kind: 'unavailable', isTransient: true };
+const CORRUPT: Meaning = { kind: 'corrupt', isTransient: true };
 const OF_ACCOUNT = ofBackend('denied', CHECK_ACCOUNT);
 const OF_KEYS = ofBackend('denied', CHECK_KEYS);
 const OF_TOKEN = ofBackend('denied', EXPIRED);
 const OF_KMS = ofBackend('denied', CHECK_KMS);
 const MOVED = ofBackend('unsupported', ELSEWHERE);
 /** A fault of this program: it says so instead of guessing. */
-const OURS: S3Meaning = { kind: 'unexpected' };
+const OURS: Meaning = { kind: 'unexpected' };
 
 /** Every further request would meet the same. */
-function ofBackend(kind: ErrorKind, hint: string): S3Meaning {
+function ofBackend(kind: ErrorKind, hint: string): Meaning {
   return { kind, scope: 'backend', hint };
 }
 
-const MISSING: Readonly<Record<string, S3Meaning>> = {
+const MISSING: Readonly<Record<string, Meaning>> = {
   NoSuchKey: { kind: 'not-found' },
   NoSuchUpload: { kind: 'not-found' },
   NoSuchVersion: { kind: 'not-found' },
@@ -50,7 +42,7 @@ const MISSING: Readonly<Record<string, S3Meaning>> = {
   NoSuchAccessPoint: ofBackend('not-found', 'Check the name of the access point'),
 };
 
-const DENIED: Readonly<Record<string, S3Meaning>> = {
+const DENIED: Readonly<Record<string, Meaning>> = {
   AccessDenied: { kind: 'denied', hint: 'Give these credentials the permission that this operation needs' },
   // A single object may be locked against being replaced or removed.
   ObjectLocked: { kind: 'denied', hint: 'The object is locked: wait until its retention has ended' },
@@ -84,7 +76,7 @@ const DENIED: Readonly<Record<string, S3Meaning>> = {
   'KMS.KMSInvalidStateException': OF_KMS,
 };
 
-const ELSEWHERE_OR_NOT_DONE: Readonly<Record<string, S3Meaning>> = {
+const ELSEWHERE_OR_NOT_DONE: Readonly<Record<string, Meaning>> = {
   PermanentRedirect: MOVED,
   TemporaryRedirect: MOVED,
   Redirect: MOVED,
@@ -121,7 +113,7 @@ const ELSEWHERE_OR_NOT_DONE: Readonly<Record<string, S3Meaning>> = {
   MetadataTooLarge: { kind: 'unsupported' },
 };
 
-const PASSING: Readonly<Record<string, S3Meaning>> = {
+const PASSING: Readonly<Record<string, Meaning>> = {
   SlowDown: THROTTLED,
   SlowDownRead: THROTTLED,
   SlowDownWrite: THROTTLED,
@@ -158,7 +150,7 @@ const PASSING: Readonly<Record<string, S3Meaning>> = {
   XMinioContentChecksumMismatch: CORRUPT,
 };
 
-const NO_SPACE: Readonly<Record<string, S3Meaning>> = {
+const NO_SPACE: Readonly<Record<string, Meaning>> = {
   QuotaExceeded: OVER_QUOTA,
   XMinioAdminBucketQuotaExceeded: OVER_QUOTA,
   StorageQuotaExceeded: OVER_QUOTA,
@@ -167,7 +159,7 @@ const NO_SPACE: Readonly<Record<string, S3Meaning>> = {
   InsufficientStorage: FULL,
 };
 
-const BY_CODE: ReadonlyMap<string, S3Meaning> = new Map(
+const BY_CODE: ReadonlyMap<string, Meaning> = new Map(
   Object.entries({
     ...MISSING,
     ...DENIED,
@@ -187,7 +179,7 @@ const BY_CODE: ReadonlyMap<string, S3Meaning> = new Map(
   }),
 );
 
-export function meaningOfCode(code: string): S3Meaning | undefined {
+export function meaningOfCode(code: string): Meaning | undefined {
   return BY_CODE.get(code);
 }
 

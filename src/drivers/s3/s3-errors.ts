@@ -1,8 +1,9 @@
 /** What S3's answers mean, as errors of the driver; the codes are in one table (`s3-error-codes.ts`). */
-import { StorageError } from '../../core/errors.ts';
+import type { StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
-import { CHECK_KEYS, FULL, meaningOfCode, type S3Meaning, THROTTLED } from './s3-error-codes.ts';
-import { codeSafely, saidSafely } from './s3-said.ts';
+import { type HttpCall, type Meaning, refusedError } from '../http/call.ts';
+import { codeSafely, saidSafely } from '../http/said.ts';
+import { CHECK_KEYS, FULL, meaningOfCode, THROTTLED } from './s3-error-codes.ts';
 import { textOf } from './s3-xml.ts';
 
 /** What an answer was, as far as its meaning goes; shared with the SDK engine. */
@@ -16,7 +17,7 @@ export interface S3Answer {
   readonly isFromService: boolean;
 }
 
-export function meaningOf({ code, status, isOfBucket, isFromService }: S3Answer): S3Meaning {
+export function meaningOf({ code, status, isOfBucket, isFromService }: S3Answer): Meaning {
   const known = meaningOfCode(code);
   if (known) return known;
   // S3 says of a bucket why it is not there; a web server does not.
@@ -41,34 +42,6 @@ export function meaningOf({ code, status, isOfBucket, isFromService }: S3Answer)
   return { kind: 'unexpected' };
 }
 
-const RETRY_AFTER_SECONDS = /^\d+(?:\.\d+)?$/;
-
-/**
- * Retry-After as milliseconds: seconds, or a date, which is the server's and so compared with its own Date.
- * Undefined where it says nothing that lies ahead.
- */
-export function retryAfterMsOf(retryAfter: string | undefined, date: string | undefined): number | undefined {
-  const text = retryAfter?.trim() ?? '';
-  const serverMs = Date.parse(date ?? '');
-  const ms = RETRY_AFTER_SECONDS.test(text)
-    ? Number(text) * 1000
-    : Date.parse(text) - (Number.isNaN(serverMs) ? Date.now() : serverMs);
-  return ms > 0 ? ms : undefined;
-}
-
-export interface S3Call {
-  readonly backend: string;
-  /** `read`, `write`, `list` …, as it stands in messages. */
-  readonly operation: string;
-  readonly key?: string;
-  /** What no message may repeat, whoever says it. */
-  readonly secrets?: readonly string[];
-}
-
-export function subject(call: S3Call): string {
-  return call.key === undefined ? call.backend : `"${call.key}" in ${call.backend}`;
-}
-
 /** Refusals are short; what is not is no refusal of S3. */
 const REFUSAL_BYTES_MAX = 64 * 1024;
 
@@ -77,7 +50,7 @@ export function textOfAnswer(response: HttpResponse): string {
 }
 
 /** An answer that is not a success. HEAD answers have no body, so only the status tells. */
-export function errorOfResponse(call: S3Call, response: HttpResponse): StorageError {
+export function errorOfResponse(call: HttpCall, response: HttpResponse): StorageError {
   const xml = textOfAnswer(response);
   const code = codeSafely(textOf(xml, 'Code'), call.secrets);
   const { status, headers } = response;
@@ -88,22 +61,7 @@ export function errorOfResponse(call: S3Call, response: HttpResponse): StorageEr
     code === ''
       ? reasonWithoutCode(response.status, response.headers.get('location'), xml)
       : [code, said].filter(Boolean).join(': ');
-  const retryAfterMs = retryAfterMsOf(headers.get('retry-after'), headers.get('date'));
-  return new StorageError(
-    `Cannot ${call.operation} ${subject(call)}: ${reason}`,
-    {
-      kind: meaning.kind,
-      backend: call.backend,
-      operation: call.operation,
-      status,
-      isTransient: meaning.isTransient ?? false,
-      scope: meaning.scope ?? 'object',
-      ...(call.key === undefined ? {} : { key: call.key }),
-      ...(code === '' ? {} : { backendCode: code }),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    },
-    { hint: meaning.hint },
-  );
+  return refusedError(call, { status, headers, code, reason }, meaning);
 }
 
 /** What answers without S3's XML may be no S3 service, or something in front of it. Its own words may echo secrets. */
@@ -116,22 +74,4 @@ export function reasonWithoutCode(status: number, location: string | undefined, 
     return 'the server speaks TLS on this port (status 400): write https:// in the endpoint';
   }
   return `status ${status}`;
-}
-
-/** An answer that is a success by its status but makes no sense. */
-export function malformed(call: S3Call, what: string): StorageError {
-  return new StorageError(
-    `Cannot ${call.operation} ${subject(call)}: ${what}`,
-    {
-      kind: 'corrupt',
-      backend: call.backend,
-      operation: call.operation,
-      isTransient: true,
-      scope: 'object',
-      ...(call.key === undefined ? {} : { key: call.key }),
-    },
-    {
-      hint: 'If this stays, check that the endpoint is an S3 service and that nothing in between changes answers',
-    },
-  );
 }

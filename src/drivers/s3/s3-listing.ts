@@ -1,7 +1,7 @@
 /** ListObjectsV2 pages (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html). */
 import { compareUtf8 } from '../../core/byte-order.ts';
 import type { ListPage, ObjectInfo } from '../driver.ts';
-import { malformed, type S3Call } from './s3-errors.ts';
+import { type HttpCall, malformed } from '../http/call.ts';
 import { checkDocument, eachElement, isTruncated, onlyTextOf, textOf, utf8Of } from './s3-xml.ts';
 
 export interface S3ListPage extends ListPage {
@@ -64,7 +64,7 @@ export function parseListing(xml: string, upTo?: string): S3ListPage {
 }
 
 /** @throws StorageError of kind `corrupt` where the answer is no listing. */
-export function listingOf(call: S3Call, body: Buffer | undefined, upTo: string | undefined): S3ListPage {
+export function listingOf(call: HttpCall, body: Buffer | undefined, upTo: string | undefined): S3ListPage {
   try {
     return parseListing(utf8Of(body ?? Buffer.alloc(0)), upTo);
   } catch (error) {

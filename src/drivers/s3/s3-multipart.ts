@@ -12,11 +12,12 @@ import type {
   Upload,
   WriteResult,
 } from '../driver.ts';
+import { type HttpCall, malformed, subject } from '../http/call.ts';
 import { CircleWatch } from '../paging.ts';
 import type { S3Spec } from '../spec.ts';
 import type { S3Client } from './s3-client.ts';
 import { completedVersion, crc32Base64 } from './s3-completed.ts';
-import { errorOfResponse, malformed, type S3Call, subject } from './s3-errors.ts';
+import { errorOfResponse } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { parsePartsPage, parseUploadsPage } from './s3-upload-listing.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
@@ -228,7 +229,7 @@ export class S3Multipart implements MultipartFacet {
     });
   }
 
-  #parse<T>(call: S3Call, parse: () => T): T {
+  #parse<T>(call: HttpCall, parse: () => T): T {
     try {
       return parse();
     } catch (error) {

@@ -3,11 +3,11 @@
  * server leaves out for nothing. All throw StorageErrors of kind `corrupt`.
  */
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
-import { malformed, type S3Call } from './s3-errors.ts';
+import { type HttpCall, malformed } from '../http/call.ts';
 import { md5OfETag } from './s3-listing.ts';
 import { demandObject } from './s3-object-answer.ts';
 
-export function sizeOf(call: S3Call, contentLength: number | undefined): number {
+export function sizeOf(call: HttpCall, contentLength: number | undefined): number {
   if (contentLength === undefined || !Number.isSafeInteger(contentLength) || contentLength < 0)
     throw malformed(call, 'no size came');
   return contentLength;
@@ -22,7 +22,7 @@ export function identityOf(etag: string | undefined): { version?: string; md5?: 
  * Size of the whole object of which this answer carries bytes from `offset` on; undefined where only the end of the
  * body tells.
  */
-export function totalOf(call: S3Call, answer: GetObjectCommandOutput, offset: number): number | undefined {
+export function totalOf(call: HttpCall, answer: GetObjectCommandOutput, offset: number): number | undefined {
   demandObject(call, answer.ETag, answer.ContentType);
   if (answer.ContentRange === undefined) {
     // Without a range it is the whole object, whatever was asked for.

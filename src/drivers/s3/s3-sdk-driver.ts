@@ -28,6 +28,7 @@ import type {
   WriteOptions,
   WriteResult,
 } from '../driver.ts';
+import { type HttpCall, malformed } from '../http/call.ts';
 import { untilAborted } from '../or-aborted.ts';
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
@@ -35,15 +36,14 @@ import { storageName } from '../spec-name.ts';
 import { CredentialKeeper } from './credential-keeper.ts';
 import { addressOf, endpointOf, proxyOf } from './s3-address.ts';
 import { credentialsFor } from './s3-credentials.ts';
-import { malformed, type S3Call } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf } from './s3-listing.ts';
-import { secretsOf } from './s3-said.ts';
 import { identityOf, sizeOf, totalOf } from './s3-sdk-answers.ts';
 import { boundAnswers, keptListing } from './s3-sdk-bodies.ts';
 import { errorOfSdk, type Forwarding } from './s3-sdk-errors.ts';
 import { forwardThrough, sdkHandlerOptions } from './s3-sdk-handler.ts';
 import { addRemedies } from './s3-sdk-remedies.ts';
+import { secretsOf } from './s3-secrets.ts';
 
 /** lib-storage holds this many parts of this size at once. */
 const QUEUE_SIZE = 2;
@@ -158,7 +158,7 @@ export class S3SdkDriver implements StorageDriver {
   async #upload(ctx: CallContext, key: string, body: Body, sha256?: string): Promise<WriteResult> {
     ctx.signal.throwIfAborted();
     const spec = this.#spec;
-    const call: S3Call = { backend: this.name, operation: 'write', key };
+    const call: HttpCall = { backend: this.name, operation: 'write', key };
     if (body.bytes) checkSize(call, body.bytes.length, body.sizeBytes);
     const partSize = Math.max(PART_BYTES, Math.ceil(body.sizeBytes / PARTS_MAX));
     const isOnePart = body.sizeBytes <= partSize;
@@ -302,11 +302,11 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** Upload gathers pieces until they make a part, so each must outlive the next one. */
-function checkSize(call: S3Call, sent: number, announced: number): void {
+function checkSize(call: HttpCall, sent: number, announced: number): void {
   if (sent !== announced) throw malformed(call, `the body has ${sent} bytes instead of ${announced}`);
 }
 
-async function* copied(call: S3Call, body: Body, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* copied(call: HttpCall, body: Body, signal: AbortSignal): AsyncGenerator<Buffer> {
   let sent = 0;
   // A stream waits for its generator before it says that it was destroyed, and the SDK for the stream.
   for await (const piece of untilAborted(body.open(), signal)) {

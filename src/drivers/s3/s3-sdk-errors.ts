@@ -4,9 +4,10 @@ import { type Origin, WireError } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
 import { refusalOf } from '../../transport/tunnel.ts';
 import { connectError, wireErrorOf } from '../../transport/wire-errors.ts';
-import { meaningOf, reasonWithoutCode, retryAfterMsOf, type S3Call, subject } from './s3-errors.ts';
-import { codeSafely, saidSafely } from './s3-said.ts';
-import { errorOfWire } from './s3-wire-errors.ts';
+import { type HttpCall, retryAfterMsOf, subject } from '../http/call.ts';
+import { codeSafely, saidSafely } from '../http/said.ts';
+import { errorOfWire } from '../http/wire-errors.ts';
+import { meaningOf, reasonWithoutCode } from './s3-errors.ts';
 
 interface SdkError extends Error {
   readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
@@ -25,7 +26,7 @@ function hasNoCode({ name, message }: Error): boolean {
   return /^(?:\d+|Unknown|UnknownError|Error|SyntaxError)$/.test(name) || message === 'UnknownError';
 }
 
-export function errorOfSdk(call: S3Call, error: unknown, forwarding?: Forwarding): unknown {
+export function errorOfSdk(call: HttpCall, error: unknown, forwarding?: Forwarding): unknown {
   if (!(error instanceof Error) || error.name === 'AbortError' || error instanceof StorageError) return error;
   const status = (error as SdkError).$metadata?.httpStatusCode;
   if (status === undefined) return errorWithoutAnswer(call, error, forwarding);
@@ -70,7 +71,7 @@ function withoutAnswer(error: Error): Error {
 }
 
 /** No answer at all: the network, or a body that ended early. */
-function errorWithoutAnswer(call: S3Call, error: Error, forwarding: Forwarding | undefined): unknown {
+function errorWithoutAnswer(call: HttpCall, error: Error, forwarding: Forwarding | undefined): unknown {
   const wire = wireErrorOf(error) ?? timeoutOf(error);
   if (forwarding && (wire?.fault === 'connect' || wire?.fault === 'tls')) {
     return errorOfWire(call, connectError(error, forwarding.proxy.name));
@@ -97,7 +98,7 @@ function timeoutOf(error: Error): WireError | undefined {
     : new WireError('timeout', 'No answer within 60 s', error);
 }
 
-function baseOf(call: S3Call) {
+function baseOf(call: HttpCall) {
   const keyed = call.key === undefined ? {} : { key: call.key };
   return { backend: call.backend, operation: call.operation, ...keyed };
 }

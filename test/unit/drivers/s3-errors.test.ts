@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ErrorKind, ErrorScope } from '../../../src/core/errors.ts';
 import { isStorageError, StorageError } from '../../../src/core/errors.ts';
+import { malformed } from '../../../src/drivers/http/call.ts';
+import { errorOfWire } from '../../../src/drivers/http/wire-errors.ts';
 import { KNOWN_CODES } from '../../../src/drivers/s3/s3-error-codes.ts';
-import { errorOfResponse, malformed, meaningOf } from '../../../src/drivers/s3/s3-errors.ts';
-import { errorOfWire } from '../../../src/drivers/s3/s3-wire-errors.ts';
+import { errorOfResponse, meaningOf } from '../../../src/drivers/s3/s3-errors.ts';
 import { type HttpResponse, WireError, type WireFault } from '../../../src/transport/http-types.ts';
 
 const CALL = { backend: 's3://bucket/root', operation: 'read', key: 'a/b' };

@@ -2,24 +2,17 @@
  * What a server says, for messages: one short line without secrets. A server, or what stands in front of it, may repeat
  * the request it refuses, with the session token and the signature in it.
  */
-import type { S3Credentials } from '../spec.ts';
-
 const SAID_UNITS_MAX = 300;
 const CODE = /^[\w.:-]{1,100}$/;
 
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\/\/[^/\s@]*@/g, '//…@'],
-  [/\b(AWS4-HMAC-SHA256|Basic|Bearer)\s+[\w+/=.,~:-]+/gi, '$1 …'],
+  [/\b(AWS4-HMAC-SHA256|Basic|Bearer|SharedKey)\s+[\w+/=.,~:-]+/gi, '$1 …'],
   [
     /\b((?:x-amz-)?(?:signature|credential|security-token)|sig|token|password|\w{0,40}secret\w{0,40})(["']?\s*[=:]\s*)["']?[^\s&"',;<>]+/gi,
     '$1$2…',
   ],
 ];
-
-/** The secret half of credentials; the other one is a name. */
-export function secretsOf({ secretAccessKey, sessionToken }: S3Credentials): readonly string[] {
-  return sessionToken === undefined ? [secretAccessKey] : [secretAccessKey, sessionToken];
-}
 
 /** @param secrets what must not be in it, in whatever form a request or an answer has it. */
 export function saidSafely(text: string, secrets: readonly string[] = []): string {

@@ -1,16 +1,16 @@
-/** Exchanges that broke before there was an answer: what that means to a copy, and what to do. One table for both engines. */
+/** Exchanges that broke before there was an answer: what that means to a copy, and what to do. One table for all services and engines. */
 import { type ErrorKind, StorageError } from '../../core/errors.ts';
 import { WireError, type WireFault } from '../../transport/http-types.ts';
 import { codeOf } from '../../transport/wire-errors.ts';
-import { type S3Call, subject } from './s3-errors.ts';
+import { type HttpCall, serviceOf, subject } from './call.ts';
 
-interface Meaning {
+interface WireMeaning {
   readonly kind: ErrorKind;
   /** Every further request would meet the same. */
   readonly isLasting?: true;
 }
 
-const MEANINGS: Readonly<Record<WireFault, Meaning>> = {
+const MEANINGS: Readonly<Record<WireFault, WireMeaning>> = {
   connect: { kind: 'unavailable' },
   tls: { kind: 'unavailable', isLasting: true },
   proxy: { kind: 'unavailable' },
@@ -25,7 +25,7 @@ const MEANINGS: Readonly<Record<WireFault, Meaning>> = {
 };
 
 /** A broken exchange. Anything that is no WireError (an abort's reason, a body that failed) is passed on as it is. */
-export function errorOfWire(call: S3Call, error: unknown): unknown {
+export function errorOfWire(call: HttpCall, error: unknown): unknown {
   if (!(error instanceof WireError)) return error;
   const { kind, isLasting = false } = MEANINGS[error.fault];
   return new StorageError(
@@ -39,11 +39,11 @@ export function errorOfWire(call: S3Call, error: unknown): unknown {
       scope: isLasting ? 'backend' : 'object',
       ...(call.key === undefined ? {} : { key: call.key }),
     },
-    { cause: error, hint: error.hint ?? hintOf(error) },
+    { cause: error, hint: error.hint ?? hintOf(call, error) },
   );
 }
 
-function hintOf(error: WireError): string | undefined {
+function hintOf(call: HttpCall, error: WireError): string | undefined {
   const code = codeOf(error.cause) ?? '';
   switch (error.fault) {
     case 'connect':
@@ -56,7 +56,7 @@ function hintOf(error: WireError): string | undefined {
       return 'Check HTTPS_PROXY and HTTP_PROXY, and that the proxy runs; hosts in NO_PROXY are reached without it';
     case 'reset':
     case 'malformed':
-      return 'If this stays, check that the endpoint is an S3 service and its scheme the right one: https:// for a port that speaks TLS, else http://';
+      return `If this stays, check that the endpoint is ${serviceOf(call)} and its scheme the right one: https:// for a port that speaks TLS, else http://`;
     case 'timeout':
     case 'too-slow':
       return 'If this stays, check the load of the server and what is between here and there';
