@@ -24,7 +24,7 @@ const TIERS: readonly (readonly string[])[] = [
   ['cli'],
 ];
 /** Folders of `src/drivers` that are no driver: wrappers around any driver. */
-const NOT_CONCRETE = ['wrap'];
+const NOT_CONCRETE = ['wrap', 'http'];
 const CORE_MAY_IMPORT = ['node:crypto', 'node:assert', 'node:assert/strict', 'node:zlib', 'node:util'];
 /** Loads the worker's entry by the URL it is given, only to have it in the compile cache. */
 const MAY_COMPUTE_NAMES = ['src/coordinator/pool.ts'];

@@ -1,12 +1,10 @@
 /** Where the requests of a storage go, and how: host, path, trust, proxy; the same for both engines. */
-import { readFileSync } from 'node:fs';
-import { getCACertificates } from 'node:tls';
-import { ConfigError } from '../../core/errors.ts';
-import { HttpPool } from '../../transport/http-pool.ts';
+import type { HttpPool } from '../../transport/http-pool.ts';
 import type { Origin } from '../../transport/http-types.ts';
-import { type HttpProxy, proxyFor } from '../../transport/proxy.ts';
+import type { HttpProxy } from '../../transport/proxy.ts';
 import { encodePath } from '../../transport/sigv4.ts';
-import type { NetworkSettings, S3Spec } from '../spec.ts';
+import { openPoolTo, originOf, proxyTo, trustedCertificatesFor } from '../http/endpoint.ts';
+import type { S3Spec } from '../spec.ts';
 import { isAwsHost } from '../spec-name.ts';
 
 export interface S3Address {
@@ -23,13 +21,10 @@ export function endpointOf(spec: S3Spec): string {
 
 export function addressOf(spec: S3Spec): S3Address {
   const url = new URL(endpointOf(spec));
-  const isTls = url.protocol === 'https:';
   const hostname = spec.isPathStyle ? url.hostname : `${spec.bucket}.${url.hostname}`;
-  const bare = hostname.replace(/^\[|\]$/g, '');
-  const port = url.port === '' ? (isTls ? 443 : 80) : Number(url.port);
   const base = url.pathname.replace(/\/+$/, '');
   return {
-    origin: { isTls, host: bare, port },
+    origin: { ...originOf(url), host: hostname.replace(/^\[|\]$/g, '') },
     host: url.port === '' ? hostname : `${hostname}:${url.port}`,
     pathPrefix: spec.isPathStyle ? `${base}/${encodePath(spec.bucket)}` : base,
   };
@@ -49,33 +44,14 @@ export function relocated(spec: S3Spec, region: string): S3Spec {
 
 /** @throws ConfigError where the further authorities cannot be read. */
 export function openPool(spec: S3Spec): HttpPool {
-  const { origin } = addressOf(spec);
-  const ca = trustedCertificates(spec);
-  return new HttpPool(origin, { verifies: !spec.skipsTlsVerify, ...(ca ? { ca } : {}) }, proxyOf(spec));
+  return openPoolTo(addressOf(spec).origin, spec);
 }
 
 export function proxyOf(spec: S3Spec): HttpProxy | undefined {
-  return proxyFor(addressOf(spec).origin, spec.network?.proxies);
+  return proxyTo(addressOf(spec).origin, spec);
 }
 
-/**
- * PEM; undefined for Node's own set. AWS tools trust what AWS_CA_BUNDLE holds and nothing else; here it adds to what
- * Node trusts (NODE_EXTRA_CA_CERTS among it), so that one variable serves a private endpoint beside AWS itself.
- */
+/** @throws ConfigError where the further authorities cannot be read. */
 export function trustedCertificates(spec: S3Spec): string[] | undefined {
-  const caFile = spec.network?.caFile;
-  if (caFile === undefined || !usesTls(spec, spec.network)) return undefined;
-  try {
-    return [...getCACertificates('default'), readFileSync(caFile, 'utf8')];
-  } catch (error) {
-    throw new ConfigError(`Cannot read the authorities in "${caFile}": ${(error as Error).message}`, {
-      cause: error,
-      hint: 'AWS_CA_BUNDLE names that file; mend it or unset the variable',
-    });
-  }
-}
-
-function usesTls(spec: S3Spec, network: NetworkSettings | undefined): boolean {
-  const { isTls } = addressOf(spec).origin;
-  return isTls || network?.proxies?.http?.isTls === true;
+  return trustedCertificatesFor(addressOf(spec).origin, spec);
 }
