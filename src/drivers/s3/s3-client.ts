@@ -8,9 +8,9 @@ import type { CallContext } from '../driver.ts';
 import type { HttpCall } from '../http/call.ts';
 import { errorOfWire } from '../http/wire-errors.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
-import { CredentialKeeper, type CredentialSource } from './credential-keeper.ts';
 import { addressOf, openPool, proxyOf, relocated, type S3Address } from './s3-address.ts';
 import { errorOfResponse, textOfAnswer } from './s3-errors.ts';
+import { type S3CredentialKeeper, type S3CredentialSource, s3Keeper } from './s3-keeper.ts';
 import {
   clockNotice,
   isExpiry,
@@ -52,7 +52,7 @@ export interface S3ClientOptions {
   readonly name: string;
   readonly credentials: S3Credentials;
   /** Asked for others shortly before credentials expire, and when the server says that they have. */
-  readonly renew?: CredentialSource;
+  readonly renew?: S3CredentialSource;
   /** Told, once, what the user should know although it was dealt with. */
   readonly onNotice?: ((sentence: string) => void) | undefined;
 }
@@ -76,7 +76,7 @@ type Remedy = 'clock' | 'credentials' | 'region';
 
 export class S3Client {
   readonly name: string;
-  readonly #keeper: CredentialKeeper;
+  readonly #keeper: S3CredentialKeeper;
   readonly #userAgent: string;
   readonly #onNotice: (sentence: string) => void;
   #place: Place;
@@ -88,7 +88,7 @@ export class S3Client {
   constructor(spec: S3Spec, options: S3ClientOptions) {
     const { name, credentials, renew, onNotice } = options;
     this.name = name;
-    this.#keeper = new CredentialKeeper({ backend: name, credentials, ...(renew ? { renew } : {}) });
+    this.#keeper = s3Keeper({ backend: name, credentials, ...(renew ? { renew } : {}) });
     this.#userAgent = `user-agent: ${spec.userAgent ?? 'blobferry'}\r\n`;
     this.#onNotice = onNotice ?? (() => undefined);
     this.#place = placeOf(spec, credentials);

@@ -3,7 +3,7 @@ import { ConfigError } from '../../core/errors.ts';
 import { saidSafely } from '../http/said.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
-import type { CredentialSource } from './credential-keeper.ts';
+import type { S3CredentialSource } from './s3-keeper.ts';
 
 /** A command that asks somebody for a code takes its time; one that hangs would keep the run waiting for ever. */
 const LOOK_UP_MS_MAX = 60_000;
@@ -11,7 +11,7 @@ const LOOK_UP_MS_MAX = 60_000;
 /** Settings whose credentials are given are static; those that were found are looked for again when they expire. */
 export async function credentialsFor(
   spec: S3Spec,
-): Promise<{ readonly credentials: S3Credentials; readonly renew?: CredentialSource }> {
+): Promise<{ readonly credentials: S3Credentials; readonly renew?: S3CredentialSource }> {
   const { credentials } = spec;
   if (credentials) checkCharacters(spec, credentials);
   if (credentials && !credentials.isFound) return { credentials };

@@ -33,9 +33,9 @@ import { untilAborted } from '../or-aborted.ts';
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
-import { CredentialKeeper } from './credential-keeper.ts';
 import { addressOf, endpointOf, proxyOf } from './s3-address.ts';
 import { credentialsFor } from './s3-credentials.ts';
+import { s3Keeper } from './s3-keeper.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf } from './s3-listing.ts';
 import { identityOf, sizeOf, totalOf } from './s3-sdk-answers.ts';
@@ -253,7 +253,7 @@ export async function openS3SdkDriver(
 ): Promise<S3SdkDriver> {
   const { storage, binding } = spec;
   const name = storageName(storage);
-  const keeper = new CredentialKeeper({ backend: name, ...(await credentialsFor(storage)) });
+  const keeper = s3Keeper({ backend: name, ...(await credentialsFor(storage)) });
   // The SDK's default sends CRC trailers, which Ceph 16, Swift and old MinIO answer with 411 or 501.
   const takesChecksums = binding?.storesSha256 === true;
   const client = new S3Client({

@@ -2,8 +2,8 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { StorageError } from '../../core/errors.ts';
 import type { S3Spec } from '../spec.ts';
-import type { CredentialKeeper } from './credential-keeper.ts';
 import { endpointOf, relocated } from './s3-address.ts';
+import type { S3CredentialKeeper } from './s3-keeper.ts';
 import { clockNotice, isExpiry, movedError, movedNotice } from './s3-refusals.ts';
 import { errorOfSdk } from './s3-sdk-errors.ts';
 
@@ -16,7 +16,7 @@ interface SdkRefusal extends Error {
 export interface RemedyOptions {
   readonly spec: S3Spec;
   readonly name: string;
-  readonly keeper: CredentialKeeper;
+  readonly keeper: S3CredentialKeeper;
   readonly onNotice?: ((sentence: string) => void) | undefined;
 }
 
@@ -42,7 +42,7 @@ export function addRemedies(client: S3Client, options: RemedyOptions): void {
 }
 
 interface Sent {
-  readonly credentials: CredentialKeeper['current'];
+  readonly credentials: S3CredentialKeeper['current'];
   readonly region: string;
   readonly tried: ReadonlySet<string>;
 }

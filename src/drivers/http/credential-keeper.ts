@@ -3,7 +3,6 @@
  * once for all requests that wait. Every thread has its own.
  */
 import { StorageError } from '../../core/errors.ts';
-import type { S3Credentials } from '../spec.ts';
 
 /** Credentials are renewed this long before they expire. */
 const RENEW_MS = 5 * 60_000;
@@ -12,39 +11,46 @@ const RENEW_AGAIN_MS = 30_000;
 /** Credentials of a minute or less are renewed when half of their time is over. */
 const RENEW_AGAIN_PART = 0.5;
 
-export type CredentialSource = () => Promise<S3Credentials>;
-
-export interface CredentialKeeperOptions {
-  /** Display name of the storage. */
-  readonly backend: string;
-  readonly credentials: S3Credentials;
-  /** Absent: these are all there will ever be. */
-  readonly renew?: CredentialSource;
+/** Keys or a token that may end; a value of its own whenever others were given out. */
+export interface Perishable {
+  /** Epoch milliseconds. */
+  readonly expiresAtMs?: number;
 }
 
-export class CredentialKeeper {
-  readonly #backend: string;
-  readonly #renew: CredentialSource | undefined;
-  #current: S3Credentials;
+export type CredentialSource<T extends Perishable> = () => Promise<T>;
+
+export interface CredentialKeeperOptions<T extends Perishable> {
+  /** Display name of the storage. */
+  readonly backend: string;
+  readonly credentials: T;
+  /** Absent: these are all there will ever be. */
+  readonly renew?: CredentialSource<T>;
+  readonly isOther: (one: T, other: T) => boolean;
+  /** Where they come from, for whoever has to mend it. */
+  readonly origin: string;
+}
+
+export class CredentialKeeper<T extends Perishable> {
+  readonly #options: CredentialKeeperOptions<T>;
+  #current: T;
   #renewFromMs: number;
   #renewal: Promise<void> | undefined;
   /** When others were last asked for because the server refused these, and there were none. */
   #uselessAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: CredentialKeeperOptions) {
-    this.#backend = options.backend;
-    this.#renew = options.renew;
+  constructor(options: CredentialKeeperOptions<T>) {
+    this.#options = options;
     this.#current = options.credentials;
     this.#renewFromMs = expiryOf(options.credentials) - RENEW_MS;
   }
 
-  get current(): S3Credentials {
+  get current(): T {
     return this.#current;
   }
 
   /** Cheap enough to be asked before every request. */
   get isDue(): boolean {
-    return Date.now() > this.#renewFromMs && this.#renew !== undefined;
+    return Date.now() > this.#renewFromMs && this.#options.renew !== undefined;
   }
 
   /** Rejects only when the credentials at hand have expired and there are no others. */
@@ -61,21 +67,21 @@ export class CredentialKeeper {
    * The server says that these have expired.
    * @returns whether other ones are there now; rejects when none can be had.
    */
-  async replace(refused: S3Credentials): Promise<boolean> {
-    if (isOther(this.#current, refused)) return true;
-    if (this.#renew === undefined || Date.now() - this.#uselessAtMs < RENEW_AGAIN_MS) return false;
+  async replace(refused: T): Promise<boolean> {
+    if (this.#options.isOther(this.#current, refused)) return true;
+    if (this.#options.renew === undefined || Date.now() - this.#uselessAtMs < RENEW_AGAIN_MS) return false;
     try {
       await this.#renewOnce();
     } catch (error) {
       throw this.#failure(error);
     }
-    if (isOther(this.#current, refused)) return true;
+    if (this.#options.isOther(this.#current, refused)) return true;
     this.#uselessAtMs = Date.now();
     return false;
   }
 
   #renewOnce(): Promise<void> {
-    const renew = this.#renew;
+    const { renew } = this.#options;
     if (!renew) return Promise.resolve();
     this.#renewal ??= this.#ask(renew).finally(() => {
       this.#renewal = undefined;
@@ -83,7 +89,7 @@ export class CredentialKeeper {
     return this.#renewal;
   }
 
-  async #ask(renew: CredentialSource): Promise<void> {
+  async #ask(renew: CredentialSource<T>): Promise<void> {
     try {
       this.#current = await renew();
     } finally {
@@ -95,23 +101,20 @@ export class CredentialKeeper {
   }
 
   #failure(cause: unknown): StorageError {
+    const { backend, origin } = this.#options;
     const operation = 'renew the credentials of';
     const why = cause instanceof Error ? cause.message : String(cause);
     return new StorageError(
-      `Cannot ${operation} ${this.#backend}: ${why}`,
-      { kind: 'denied', backend: this.#backend, operation, isTransient: false, scope: 'backend' },
+      `Cannot ${operation} ${backend}: ${why}`,
+      { kind: 'denied', backend, operation, isTransient: false, scope: 'backend' },
       {
         cause,
-        hint: 'Mend where they come from (environment, profile, container or instance role) and run again: what was copied stays',
+        hint: `Mend where they come from (${origin}) and run again: what was copied stays`,
       },
     );
   }
 }
 
-function expiryOf(credentials: S3Credentials): number {
+function expiryOf(credentials: Perishable): number {
   return credentials.expiresAtMs ?? Number.POSITIVE_INFINITY;
-}
-
-function isOther(one: S3Credentials, other: S3Credentials): boolean {
-  return one.accessKeyId !== other.accessKeyId || one.sessionToken !== other.sessionToken;
 }
