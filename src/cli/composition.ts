@@ -45,6 +45,10 @@ async function open(
       const { openS3Driver } = await import('../drivers/s3/s3-driver.ts');
       return await openS3Driver({ ...spec, storage }, onNotice);
     }
+    case 'swift': {
+      const { openSwiftDriver } = await import('../drivers/swift/swift-driver.ts');
+      return openSwiftDriver({ ...spec, storage });
+    }
     case 'memory':
       throw new ConfigError(`Cannot use memory://${storage.name}: stores in memory exist in tests only`);
   }

@@ -27,6 +27,8 @@ export interface ObjectInfo {
   readonly key: string;
   /** As the backend states it, in bytes. */
   readonly sizeBytes: number;
+  /** A listing's size that may not be the true one: Swift lists large objects as empty. `stat` knows. */
+  readonly isSizeUnsure?: true;
   /** Lower-case hex, only where the backend's value is (or looks like) the MD5 of the content. */
   readonly md5?: string;
   /** Opaque; equal versions mean equal bytes. ETag, generation, or inode-size-mtime. */

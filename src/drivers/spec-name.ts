@@ -9,6 +9,8 @@ export function storageName(spec: StorageSpec): string {
       return pathToFileURL(spec.rootDirectory).href;
     case 's3':
       return printable(`s3://${spec.bucket}${rootOf(spec)}${placeOf(spec)}`);
+    case 'swift':
+      return printable(`swift://${spec.container}${pathOf(spec.prefix)} at ${serverOf(spec.access.authUrl)}`);
     case 'memory':
       return printable(`memory://${spec.name}`);
   }
@@ -22,8 +24,18 @@ export function isAwsHost(hostname: string): boolean {
 }
 
 function rootOf(spec: S3Spec): string {
-  const root = spec.rootDirectory.replace(/^\/+|\/+$/g, '');
-  return root === '' ? '' : `/${root}`;
+  return pathOf(spec.rootDirectory);
+}
+
+function pathOf(root: string): string {
+  const bare = root.replace(/^\/+|\/+$/g, '');
+  return bare === '' ? '' : `/${bare}`;
+}
+
+/** Scheme, host and port alone: user information, path and query of an address may be secret. */
+function serverOf(address: string): string {
+  const url = URL.parse(address);
+  return url ? `${url.protocol}//${url.host}` : 'an address that is no URL';
 }
 
 /** Scheme, host and port alone: user information, path and query of an endpoint may be secret. */

@@ -51,13 +51,45 @@ export interface S3Spec {
   readonly network?: NetworkSettings;
 }
 
+/** Who asks Keystone or tempauth for a token; parameters as in the registry's `swift` section. */
+export interface SwiftAccess {
+  readonly authUrl: string;
+  readonly authVersion: 1 | 2 | 3;
+  readonly user: string;
+  readonly password: string;
+  /** Project by name or by id; neither for tempauth. */
+  readonly tenant?: string;
+  readonly tenantId?: string;
+  /** The user's domain. */
+  readonly domain?: string;
+  readonly domainId?: string;
+  /** The project's domain; default: the user's. */
+  readonly tenantDomain?: string;
+  readonly tenantDomainId?: string;
+  readonly trustId?: string;
+  /** Absent: the first one of the catalog. */
+  readonly region?: string;
+  readonly endpointType: 'public' | 'internal' | 'admin';
+}
+
+export interface SwiftSpec {
+  readonly kind: 'swift';
+  readonly container: string;
+  /** As written; the key rule in layout/ makes of it what the registry's driver does. */
+  readonly prefix: string;
+  readonly access: SwiftAccess;
+  /** `insecureskipverify`: TLS certificates are not checked. */
+  readonly skipsTlsVerify: boolean;
+  readonly network?: NetworkSettings;
+}
+
 /** For tests: a named store inside this process. */
 export interface MemorySpec {
   readonly kind: 'memory';
   readonly name: string;
 }
 
-export type StorageSpec = FileSystemSpec | S3Spec | MemorySpec;
+export type StorageSpec = FileSystemSpec | S3Spec | SwiftSpec | MemorySpec;
 
 /** How a driver is to be built: the storage and what was found out about it. */
 export interface DriverSpec {

@@ -16,6 +16,10 @@ const REQUIREMENTS = {
     commands: ['monmaptool', 'ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'ceph'],
     packages: ['ceph-mon', 'ceph-osd', 'radosgw', 'ceph-common'],
   },
+  swift: {
+    commands: ['swift-proxy-server', 'swift-ring-builder', 'memcached'],
+    packages: ['swift-proxy', 'swift-account', 'swift-container', 'swift-object', 'memcached'],
+  },
   registry: { commands: ['docker-registry'], packages: ['docker-registry'] },
   skopeo: { commands: ['skopeo'], packages: ['skopeo'] },
   rclone: { commands: ['rclone'], packages: ['rclone'] },

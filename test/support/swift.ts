@@ -1,0 +1,201 @@
+/**
+ * A real OpenStack Swift in one folder: proxy, account, container and object server and memcached, all on 127.0.0.1, one
+ * copy of everything, with tempauth and the S3 layer. Debian's packages; swift-proxy speaks both protocols on one port.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freePort } from './ports.ts';
+import { mustRun, type ServerProcess, startServer } from './process.ts';
+
+export interface Swift {
+  /** Of tempauth v1: `http://127.0.0.1:port/auth/v1.0`. */
+  readonly authUrl: string;
+  /** The same server as an S3 service, path style; key and secret are user and password. */
+  readonly endpoint: string;
+  readonly user: string;
+  readonly password: string;
+  stop(): Promise<void>;
+}
+
+const USER = 'test:tester';
+const PASSWORD = 'testing';
+const ATTEMPTS = 3;
+const KINDS = ['account', 'container', 'object'] as const;
+/** A Python of the machine's own may stand first in PATH and lacks Debian's modules. */
+const PYTHON = '/usr/bin/python3';
+
+/** @param options.directory an empty folder, which the caller removes after `stop`. */
+export async function startSwift(options: { readonly directory: string }): Promise<Swift> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startNode(join(options.directory, `attempt-${attempt}`));
+    } catch (error) {
+      if (attempt === ATTEMPTS || !/address already in use|EADDRINUSE/i.test(String(error))) throw error;
+    }
+  }
+}
+
+interface Node {
+  readonly directory: string;
+  readonly proxyPort: number;
+  readonly cachePort: number;
+  readonly ports: Readonly<Record<(typeof KINDS)[number], number>>;
+}
+
+async function startNode(directory: string): Promise<Swift> {
+  const node: Node = {
+    directory,
+    proxyPort: await freePort(),
+    cachePort: await freePort(),
+    ports: { account: await freePort(), container: await freePort(), object: await freePort() },
+  };
+  await mkdir(join(directory, 'devices', 'd1'), { recursive: true });
+  await mkdir(join(directory, 'etc'));
+  await writeConfiguration(node);
+  for (const kind of KINDS) await makeRing(node, kind);
+  const running: ServerProcess[] = [];
+  const stop = async (): Promise<void> => {
+    for (const server of running.splice(0).reverse()) await server.stop();
+  };
+  try {
+    running.push(await startCache(node));
+    for (const kind of KINDS) running.push(await startPart(node, kind, node.ports[kind]));
+    running.push(await startPart(node, 'proxy', node.proxyPort));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const endpoint = `http://127.0.0.1:${node.proxyPort}`;
+  return { authUrl: `${endpoint}/auth/v1.0`, endpoint, user: USER, password: PASSWORD, stop };
+}
+
+function startCache({ cachePort }: Node): Promise<ServerProcess> {
+  return startServer({
+    command: 'memcached',
+    args: ['-l', '127.0.0.1', '-p', String(cachePort), '-U', '0', '-u', 'root', '-m', '64'],
+    isReady: async (signal) => answersAt(cachePort, signal),
+  });
+}
+
+/** Memcached closes what is no request of its own, which fetch takes for an error: but somebody is there. */
+async function answersAt(port: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await fetch(`http://127.0.0.1:${port}/`, { signal });
+    return true;
+  } catch (error) {
+    const code = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code;
+    return code !== 'ECONNREFUSED' && !signal.aborted;
+  }
+}
+
+function startPart({ directory }: Node, kind: string, port: number): Promise<ServerProcess> {
+  const path = kind === 'proxy' ? '/healthcheck' : '/recon/version';
+  return startServer({
+    command: PYTHON,
+    args: [join(directory, 'etc', 'launch.py'), join(directory, 'etc'), kind],
+    readyWithinMs: 60_000,
+    isReady: async (signal) => (await fetch(`http://127.0.0.1:${port}${path}`, { signal })).status < 500,
+  });
+}
+
+async function makeRing({ directory, ports }: Node, kind: (typeof KINDS)[number]): Promise<void> {
+  const builder = join(directory, 'etc', `${kind}.builder`);
+  await mustRun('swift-ring-builder', [builder, 'create', '4', '1', '1']);
+  await mustRun('swift-ring-builder', [builder, 'add', `r1z1-127.0.0.1:${ports[kind]}/d1`, '100']);
+  await mustRun('swift-ring-builder', [builder, 'rebalance']);
+}
+
+async function writeConfiguration(node: Node): Promise<void> {
+  const etc = join(node.directory, 'etc');
+  const write = (name: string, lines: readonly string[]): Promise<void> =>
+    writeFile(join(etc, name), `${lines.join('\n')}\n`);
+  await write('swift.conf', [
+    '[swift-hash]',
+    'swift_hash_path_suffix = testsuffix',
+    'swift_hash_path_prefix = testprefix',
+    '[storage-policy:0]',
+    'name = gold',
+    'default = yes',
+  ]);
+  await write('launch.py', LAUNCHER);
+  const common = (port: number): readonly string[] => [
+    '[DEFAULT]',
+    'bind_ip = 127.0.0.1',
+    `bind_port = ${port}`,
+    'user = root',
+    `swift_dir = ${etc}`,
+    `devices = ${join(node.directory, 'devices')}`,
+    'mount_check = false',
+    'disable_fallocate = true',
+    'log_level = ERROR',
+    'workers = 0',
+  ];
+  for (const kind of KINDS) {
+    await write(`${kind}-server.conf`, [
+      ...common(node.ports[kind]),
+      '[pipeline:main]',
+      `pipeline = recon ${kind}-server`,
+      `[app:${kind}-server]`,
+      `use = egg:swift#${kind}`,
+      '[filter:recon]',
+      'use = egg:swift#recon',
+      `recon_cache_path = ${node.directory}`,
+    ]);
+  }
+  await write('proxy-server.conf', [...common(node.proxyPort), ...proxyLines(node)]);
+}
+
+function proxyLines({ cachePort }: Node): readonly string[] {
+  const filters: Readonly<Record<string, readonly string[]>> = {
+    catch_errors: [],
+    gatekeeper: [],
+    healthcheck: [],
+    cache: [`memcache_servers = 127.0.0.1:${cachePort}`],
+    listing_formats: [],
+    bulk: [],
+    tempurl: [],
+    s3api: ['location = us-east-1', 's3_acl = false', 'dns_compliant_bucket_names = true'],
+    tempauth: [
+      'user_admin_admin = admin .admin .reseller_admin',
+      'user_test_tester = testing .admin',
+      'user_test_reader = reading',
+    ],
+    copy: [],
+    'container-quotas': [],
+    slo: [],
+    dlo: [],
+    versioned_writes: ['allow_versioned_writes = true'],
+    symlink: [],
+  };
+  const egg = (name: string): string =>
+    ({ cache: 'memcache', 'container-quotas': 'container_quotas' })[name] ?? name;
+  return [
+    '[pipeline:main]',
+    `pipeline = ${Object.keys(filters).join(' ')} proxy-server`,
+    '[app:proxy-server]',
+    'use = egg:swift#proxy',
+    'allow_account_management = true',
+    'account_autocreate = true',
+    'conn_timeout = 5',
+    'node_timeout = 30',
+    ...Object.entries(filters).flatMap(([name, lines]) => [
+      `[filter:${name}]`,
+      `use = egg:swift#${egg(name)}`,
+      ...lines,
+    ]),
+  ];
+}
+
+/** The servers read swift.conf from /etc/swift unless they are told otherwise first. */
+const LAUNCHER: readonly string[] = [
+  'import os, sys',
+  'from swift.common import utils',
+  'etc, kind = sys.argv[1:3]',
+  'utils.set_swift_dir(etc)',
+  'from swift.common.wsgi import run_wsgi',
+  'options = {}',
+  "if kind == 'object':",
+  '    from swift.obj import server',
+  "    options['global_conf_callback'] = server.global_conf_callback",
+  "sys.exit(run_wsgi(os.path.join(etc, kind + '-server.conf'), kind + '-server', verbose=True, **options))",
+];
