@@ -22,5 +22,9 @@ export async function keyRuleOf(storage: StorageSpec): Promise<(key: string) => 
     const { whyInvalidKey } = await import('../drivers/s3/s3-keys.ts');
     return whyInvalidKey;
   }
+  if (storage.kind === 'swift') {
+    const { whyInvalidSwiftKey } = await import('../drivers/swift/swift-keys.ts');
+    return whyInvalidSwiftKey;
+  }
   return () => undefined;
 }

@@ -33,10 +33,11 @@ export async function readOneStorage(
 ): Promise<StorageSpec> {
   const { spec, notes } = await readStorage(argument, env, { role });
   for (const note of notes) output.say(`note: ${note}`);
-  if (spec.kind !== 's3') return spec;
+  if (spec.kind !== 's3' && spec.kind !== 'swift') return spec;
   const reached = withNetwork(spec, env);
   for (const note of reached.notes) output.say(`note: ${note}`);
-  const credentials = spec.credentials ?? environmentKeys(spec, env);
+  if (reached.spec.kind !== 's3') return reached.spec;
+  const credentials = reached.spec.credentials ?? environmentKeys(reached.spec, env);
   return withFoundCredentials({ ...reached.spec, ...(credentials ? { credentials } : {}) });
 }
 

@@ -3,6 +3,7 @@
  *
  *     filesystem   <rootdirectory>/P                  the driver's keys are relative to its root folder: prefix ''
  *     s3           rootdirectory without the slashes at its end, then P; then all slashes at the front removed
+ *     swift        prefix, then `/files`, then P; then the slash at the front removed
  *
  *     rootdirectory of s3    prefix       key of /docker/registry/v2/x
  *     '' or '/'              ''           docker/registry/v2/x
@@ -14,10 +15,11 @@
 import type { BigIntStats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { FileSystemSpec, S3Spec, StorageSpec } from '../drivers/spec.ts';
+import type { FileSystemSpec, S3Spec, StorageSpec, SwiftAccess, SwiftSpec } from '../drivers/spec.ts';
 import { isAwsHost } from '../drivers/spec-name.ts';
 
 export function keyPrefixOf(spec: StorageSpec): string {
+  if (spec.kind === 'swift') return `${spec.prefix}/files/`.replace(/^\/+/, '');
   if (spec.kind !== 's3') return '';
   return `${spec.rootDirectory.replace(/\/+$/, '')}/`.replace(/^\/+/, '');
 }
@@ -44,6 +46,9 @@ async function isInside(outer: StorageSpec, inner: StorageSpec): Promise<boolean
   if (outer.kind === 'fs' && inner.kind === 'fs') return isFolderInside(outer, inner);
   if (outer.kind === 's3' && inner.kind === 's3') {
     return isSameBucket(outer, inner) && keyPrefixOf(inner).startsWith(keyPrefixOf(outer));
+  }
+  if (outer.kind === 'swift' && inner.kind === 'swift') {
+    return isSameContainer(outer, inner) && keyPrefixOf(inner).startsWith(keyPrefixOf(outer));
   }
   return outer.kind === 'memory' && inner.kind === 'memory' && outer.name === inner.name;
 }
@@ -86,6 +91,20 @@ function isSameBucket(left: S3Spec, right: S3Spec): boolean {
   return left.bucket === right.bucket && serverOf(left) === serverOf(right);
 }
 
+/** Two users of one project share its containers; tempauth's users are `account:user`. */
+function isSameContainer(left: SwiftSpec, right: SwiftSpec): boolean {
+  return (
+    left.container === right.container &&
+    serverAt(left.access.authUrl) === serverAt(right.access.authUrl) &&
+    accountOf(left.access) === accountOf(right.access)
+  );
+}
+
+/** Where a user's own project is meant, which one that is cannot be told from here: all such are one. */
+function accountOf({ authVersion, tenantId, tenant, user }: SwiftAccess): string {
+  return tenantId ?? tenant ?? (authVersion === 1 ? (user.split(':')[0] ?? '') : '');
+}
+
 /**
  * Names the server, not the way to it. All of AWS is one, as bucket names are unique there; HTTP and HTTPS on their
  * usual ports are one; so are the names of this machine. Two DNS names of one server cannot be told from here.
@@ -93,8 +112,12 @@ function isSameBucket(left: S3Spec, right: S3Spec): boolean {
 function serverOf(spec: S3Spec): string {
   if (spec.endpoint === undefined) return 'aws';
   const url = URL.parse(spec.endpoint);
-  if (!url) return spec.endpoint;
-  if (isAwsHost(url.hostname)) return 'aws';
+  return url && isAwsHost(url.hostname) ? 'aws' : serverAt(spec.endpoint);
+}
+
+function serverAt(address: string): string {
+  const url = URL.parse(address);
+  if (!url) return address;
   const isThisMachine = /^(?:localhost|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(url.hostname);
   return `${isThisMachine ? 'localhost' : url.hostname}:${url.port}`;
 }

@@ -1,18 +1,21 @@
 /**
- * How S3 servers are reached, as the environment says: HTTPS_PROXY, HTTP_PROXY, NO_PROXY, AWS_CA_BUNDLE. Read here
+ * How services are reached, as the environment says: HTTPS_PROXY, HTTP_PROXY, NO_PROXY, AWS_CA_BUNDLE. Read here
  * once, for all threads and both engines. Values may hold a password and are never shown.
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../../core/errors.ts';
-import type { NetworkSettings, S3Spec } from '../../drivers/spec.ts';
+import type { NetworkSettings, S3Spec, SwiftSpec } from '../../drivers/spec.ts';
 import { storageName } from '../../drivers/spec-name.ts';
 import { type HttpProxy, type ProxySettings, proxyFor } from '../../transport/proxy.ts';
 import type { Environment } from './environment.ts';
 
-export interface NetworkReading {
-  readonly spec: S3Spec;
+/** Storages that are reached over the network. */
+type RemoteSpec = S3Spec | SwiftSpec;
+
+export interface NetworkReading<S extends RemoteSpec> {
+  readonly spec: S;
   readonly notes: readonly string[];
 }
 
@@ -20,7 +23,7 @@ export interface NetworkReading {
  * The same storage with what the environment says of the way to it.
  * @throws ConfigError for values that this storage would need and that make no sense.
  */
-export function withNetwork(spec: S3Spec, env: Environment): NetworkReading {
+export function withNetwork<S extends RemoteSpec>(spec: S, env: Environment): NetworkReading<S> {
   const server = serverOf(spec);
   const proxies = readProxies(env);
   const caFile = server.isTls && !spec.skipsTlsVerify ? readCaFile(spec, env) : undefined;
@@ -36,11 +39,21 @@ export function withNetwork(spec: S3Spec, env: Environment): NetworkReading {
   return { spec: Object.keys(network).length === 0 ? spec : { ...spec, network }, notes };
 }
 
-function serverOf(spec: S3Spec): { readonly isTls: boolean; readonly host: string; readonly port: number } {
-  const url = new URL(spec.endpoint ?? `https://s3.${spec.region}.amazonaws.com`);
+function serverOf(spec: RemoteSpec): {
+  readonly isTls: boolean;
+  readonly host: string;
+  readonly port: number;
+} {
+  const url = new URL(addressOf(spec));
   const isTls = url.protocol === 'https:';
   const port = url.port === '' ? (isTls ? 443 : 80) : Number(url.port);
   return { isTls, host: url.hostname.replace(/^\[|\]$/g, ''), port };
+}
+
+function addressOf(spec: RemoteSpec): string {
+  // The address of the account comes with the token; it is most likely on the same side of the proxy.
+  if (spec.kind === 'swift') return spec.access.authUrl;
+  return spec.endpoint ?? `https://s3.${spec.region}.amazonaws.com`;
 }
 
 /** Small letters win, as with curl; an empty variable counts as unset. */
@@ -99,7 +112,7 @@ function authorizationOf({ username, password }: URL): string | undefined | null
   }
 }
 
-function readCaFile(spec: S3Spec, env: Environment): string | undefined {
+function readCaFile(spec: RemoteSpec, env: Environment): string | undefined {
   const file = env['AWS_CA_BUNDLE'];
   if (!file) return undefined;
   const problem = problemOfCertificates(file);

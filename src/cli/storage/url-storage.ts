@@ -24,6 +24,7 @@ import {
   withScheme,
 } from './s3-values.ts';
 import { suggestion } from './suggest.ts';
+import { readSwiftUrl } from './swift-url.ts';
 import type { StorageReading } from './yaml-storage.ts';
 
 /** A slash too few is still a URL, and may hold credentials that no message about a missing file is to repeat. */
@@ -43,11 +44,12 @@ export function readUrlStorage(url: string, env: Environment): StorageReading {
       return { spec: readFileUrl(url), notes: [] };
     case 's3':
       return readS3Url(url, env);
+    case 'swift':
+      return readSwiftUrl(url, env);
     case 'azure':
     case 'gs':
-    case 'swift':
       throw new ConfigError(
-        `Storage at ${scheme}:// is not supported yet: this version of blobferry moves file:// and s3://`,
+        `Storage at ${scheme}:// is not supported yet: this version of blobferry moves file://, s3:// and swift://`,
       );
     case 'http':
     case 'https':
@@ -55,7 +57,9 @@ export function readUrlStorage(url: string, env: Environment): StorageReading {
         hint: `for an S3 service write s3://BUCKET/ROOT?endpoint=${scheme}://HOST:PORT`,
       });
     default:
-      throw new ConfigError(`Storage at ${scheme}:// is not known`, { hint: 'known are file:// and s3://' });
+      throw new ConfigError(`Storage at ${scheme}:// is not known`, {
+        hint: 'known are file://, s3:// and swift://',
+      });
   }
 }
 

@@ -17,6 +17,7 @@ import { readFilesystemSection } from './filesystem-section.ts';
 import { readS3Section } from './s3-section.ts';
 import { Remarks, type Section } from './section.ts';
 import { suggestion } from './suggest.ts';
+import { readSwiftSection } from './swift-section.ts';
 import { parseYaml, type YamlEntry, type YamlValue } from './yaml-file.ts';
 
 export interface StorageReading {
@@ -37,7 +38,7 @@ type Backend =
   | { readonly read: (section: Section) => StorageSpec | undefined }
   | { readonly refusal: string; readonly hint?: string };
 
-const NOT_YET = 'is not supported yet: this version of blobferry moves filesystem and s3';
+const NOT_YET = 'is not supported yet: this version of blobferry moves filesystem, s3 and swift';
 
 /** By the names of the registry's drivers. */
 const BACKENDS: Readonly<Record<string, Backend>> = {
@@ -46,7 +47,7 @@ const BACKENDS: Readonly<Record<string, Backend>> = {
   s3aws: { read: readS3Section },
   azure: { refusal: NOT_YET },
   gcs: { refusal: NOT_YET },
-  swift: { refusal: NOT_YET },
+  swift: { read: readSwiftSection },
   oss: {
     refusal: 'is not supported: distribution 3 dropped this driver, and blobferry has none',
     hint: 'Alibaba Cloud OSS also answers S3 requests: describe it as s3 with its S3 endpoint as regionendpoint and forcepathstyle: false',
@@ -106,7 +107,7 @@ function storageEntries(source: YamlSource): readonly YamlEntry[] {
 }
 
 const FORM =
-  "expected is the registry's configuration with its storage section, or that section's content alone (filesystem: or s3: and below it the parameters)";
+  "expected is the registry's configuration with its storage section, or that section's content alone (filesystem:, s3: or swift: and below it the parameters)";
 
 interface Chosen {
   readonly name: string;

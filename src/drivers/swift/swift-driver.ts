@@ -27,6 +27,7 @@ import { untilAborted } from '../or-aborted.ts';
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, SwiftSpec } from '../spec.ts';
 import { probeSwiftBinding } from './swift-binding.ts';
+import { whyInvalidSwiftKey } from './swift-keys.ts';
 import { SwiftLargeObjects } from './swift-large-objects.ts';
 import { listingOf } from './swift-listing.ts';
 import { SegmentNames } from './swift-segments.ts';
@@ -36,8 +37,6 @@ import { SwiftService } from './swift-service.ts';
 const PUT_BYTES_MAX = 5 * 1024 ** 3;
 /** Below the 10,000 that clusters allow (`container_listing_limit`): a page must not take many megabytes. */
 const PAGE_NAMES_MAX = 2_000;
-/** https://docs.openstack.org/api-ref/object-store/: 1 to 1,024 bytes of UTF-8. */
-const KEY_BYTES_MAX = 1024;
 const MD5 = /^[0-9a-f]{32}$/;
 
 export interface SwiftDriverOptions {
@@ -216,14 +215,6 @@ export function openSwiftDriver(
   options: SwiftDriverOptions = {},
 ): SwiftDriver {
   return new SwiftDriver(spec.storage, spec.binding, options);
-}
-
-export function whyInvalidSwiftKey(key: string): string | undefined {
-  if (!key.isWellFormed()) return 'its name has half a character in it, which no UTF-8 holds';
-  if (key.includes('\0')) return 'its name has a NUL in it';
-  const bytes = Buffer.byteLength(key);
-  if (bytes > 0 && bytes <= KEY_BYTES_MAX) return undefined;
-  return `its name has ${bytes} bytes, Swift takes 1 to ${KEY_BYTES_MAX}`;
 }
 
 function pathOf(key: string): string {
