@@ -22,6 +22,12 @@ export interface Shard {
   readonly id: string;
   readonly phase: Phase;
   readonly range: KeyRange;
+  /**
+   * Where the range can be cut: ascending logical paths inside it, at most 63, about as many keys between any two. None
+   * lies inside a repository's own folders, and none need be an object's name. A range that was shortened since may
+   * leave some of them outside.
+   */
+  readonly borders?: readonly string[];
 }
 
 /** The same for every shard of a pass. */
