@@ -57,6 +57,7 @@ Parameters (defaults in brackets; --quick has smaller ones)
   --mixed N [${FULL.mixed}]  --mixed-median BYTES [1MiB]  --mixed-sigma X [${FULL.mixedSigma}]  --mixed-tail N [${FULL.mixedTail}]  --mixed-tail-size BYTES [1GiB]
   --listing N [${FULL.listing}]  --trial-size BYTES [96MiB]  --seed TEXT [${FULL.seed}]
   --latency MS [${FULL.latencyMs}]  --bandwidth RATE [80MB/s]  --refused PERCENT [${FULL.refusedShare * 100}]
+  --requests N [${FULL.limitPerSecond}]   a second, which a target of the condition limited takes
   --transfers N [${FULL.transfers}]  --part-size BYTES [8MiB]   what peers are told that have to be told
 `;
 
@@ -64,7 +65,7 @@ const TEXTS = [
   ...['only', 'copiers', 'repeat', 'limit', 'folder', 'out', 'seed'],
   ...['small', 'medium', 'medium-size', 'large', 'large-size', 'listing', 'trial-size'],
   ...['mixed', 'mixed-median', 'mixed-sigma', 'mixed-tail', 'mixed-tail-size'],
-  ...['latency', 'bandwidth', 'refused', 'transfers', 'part-size'],
+  ...['latency', 'bandwidth', 'refused', 'requests', 'transfers', 'part-size'],
 ] as const;
 const FLAGS = [
   ...['list', 'quick', 'full-only', 'no-trials', 'twice', 'md5-etags', 'report', 'compare', 'help'],
@@ -171,6 +172,7 @@ function readParameters(given: Given, defaults: Parameters): Parameters {
     refusedShare:
       number('refused', given.refused, defaults.refusedShare * 100, (value) => value > 0 && value < 100) /
       100,
+    limitPerSecond: whole('requests', defaults.limitPerSecond),
     transfers: whole('transfers', defaults.transfers),
     repeat: whole('repeat', defaults.repeat),
     limitSeconds: whole('limit', defaults.limitSeconds),

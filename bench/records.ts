@@ -5,6 +5,7 @@ import type { SetName } from './data/data-set.ts';
 import type { FloorName } from './floors/floors.ts';
 import type { Cell, Route, Scheme } from './plan/cell.ts';
 import type { Parameters } from './plan/parameters.ts';
+import type { SecondCounts, Transfers } from './s3-server/stats.ts';
 
 /** First line of a bench. */
 export interface BenchRecord {
@@ -44,6 +45,11 @@ export interface ServerShare {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly cpuSeconds: number;
+  /** Answers in each second of the run, under the conditions that limit them. */
+  readonly seconds?: readonly SecondCounts[];
+  /** Bodies of 1 MiB and more. */
+  readonly largeBodiesIn?: Transfers;
+  readonly largeBodiesOut?: Transfers;
 }
 
 export interface Usage {

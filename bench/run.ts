@@ -11,7 +11,7 @@ import { findCopiers } from './copiers/find-copiers.ts';
 import { floorsOf } from './floors/floors.ts';
 import { describeMachine } from './measure/machine.ts';
 import { type BenchOptions, HELP, parseOptions, UsageError } from './options.ts';
-import { allCells, chooseCells, ROUTES } from './plan/cell.ts';
+import { allCells, chooseCells, ROUTES, WORKLOADS } from './plan/cell.ts';
 import { renderPage } from './report/page.ts';
 import { agreementsOf, type Bench, readBench, resultsOf } from './report/summarise.ts';
 import { agreementText, progressLine, resultText } from './report/text.ts';
@@ -89,7 +89,10 @@ async function list(options: BenchOptions): Promise<number> {
   for (const one of await search(options))
     out.push(isFound(one) ? `  * ${one.name}: ${one.version}` : `    ${one.missing}`);
   out.push('', 'Floors:');
-  for (const route of ROUTES) out.push(`  ${route}: ${floorsOf(route).join(', ')}`);
+  for (const workload of WORKLOADS) {
+    for (const route of ROUTES)
+      out.push(`  ${workload}/${route}: ${floorsOf({ workload, route }).join(', ') || '–'}`);
+  }
   process.stdout.write(`${out.join('\n')}\n`);
   return 0;
 }

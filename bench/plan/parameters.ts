@@ -27,6 +27,8 @@ export interface Parameters {
   readonly bandwidthBytesPerSecond: number;
   /** Share of requests that are answered 503, from 0 to 1. */
   readonly refusedShare: number;
+  /** Requests that a target takes before it answers 503. */
+  readonly limitPerSecond: number;
   /** How many objects at once the peers are told to move; blobferry finds that out itself. */
   readonly transfers: number;
   readonly repeat: number;
@@ -54,6 +56,7 @@ export const FULL: Parameters = {
   latencyMs: 20,
   bandwidthBytesPerSecond: 80e6,
   refusedShare: 0.01,
+  limitPerSecond: 1_500,
   transfers: 64,
   repeat: 5,
   limitSeconds: 900,

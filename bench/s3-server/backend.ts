@@ -33,6 +33,11 @@ export interface BackendOptions {
    */
   readonly opaqueEtags?: boolean | 'dashed';
   /**
+   * The checksum of what CopyObject makes. `computed` (default): as AWS, the one that is asked for; `copied`: the
+   * source's, whatever is asked for; `none`: as Ceph 20.
+   */
+  readonly copyChecksums?: 'computed' | 'copied' | 'none';
+  /**
    * Lets a Content-Type pass that the signature does not cover, as AWS does and Ceph 20 does not: `mc` over http sends
    * such requests.
    */
@@ -101,6 +106,7 @@ export async function openBackend(options: BackendOptions, scope: 'thread' | 'pr
     checksums: options.checksums ?? true,
     checksNothing: options.checksNothing ?? false,
     opaqueEtags: options.opaqueEtags ?? false,
+    copyChecksums: options.copyChecksums ?? 'computed',
     unsignedContentType: options.unsignedContentType ?? false,
     clockOffsetMs: options.clockOffsetMs ?? 0,
     logsRequests: options.logsRequests ?? false,

@@ -37,6 +37,7 @@ export class S3Service implements ExchangeService {
       checksums: options.checksums,
       checksNothing: options.checksNothing,
       opaqueEtags: options.opaqueEtags,
+      copyChecksums: options.copyChecksums,
     };
     this.#clockOffsetMs = options.clockOffsetMs;
     this.log = options.logsRequests ? new RequestLog() : undefined;
