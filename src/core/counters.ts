@@ -11,6 +11,7 @@ export const OPERATIONS = [
   'stat',
   'read',
   'write',
+  'copy',
   'begin',
   'part',
   'complete',
@@ -49,6 +50,18 @@ export type Gauge = (typeof GAUGES)[number];
 
 const PLAIN = [
   'unproved',
+  /** Of what was copied: by what it is known to be right; `unproved` is the rest. */
+  'provedDigest',
+  'provedService',
+  'provedStored',
+  'provedTwice',
+  'provedReadBack',
+  /** Copied inside the service, and their bytes. */
+  'serverSide',
+  'bytesServerSide',
+  /** Copies inside the service that turned out wrong, and those whose end nobody saw. */
+  'serverCopiesWrong',
+  'serverCopiesUnseen',
   'leftOut',
   'listedSource',
   'listedTarget',

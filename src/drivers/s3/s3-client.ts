@@ -22,6 +22,8 @@ import { secretsOf } from './s3-said.ts';
 import { errorOfWire } from './s3-wire-errors.ts';
 
 const HEAD_TIMEOUT_MS = 60_000;
+/** Complete and copies may work for minutes on a large object, sending white space meanwhile or nothing at all. */
+export const COMPLETE_TIMEOUT_MS = 10 * 60_000;
 /** Listings of 1,000 keys of 1,024 bytes, percent-encoded, stay below this. */
 export const COLLECT_BYTES_MAX = 16 * 1024 * 1024;
 

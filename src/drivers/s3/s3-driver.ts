@@ -12,6 +12,7 @@ import type {
   ObjectInfo,
   ReadOptions,
   ReadResult,
+  ServerCopyFacet,
   StorageDriver,
   WriteOptions,
   WriteResult,
@@ -27,6 +28,7 @@ import { checkKey } from './s3-keys.ts';
 import { listingOf, md5OfETag } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
 import { demandObject } from './s3-object-answer.ts';
+import { S3ServerCopy } from './s3-server-copy.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
 const SINGLE_PUT_BYTES_MAX = 5 * 1024 ** 3;
@@ -48,6 +50,7 @@ export class S3Driver implements StorageDriver {
   readonly facts: DriverFacts;
   readonly multipart: MultipartFacet;
   readonly binding: BindingFacet;
+  readonly serverCopy: ServerCopyFacet;
   readonly #client: S3Client;
   readonly #spec: S3Spec;
   readonly #binding: Binding;
@@ -65,11 +68,21 @@ export class S3Driver implements StorageDriver {
       hasFolders: false,
     };
     this.multipart = new S3Multipart(this.#client, spec, this.#binding);
+    this.serverCopy = new S3ServerCopy(this.#client, spec, this.#binding);
     this.binding = {
-      probe: (ctx, prefix) => {
+      probe: (ctx, prefix, options) => {
         // Every check is tried, whatever was believed so far.
-        const everything: Binding = { ...UNPROBED, partCrc32: true, objectCrc32: true };
-        return probeBinding(ctx, this.#client, new S3Multipart(this.#client, spec, everything), prefix);
+        const everything: Binding = {
+          ...UNPROBED,
+          partCrc32: true,
+          objectCrc32: true,
+          computesCopySha256: true,
+        };
+        const tried = {
+          multipart: new S3Multipart(this.#client, spec, everything),
+          ...(options?.copies ? { serverCopy: new S3ServerCopy(this.#client, spec, everything) } : {}),
+        };
+        return probeBinding(ctx, this.#client, tried, { prefix, bucket: spec.bucket });
       },
     };
   }

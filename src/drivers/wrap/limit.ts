@@ -1,6 +1,13 @@
 /** `--bandwidth` and `--requests`: each thread gets its share of both and keeps to it by waiting before a request. */
 import { pause } from '../../transport/pause.ts';
-import type { CallContext, FlushScope, ListPage, MultipartFacet, StorageDriver } from '../driver.ts';
+import type {
+  CallContext,
+  FlushScope,
+  ListPage,
+  MultipartFacet,
+  ServerCopyFacet,
+  StorageDriver,
+} from '../driver.ts';
 
 /**
  * A token bucket that may go into debt: a request larger than the burst waits until it is paid for and goes out whole.
@@ -42,10 +49,11 @@ export function withLimits(driver: StorageDriver, limits: Limits): StorageDriver
     const delay = Math.max(limits.requests?.take(1) ?? 0, bytes > 0 ? (limits.bytes?.take(bytes) ?? 0) : 0);
     if (delay >= 1) await pause(delay, ctx.signal);
   };
-  const { multipart } = driver;
+  const { multipart, serverCopy } = driver;
   return {
     ...passed(driver),
     ...(multipart ? { multipart: limitedMultipart(multipart, wait) } : {}),
+    ...(serverCopy ? { serverCopy: limitedServerCopy(serverCopy, wait) } : {}),
     list: (ctx, query) => limitedList(driver.list(ctx, query), () => wait(ctx, 0)),
     stat: (ctx, key) => wait(ctx, 0).then(() => driver.stat(ctx, key)),
     read: (ctx, key, into, options) =>
@@ -84,6 +92,20 @@ function limitedMultipart(multipart: MultipartFacet, wait: Wait): MultipartFacet
     abort: (ctx, upload) => multipart.abort(ctx, upload),
     listParts: (ctx, upload) => wait(ctx, 0).then(() => multipart.listParts(ctx, upload)),
     listUploads: (ctx, prefix, max) => wait(ctx, 0).then(() => multipart.listUploads(ctx, prefix, max)),
+  };
+}
+
+/** What the service moves by itself takes none of the bandwidth. */
+function limitedServerCopy(facet: ServerCopyFacet, wait: Wait): ServerCopyFacet {
+  return {
+    copyBytesMax: facet.copyBytesMax,
+    look: (ctx, key) => wait(ctx, 0).then(() => facet.look(ctx, key)),
+    copy: (ctx, source, key) => wait(ctx, 0).then(() => facet.copy(ctx, source, key)),
+    begin: (ctx, key) => wait(ctx, 0).then(() => facet.begin(ctx, key)),
+    copyPart: (ctx, upload, source, part) =>
+      wait(ctx, 0).then(() => facet.copyPart(ctx, upload, source, part)),
+    complete: (ctx, upload, parts, options) =>
+      wait(ctx, 0).then(() => facet.complete(ctx, upload, parts, options)),
   };
 }
 

@@ -1,7 +1,14 @@
 /** Counts every request of a driver, with its outcome and how long it took. Innermost wrapper: one count per attempt. */
 import type { CounterWriter, Operation, Outcome, Side } from '../../core/counters.ts';
 import { StorageError } from '../../core/errors.ts';
-import type { CallContext, ListPage, ListQuery, MultipartFacet, StorageDriver } from '../driver.ts';
+import type {
+  CallContext,
+  ListPage,
+  ListQuery,
+  MultipartFacet,
+  ServerCopyFacet,
+  StorageDriver,
+} from '../driver.ts';
 
 function outcomeOf(error: unknown): Outcome {
   if (!(error instanceof StorageError)) return 'network';
@@ -34,13 +41,14 @@ export function withCounters(driver: StorageDriver, side: Side, counters: Counte
     if (counts?.(result) !== false) count('ok');
     return result;
   };
-  const { multipart, streamUpload } = driver;
+  const { multipart, streamUpload, serverCopy } = driver;
   return {
     kind: driver.kind,
     name: driver.name,
     facts: driver.facts,
     ...(driver.binding ? { binding: driver.binding } : {}),
     ...(multipart ? { multipart: observedMultipart(multipart, observe, side, counters) } : {}),
+    ...(serverCopy ? { serverCopy: observedServerCopy(serverCopy, observe) } : {}),
     ...(streamUpload
       ? {
           streamUpload: {
@@ -92,6 +100,19 @@ function observedMultipart(
     abort: (ctx, upload) => observe('abort', () => multipart.abort(ctx, upload)),
     listParts: (ctx, upload) => observe('list', () => multipart.listParts(ctx, upload)),
     listUploads: (ctx, prefix, max) => observe('list', () => multipart.listUploads(ctx, prefix, max)),
+  };
+}
+
+/** Nothing of an object crosses the wire. */
+function observedServerCopy(facet: ServerCopyFacet, observe: Observe): ServerCopyFacet {
+  return {
+    copyBytesMax: facet.copyBytesMax,
+    look: (ctx, key) => observe('stat', () => facet.look(ctx, key)),
+    copy: (ctx, source, key) => observe('copy', () => facet.copy(ctx, source, key)),
+    begin: (ctx, key) => observe('begin', () => facet.begin(ctx, key)),
+    copyPart: (ctx, upload, source, part) => observe('copy', () => facet.copyPart(ctx, upload, source, part)),
+    complete: (ctx, upload, parts, options) =>
+      observe('complete', () => facet.complete(ctx, upload, parts, options)),
   };
 }
 

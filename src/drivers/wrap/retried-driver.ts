@@ -7,6 +7,7 @@ import type {
   ListPage,
   ListQuery,
   MultipartFacet,
+  ServerCopyFacet,
   StorageDriver,
   StreamUploadFacet,
 } from '../driver.ts';
@@ -19,16 +20,21 @@ export type Run = <T>(
 ) => Promise<T>;
 
 export function retriedDriver(driver: StorageDriver, run: Run): StorageDriver {
-  const { multipart, binding, streamUpload } = driver;
+  const { multipart, binding, streamUpload, serverCopy } = driver;
   return {
     kind: driver.kind,
     name: driver.name,
     facts: driver.facts,
     ...(binding
-      ? { binding: { probe: (ctx, prefix) => run(ctx, 'write', () => binding.probe(ctx, prefix)) } }
+      ? {
+          binding: {
+            probe: (ctx, prefix, options) => run(ctx, 'write', () => binding.probe(ctx, prefix, options)),
+          },
+        }
       : {}),
     ...(streamUpload ? { streamUpload: retriedUpload(streamUpload, run) } : {}),
     ...(multipart ? { multipart: retriedMultipart(multipart, run) } : {}),
+    ...(serverCopy ? { serverCopy: retriedServerCopy(serverCopy, run) } : {}),
     list: (ctx, query) => retriedList(driver, ctx, query, run),
     stat: (ctx, key) => run(ctx, 'stat', () => driver.stat(ctx, key)),
     read: (ctx, key, into, options) => run(ctx, 'read', () => driver.read(ctx, key, into, options)),
@@ -54,6 +60,19 @@ function retriedMultipart(multipart: MultipartFacet, run: Run): MultipartFacet {
     abort: (ctx, upload) => run(ctx, 'abort', () => multipart.abort(ctx, upload)),
     listParts: (ctx, upload) => run(ctx, 'list', () => multipart.listParts(ctx, upload)),
     listUploads: (ctx, prefix, max) => run(ctx, 'list', () => multipart.listUploads(ctx, prefix, max)),
+  };
+}
+
+function retriedServerCopy(facet: ServerCopyFacet, run: Run): ServerCopyFacet {
+  return {
+    copyBytesMax: facet.copyBytesMax,
+    look: (ctx, key) => run(ctx, 'stat', () => facet.look(ctx, key)),
+    copy: (ctx, source, key) => run(ctx, 'copy', () => facet.copy(ctx, source, key)),
+    begin: (ctx, key) => run(ctx, 'begin', () => facet.begin(ctx, key)),
+    copyPart: (ctx, upload, source, part) =>
+      run(ctx, 'copy', () => facet.copyPart(ctx, upload, source, part)),
+    complete: (ctx, upload, parts, options) =>
+      run(ctx, 'complete', () => facet.complete(ctx, upload, parts, options)),
   };
 }
 
