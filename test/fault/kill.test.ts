@@ -14,6 +14,8 @@ import { blobPath, layerLinkPath, linkText, revisionLinkPath, tagPath } from '..
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const MIB = 1024 ** 2;
+/** Leaves time to kill the copy in its middle, however slow the machine is to see where that is. */
+const SLOWLY = ['--bandwidth', '16MiB', '--requests', '300'];
 
 function isOurs(path: string): boolean {
   return path.startsWith('.blobferry-');
@@ -82,7 +84,7 @@ describe('blobferry copy that is killed', () => {
     let before = 0;
     let leftovers = 0;
     for (const files of [3, 100, 250]) {
-      await runAndKill([...args, '--bandwidth', '16MiB'], target, files);
+      await runAndKill([...args, ...SLOWLY], target, files);
       const visible = await readTree(target, isOurs);
       assertNothingHalf(expected, visible);
       assert.ok(visible.size >= before, 'a later run took away what was there');
