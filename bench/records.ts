@@ -3,6 +3,7 @@ import type { Check } from './check/check-target.ts';
 import type { Planted } from './check/planted-part.ts';
 import type { SetName } from './data/data-set.ts';
 import type { FloorName } from './floors/floors.ts';
+import type { Verdict } from './goals/goal.ts';
 import type { Cell, Route, Scheme } from './plan/cell.ts';
 import type { Parameters } from './plan/parameters.ts';
 import type { SecondCounts, Transfers } from './s3-server/stats.ts';
@@ -141,4 +142,19 @@ export interface EndRecord {
   readonly load: number;
 }
 
-export type BenchLine = BenchRecord | RunRecord | AbsenceRecord | FloorRecord | TrialRecord | EndRecord;
+/** What became of a goal. */
+export interface GoalRecord extends Verdict {
+  readonly kind: 'goal';
+  readonly at: string;
+  readonly name: string;
+  readonly title: string;
+}
+
+export type BenchLine =
+  | BenchRecord
+  | RunRecord
+  | AbsenceRecord
+  | FloorRecord
+  | TrialRecord
+  | GoalRecord
+  | EndRecord;

@@ -24,6 +24,8 @@ export interface BenchPlan {
   readonly withTrials: boolean;
   /** Only the whole workload, not its half: no cost per object without the start. */
   readonly sets: readonly SetName[];
+  /** Of the peers, where it differs. */
+  readonly peerSets?: readonly SetName[];
   /** Where the files of sources and targets lie. */
   readonly folder: string | undefined;
   /** True MD5 ETags in every target. */
@@ -201,7 +203,8 @@ class Bench {
   }
 
   async #runSets({ stage, cell, repeat, write }: Turn, copier: FoundCopier): Promise<boolean> {
-    for (const set of this.#plan.sets) {
+    const { sets, peerSets = sets } = this.#plan;
+    for (const set of copier.name.startsWith('blobferry') ? sets : peerSets) {
       const record = await runOnce(stage, { cell, copier, set, repeat });
       write(record);
       this.#listed.set(set, (record.source?.bytesOut ?? 0) + (record.target?.bytesOut ?? 0));

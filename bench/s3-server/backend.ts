@@ -25,6 +25,8 @@ export interface BackendOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** False: as Ceph 16, which knows no `x-amz-checksum-*` and no trailers. */
   readonly checksums?: boolean;
+  /** Keys and groups in a page of a listing at most; default 1,000, as S3 has them. */
+  readonly pageKeysMax?: number;
   /** Accepts wrong payload hashes, MD5s, checksums and chunk signatures (the request's own signature is checked). */
   readonly checksNothing?: boolean;
   /**
@@ -105,6 +107,7 @@ export async function openBackend(options: BackendOptions, scope: 'thread' | 'pr
     storage: options.storage ?? 'memory',
     checksums: options.checksums ?? true,
     checksNothing: options.checksNothing ?? false,
+    pageKeysMax: options.pageKeysMax ?? 1_000,
     opaqueEtags: options.opaqueEtags ?? false,
     copyChecksums: options.copyChecksums ?? 'computed',
     unsignedContentType: options.unsignedContentType ?? false,

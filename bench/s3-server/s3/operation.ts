@@ -13,6 +13,7 @@ export interface ServiceSettings {
   /** False: knows no `x-amz-checksum-*`. */
   readonly checksums: boolean;
   readonly checksNothing: boolean;
+  readonly pageKeysMax: number;
   readonly opaqueEtags: boolean | 'dashed';
   /** What a copy's checksum is: computed where one is asked for, or only what its source has, or none. */
   readonly copyChecksums: 'computed' | 'copied' | 'none';

@@ -36,6 +36,7 @@ export class S3Service implements ExchangeService {
       region: options.region,
       checksums: options.checksums,
       checksNothing: options.checksNothing,
+      pageKeysMax: options.pageKeysMax,
       opaqueEtags: options.opaqueEtags,
       copyChecksums: options.copyChecksums,
     };
