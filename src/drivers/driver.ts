@@ -61,6 +61,8 @@ export interface ListPage {
   readonly objects: readonly ObjectInfo[];
   /** Common prefixes, each ending in the delimiter; always empty without a delimiter. */
   readonly prefixes: readonly string[];
+  /** Whoever made the page has seen that its keys strictly ascend by UTF-8 bytes. */
+  readonly isAscending?: boolean;
 }
 
 export interface ReadOptions {
