@@ -36,11 +36,13 @@ export interface JournalShare {
   readonly share: number;
 }
 
-export async function measureJournalShare(objects: number): Promise<JournalShare> {
+/** @param journalFolder where another disk than that of temporary files is to be waited for, or none. */
+export async function measureJournalShare(objects: number, journalFolder?: string): Promise<JournalShare> {
   const folder = mkdtempSync(join(tmpdir(), 'blobferry-profile-'));
   try {
     const flags = ['--cpu-prof', '--cpu-prof-interval', INTERVAL_US, '--cpu-prof-dir', folder];
-    await copyWorkload({ objects, seed: 'journal' }, [], flags);
+    const place = journalFolder === undefined ? [] : ['--journal', journalFolder];
+    await copyWorkload({ objects, seed: 'journal' }, place, flags);
     let busyUs = 0;
     let journalUs = 0;
     for (const file of readdirSync(folder)) {

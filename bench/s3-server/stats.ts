@@ -12,6 +12,8 @@ export interface S3ServerStats {
   readonly bytesOut: number;
   readonly connections: number;
   readonly openConnections: number;
+  /** At once, from a request's head to the end of its answer: the most there ever were. */
+  readonly requestsInFlightMax: number;
   /** Of the server's thread, or of its whole process where it has one of its own. */
   readonly cpuSeconds: number;
   /** Of the process that it runs in. */
@@ -36,7 +38,7 @@ export interface Transfers {
   readonly seconds: number;
 }
 
-export const LARGE_BODY_BYTES_MIN = 1024 ** 2;
+const LARGE_BODY_BYTES_MIN = 1024 ** 2;
 
 export class StatsCounter {
   readonly #operations = new Map<OperationName | 'Unknown', number>();
@@ -48,6 +50,17 @@ export class StatsCounter {
   bytesIn = 0;
   bytesOut = 0;
   connections = 0;
+  #inFlight = 0;
+  #inFlightMax = 0;
+
+  began(): void {
+    this.#inFlight += 1;
+    this.#inFlightMax = Math.max(this.#inFlightMax, this.#inFlight);
+  }
+
+  ended(): void {
+    this.#inFlight -= 1;
+  }
 
   answered(operation: OperationName | undefined, status: number, code: string | undefined): void {
     add(this.#operations, operation ?? 'Unknown');
@@ -84,6 +97,7 @@ export class StatsCounter {
       bytesOut: this.bytesOut,
       connections: this.connections,
       openConnections,
+      requestsInFlightMax: this.#inFlightMax,
       cpuSeconds,
       rssBytes: process.memoryUsage.rss(),
       uptimeSeconds: (performance.now() - this.#startedMs) / 1000,

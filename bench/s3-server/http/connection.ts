@@ -67,8 +67,7 @@ export class Connection {
 
   #closed(): void {
     this.#isClosing = true;
-    this.#current?.exchange.faults.release();
-    this.#current = undefined;
+    if (this.#current) this.#forget(this.#current);
     this.#input = undefined;
   }
 
@@ -151,6 +150,7 @@ export class Connection {
 
   #setCurrent(exchange: Exchange, head: RequestHead): void {
     const { framing } = exchange;
+    this.#stats.began();
     this.#current = {
       head,
       exchange,
@@ -321,9 +321,14 @@ export class Connection {
   }
 
   #endExchange(current: Current): void {
+    this.#forget(current);
+    if (current.closesAfter) this.#closeGently();
+  }
+
+  #forget(current: Current): void {
     current.exchange.faults.release();
     this.#current = undefined;
-    if (current.closesAfter) this.#closeGently();
+    this.#stats.ended();
   }
 
   /** A reset that meets unread bytes could overtake the response, so the client gets time to stop. */
