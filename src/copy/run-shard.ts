@@ -27,6 +27,8 @@ export interface ShardOutcome extends ShardResult {
 export interface ShardOptions {
   /** A cursor may be reported after so many objects; default 5,000. */
   readonly cursorObjects?: number;
+  /** As of the window. */
+  readonly lookAheadBytes?: number;
 }
 
 export async function runShard(
@@ -113,7 +115,15 @@ class ShardRun {
       signal: AbortSignal.any([this.#base.signal, stop.signal]),
       doubtsTarget: this.#base.readsBack && this.#pass.doubtsTarget === true,
     };
-    const window = new ObjectWindow(this.#pass.concurrency, (error) => stop.abort(error));
+    const { concurrency } = this.#pass;
+    const { partBytes, slabs } = ctx;
+    const window = new ObjectWindow({
+      concurrency,
+      partBytes,
+      slabBudgetBytes: slabs.budgetBytes,
+      lookAheadBytes: this.#options.lookAheadBytes,
+      onFailure: (error) => stop.abort(error),
+    });
     const cuts = this.#newCuts(ctx, window);
     this.#reportCursor(ctx, undefined, ctx.counters.values());
     try {
@@ -143,11 +153,10 @@ class ShardRun {
       counters: ctx.counters,
       everyObjects: this.#options.cursorObjects,
       onCursor: (after, values, onSent) =>
-        window.add(undefined, false, async () => {
+        window.addFirst(async () => {
           await ctx.target.flush(ctx);
           this.#reportCursor(ctx, after, values);
           onSent();
-          return undefined;
         }),
     });
   }
@@ -201,8 +210,11 @@ class ShardRun {
       return cuts.settle(segment, true);
     }
     const item: CopyItem = { path, classified, source, target, targetKey: this.#pass.targetPrefix + path };
-    await window.room();
-    window.add(classified.repository, classified.objectClass === 'tag', async (lacking) => {
+    const room = window.room();
+    if (room) await room;
+    const { repository, objectClass } = classified;
+    const { sizeBytes } = source;
+    window.add({ path, sizeBytes, repository, isTag: objectClass === 'tag' }, async (lacking) => {
       const outcome = await this.#outcome(ctx, item, lacking);
       this.#record(ctx, item, outcome, count);
       cuts.settle(segment, isGood(outcome, ctx.isFrozen));
@@ -305,7 +317,7 @@ class ShardRun {
       path.endsWith('/') ? `${path}current/link` : path,
     );
     // Links that are not seen are missing in the target, so the tags behind them stay behind.
-    if (objectClass !== 'tag') window.add(repository, false, async () => 'failed');
+    if (objectClass !== 'tag' && repository !== undefined) window.lacks(repository, 'failed');
     return true;
   }
 
