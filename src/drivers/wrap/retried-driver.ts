@@ -166,10 +166,13 @@ async function* retriedList(
     for (;;) {
       const step = await run(ctx, 'list', attempt);
       if (step.done) return;
-      for (const { key } of step.value.objects) {
+      const { objects, isAscending } = step.value;
+      const [first] = objects;
+      for (const { key } of isAscending && first ? [first] : objects) {
         isSorted &&= last === undefined || compareUtf8(last, key) < 0;
         last = key;
       }
+      last = objects.at(-1)?.key ?? last;
       yield step.value;
     }
   } finally {
