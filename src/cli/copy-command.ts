@@ -105,6 +105,7 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
     ...(given.bandwidth === undefined ? {} : { bandwidthBytesPerSecond: given.bandwidth }),
     ...(given.requests === undefined ? {} : { requestsPerSecond: given.requests }),
     engine: given.engine,
+    serverSide: given.serverSide,
     readsTwice: given.readTwice === true,
     intoNonempty: given.intoNonempty === true,
     keepGoing: given.keepGoing === true,
@@ -124,6 +125,7 @@ function tell(event: CopyEvent, say: (line: string) => void): void {
     say(`removing ${formatObjects(event.objects)} from the target that the source no longer has`);
   }
   if (event.event === 'bound') say(`target check: ${event.binding}`);
+  if (event.event === 'server-side' && event.way !== 'none') say(`server-side copy: ${event.why}`);
   if (event.event === 'warning') say(`warning: ${printable(event.message)}`);
 }
 

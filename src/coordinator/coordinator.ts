@@ -22,6 +22,7 @@ import { Pass } from './pass.ts';
 import type { PassJournal } from './pass-journal.ts';
 import { warmThreadModules } from './pool.ts';
 import { bindTarget, claimTarget, describeBinding, refuseEmptySource, refuseOverlap } from './preflight.ts';
+import { findServerSide, type ServerSideFound, whyNotServerSide } from './server-side.ts';
 import { counterRows } from './shard-runner.ts';
 import { Gathered } from './summary.ts';
 import { TargetUploads } from './target-uploads.ts';
@@ -89,9 +90,10 @@ class Run {
       const claim = { layout, intoNonempty, journal, uploadsOpen: () => uploads.idsOpen(ctx) };
       const ownsTarget = await claimTarget(ctx, ends.target, this.#keyPrefix, claim);
       refuseDeletion(job.options, ownsTarget, ends.target.name);
-      const { interrupted, runsUntidied, hasUnseenWrites } = journal;
+      const { interrupted, runsUntidied, hasUnseenWrites, hasUnseenCopies } = journal;
       const passJournal = journal.beginPass(runId, job.options);
-      const found = { uploads, ownsTarget, interrupted, runsUntidied, hasUnseenWrites };
+      const unseen = { hasUnseenWrites, hasUnseenCopies };
+      const found = { uploads, ownsTarget, interrupted, runsUntidied, ...unseen };
       const pass = await this.#begin(ctx, passJournal, found);
       return await pass.run();
     } finally {
@@ -109,6 +111,7 @@ class Run {
       readonly interrupted: Journal['interrupted'];
       readonly runsUntidied: readonly string[];
       readonly hasUnseenWrites: boolean;
+      readonly hasUnseenCopies: boolean;
     },
   ): Promise<Pass> {
     try {
@@ -117,7 +120,8 @@ class Run {
         this.#parts.environment.onEvent({ event: 'interrupted', ...found.interrupted });
       }
       await this.#tidy(ctx, found);
-      return await this.#pass(passJournal, { ...found, binding });
+      const serverSide = await this.#findServerSide(ctx, binding);
+      return await this.#pass(passJournal, { ...found, binding, serverSide });
     } catch (error) {
       passJournal.giveUp(toErrorRecord(error));
       throw error;
@@ -127,7 +131,10 @@ class Run {
   async #bind(ctx: CallContext, passJournal: PassJournal): Promise<Binding | undefined> {
     const { job, environment, ends, layout, reason, runId } = this.#parts;
     const folder = probePrefix(this.#keyPrefix, runId);
-    const binding = await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver);
+    const copies = whyNotServerSide(job, job.options, layout) === undefined;
+    const binding = await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver, {
+      copies,
+    });
     const words = describeBinding(ends.target, binding);
     passJournal.bound(words, binding);
     environment.onEvent({
@@ -139,6 +146,20 @@ class Run {
     environment.onEvent({ event: 'bound', binding: words });
     environment.onCounters(new CounterReader(this.#parts.counters));
     return binding;
+  }
+
+  async #findServerSide(ctx: CallContext, binding: Binding | undefined): Promise<ServerSideFound> {
+    const { job, environment, ends, layout, runId } = this.#parts;
+    const found = await findServerSide(ctx, job, {
+      ends,
+      layout,
+      sourcePrefix: keyPrefixOf(job.source),
+      probePrefix: probePrefix(this.#keyPrefix, runId),
+      binding,
+    });
+    if (found.warning !== undefined) this.#warn(found.warning);
+    environment.onEvent({ event: 'server-side', ...found.summary });
+    return found;
   }
 
   /** Removes what runs of this job that died left unfinished, and finds the uploads that can be gone on with. */
@@ -179,15 +200,18 @@ class Run {
       readonly uploads: TargetUploads;
       readonly ownsTarget: boolean;
       readonly hasUnseenWrites: boolean;
+      readonly hasUnseenCopies: boolean;
       readonly binding: Binding | undefined;
+      readonly serverSide: ServerSideFound;
     },
   ): Promise<Pass> {
     const { job, environment, counters, ends, layout, runId } = this.#parts;
     const { options } = job;
-    const { uploads, ownsTarget, hasUnseenWrites, binding } = found;
+    const { uploads, ownsTarget, hasUnseenWrites, hasUnseenCopies, binding, serverSide } = found;
     await warmThreadModules(environment.workerUrl);
     const memory = planThreadMemory(options);
-    const known = { layout, binding, ownsTarget, doubtsTarget: hasUnseenWrites, runId };
+    const doubts = { doubtsTarget: hasUnseenWrites, doubtsCopies: hasUnseenCopies };
+    const known = { layout, binding, ownsTarget, ...doubts, serverSide: serverSide.settings, runId };
     const settings = settingsOf(job, { ...known, ...memory });
     return new Pass({
       environment,
@@ -202,6 +226,7 @@ class Run {
       journal,
       journalPath: this.#parts.journal.path,
       binding: describeBinding(ends.target, binding),
+      serverSide: serverSide.summary,
       warn: (message) => this.#warn(message),
       removeOwnLeftovers: () =>
         removeTemporaries({ storage: job.target, openDriver: environment.openDriver }, [runId]),
@@ -234,6 +259,8 @@ function settingsOf(
     readonly partBytes: number;
     readonly ownsTarget: boolean;
     readonly doubtsTarget: boolean;
+    readonly doubtsCopies: boolean;
+    readonly serverSide: ServerSideFound['settings'];
     readonly runId: string;
   },
 ): PassSettings {
@@ -254,6 +281,8 @@ function settingsOf(
     keepsGoing: options.keepGoing,
     ownsTarget: found.ownsTarget,
     doubtsTarget: found.doubtsTarget,
+    doubtsCopies: found.doubtsCopies,
+    ...(found.serverSide ? { serverSide: found.serverSide } : {}),
     concurrency: options.concurrency === 'auto' ? CONCURRENCY_AUTO : options.concurrency,
     partBytes: found.partBytes,
     slabBudgetBytes: found.slabBudgetBytes,

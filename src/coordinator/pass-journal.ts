@@ -61,9 +61,12 @@ export class PassJournal {
     if (this.#untold) listener(this.#untold);
   }
 
-  /** What the target was seen to refuse, in words and as found. */
+  /**
+   * What the target was seen to refuse, in words and as found. Written at once: it says what a run that dies a moment
+   * later may have left.
+   */
   bound(words: string, binding: Binding | undefined): void {
-    this.#write(() => {
+    this.#commit(() => {
       const update = this.#database.prepare('UPDATE pass SET binding = ?, refusals = ? WHERE id = ?');
       update.run(words, binding === undefined ? null : JSON.stringify(binding), this.#pass);
     });

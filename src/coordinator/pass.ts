@@ -3,7 +3,7 @@
 import type { PassSettings, Phase, Shard, WorkerReport } from '../copy/shard.ts';
 import { type CounterMemory, CounterReader } from '../core/counters.ts';
 import { isStorageError, toErrorRecord } from '../core/errors.ts';
-import type { CopyOptions, CopySummary } from '../core/job.ts';
+import type { CopyOptions, CopySummary, ServerSideSummary } from '../core/job.ts';
 import type { CallContext } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { ExtraDeletion } from './delete-extra.ts';
@@ -29,6 +29,7 @@ export interface PassParts {
   readonly journalPath: string;
   /** The target's binding in words. */
   readonly binding: string;
+  readonly serverSide: ServerSideSummary;
   readonly warn: (message: string) => void;
   /** Removes what threads of this run that died have left; called once no thread is left. */
   readonly removeOwnLeftovers: () => Promise<void>;
@@ -94,13 +95,15 @@ export class Pass {
   }
 
   #summary(deleted: Awaited<ReturnType<ExtraDeletion['run']>>, seconds: number): CopySummary {
-    const { environment, options, gathered, ends, layout, uploads, binding, journalPath } = this.#parts;
+    const { environment, options, gathered, ends, layout, uploads, binding, serverSide, journalPath } =
+      this.#parts;
     return gathered.summary({
       ...deleted,
       source: ends.source.name,
       target: ends.target.name,
       layout: layout.name,
       engine: options.engine,
+      serverSide,
       binding,
       isFrozen: options.isFrozen,
       isStopped: environment.signal.aborted,

@@ -59,7 +59,7 @@ export class ShardRunner {
     for (let attempt = 1; ; attempt += 1) {
       onAttempt(shard, attempt);
       try {
-        const pass = attempt === 1 ? settings : { ...settings, doubtsTarget: true };
+        const pass = attempt === 1 ? settings : { ...settings, doubtsTarget: true, doubtsCopies: true };
         return await pool.run({ pass, shard: rest, uploads: uploadsOf(rest) });
       } catch (error) {
         if (pool.isCancelled) throw error;

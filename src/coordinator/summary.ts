@@ -4,7 +4,7 @@ import type { ShardResult } from '../copy/shard.ts';
 import type { CounterReader } from '../core/counters.ts';
 import { CLASSES } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
-import type { CopyException, CopySummary, Engine } from '../core/job.ts';
+import type { CopyException, CopySummary, Engine, ServerSideSummary } from '../core/job.ts';
 
 const EXCEPTIONS_SHOWN_MAX = 100;
 const LEFT_OUT_NAMED_MAX = 10;
@@ -21,6 +21,7 @@ interface About extends DeletionSummary {
   readonly target: string;
   readonly layout: CopySummary['layout'];
   readonly engine: Engine;
+  readonly serverSide: ServerSideSummary;
   readonly binding: string;
   readonly isFrozen: boolean;
   readonly isStopped: boolean;
@@ -114,6 +115,18 @@ export class Gathered {
       objectsFailed: counters.objects('failed'),
       objectsDamaged: counters.objects('damaged'),
       objectsUnproved: counters.count('unproved'),
+      objectsByProof: {
+        digest: counters.count('provedDigest'),
+        service: counters.count('provedService'),
+        readBack: counters.count('provedReadBack'),
+        stored: counters.count('provedStored'),
+        twice: counters.count('provedTwice'),
+        none: counters.count('unproved'),
+      },
+      objectsServerSide: counters.count('serverSide'),
+      bytesServerSide: counters.count('bytesServerSide'),
+      serverCopiesWrong: counters.count('serverCopiesWrong'),
+      serverCopiesUnseen: counters.count('serverCopiesUnseen'),
       objectsVanished: counters.objects('vanished'),
       objectsUnsettled: counters.objects('unsettled'),
       objectsConflicting: counters.objects('conflict'),

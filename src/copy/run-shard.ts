@@ -83,6 +83,8 @@ class ShardRun {
   }
 
   result(stoppedBy: unknown): ShardOutcome {
+    const notice = this.#base.serverSide?.takeNotice();
+    if (notice !== undefined) this.#warnings.push(notice);
     return {
       exceptions: this.#exceptions,
       leftOut: [...this.#leftOut],
@@ -114,6 +116,7 @@ class ShardRun {
       ...this.#base,
       signal: AbortSignal.any([this.#base.signal, stop.signal]),
       doubtsTarget: this.#base.readsBack && this.#pass.doubtsTarget === true,
+      doubtsCopies: this.#pass.doubtsCopies === true,
     };
     const { concurrency } = this.#pass;
     const { partBytes, slabs } = ctx;
@@ -205,7 +208,9 @@ class ShardRun {
       cuts.object(segment, state, classified.objectClass, bytes);
     };
     const isSameSize = target?.sizeBytes === source.sizeBytes;
-    if (classified.isImmutable && isSameSize && !ctx.doubtsTarget) {
+    const mayBeUnseen =
+      ctx.doubtsTarget || ctx.doubtsCopies || ctx.uploads.has(this.#pass.targetPrefix + path);
+    if (classified.isImmutable && isSameSize && !mayBeUnseen) {
       count('skipped', source.sizeBytes);
       return cuts.settle(segment, true);
     }
@@ -244,7 +249,7 @@ class ShardRun {
   ): void {
     if (outcome.state === 'skipped' || outcome.state === 'copied') {
       count(outcome.state, outcome.bytes);
-      if (outcome.state === 'copied' && outcome.proof === 'none') ctx.counters.count('unproved');
+      if (outcome.state === 'copied') countProof(ctx.counters, outcome);
       return;
     }
     count(outcome.state, item.source.sizeBytes);
@@ -331,6 +336,25 @@ class ShardRun {
     this.#tally.leftOut();
     if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
   }
+}
+
+const PROOF_COUNTERS = {
+  digest: 'provedDigest',
+  service: 'provedService',
+  readBack: 'provedReadBack',
+  stored: 'provedStored',
+  twice: 'provedTwice',
+  none: 'unproved',
+} as const;
+
+function countProof(
+  counters: CounterWriter,
+  { proof, isServerSide, bytes }: Extract<CopyOutcome, { readonly state: 'copied' }>,
+): void {
+  counters.count(PROOF_COUNTERS[proof]);
+  if (!isServerSide) return;
+  counters.count('serverSide');
+  counters.count('bytesServerSide', bytes);
 }
 
 async function* countedPages(

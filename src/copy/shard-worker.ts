@@ -10,6 +10,7 @@ import { layoutNamed } from '../layout/layouts.ts';
 import type { CopyContext } from './context.ts';
 import { OpenUploads } from './open-uploads.ts';
 import { runShard } from './run-shard.ts';
+import { ServerSide } from './server-side.ts';
 import type {
   ControlMessage,
   PassSettings,
@@ -100,6 +101,7 @@ export class ShardWorker {
       ownsTarget: pass.ownsTarget,
       partBytes: pass.partBytes,
       readsBack: checksNothing(pass.target.binding),
+      ...(pass.serverSide ? { serverSide: new ServerSide(pass.serverSide) } : {}),
       report: (report: WorkerReport) => this.#reports.postMessage(report),
       uploads: new OpenUploads(),
     };

@@ -5,6 +5,7 @@ import type { CopyException } from '../core/job.ts';
 import type { Upload } from '../drivers/driver.ts';
 import type { DriverSpec } from '../drivers/spec.ts';
 import type { LayoutName } from '../layout/layout.ts';
+import type { ServerSideSettings } from './server-side.ts';
 
 /**
  * A disjoint slice of the logical paths: those that begin with `prefix` and lie behind `after` up to and including
@@ -49,6 +50,10 @@ export interface PassSettings {
    * nothing a size is then no proof, and what is found is read.
    */
   readonly doubtsTarget?: boolean;
+  /** As `CopyContext.doubtsCopies`. */
+  readonly doubtsCopies?: boolean;
+  /** Absent: every object passes through this machine. */
+  readonly serverSide?: ServerSideSettings;
   readonly concurrency: number;
   readonly partBytes: number;
   /** Bytes in flight per thread. */

@@ -193,11 +193,19 @@ export class CopyMetrics {
         'sortedShards',
       ],
       ['blobferry_restarted_objects_total', 'Objects begun again because they changed.', 'restartedObjects'],
+      ['blobferry_server_side_objects_total', 'Objects that the service copied by itself.', 'serverSide'],
+      ['blobferry_server_side_bytes_total', 'Bytes of these objects.', 'bytesServerSide'],
+      [
+        'blobferry_server_side_wrong_total',
+        'Copies of the service that were not right, removed and read anew.',
+        'serverCopiesWrong',
+      ],
       ['blobferry_reused_bytes_total', 'Bytes of parts an interrupted run had sent.', 'bytesReused'],
     ];
     for (const [name, help, counter] of counters) {
       this.#counter(name, help, [], (add) => add({}, this.#counters?.count(counter)));
     }
+    this.#addProofs();
     this.#counter(
       'blobferry_listed_objects_total',
       'Objects seen in listings.',
@@ -208,6 +216,13 @@ export class CopyMetrics {
         add({ backend: backends.target, side: 'target' }, this.#counters?.count('listedTarget'));
       },
     );
+  }
+
+  #addProofs(): void {
+    const help = 'Objects copied, by what they are known to be right.';
+    this.#counter('blobferry_proved_objects_total', help, ['by'], (add) => {
+      for (const [by, counter] of PROOFS) add({ by }, this.#counters?.count(counter));
+    });
   }
 
   /** A counter that is told its values at each scrape; the sums only ever grow, as Prometheus expects. */
@@ -237,6 +252,15 @@ export class CopyMetrics {
     });
   }
 }
+
+const PROOFS = [
+  ['digest', 'provedDigest'],
+  ['service', 'provedService'],
+  ['read_back', 'provedReadBack'],
+  ['stored', 'provedStored'],
+  ['twice', 'provedTwice'],
+  ['none', 'unproved'],
+] as const;
 
 type Read<L extends string> = (
   put: (labels: Partial<Record<L, string>>, value: number | undefined) => void,
