@@ -20,7 +20,7 @@ let starting: Promise<Cluster> | undefined;
 async function start(): Promise<Cluster> {
   const folder = await makeTempFolder('ceph');
   try {
-    return { ceph: await startCeph({ directory: folder.path, pageKeysMax: 100 }), folder };
+    return { ceph: await startCeph({ directory: folder.path }), folder };
   } catch (error) {
     await folder.remove();
     throw error;
@@ -78,8 +78,6 @@ if (skip) {
     },
     {
       timeoutMs: 120_000,
-      // A little more than three pages.
-      manyObjects: 310,
       lacks: [
         'streamUpload',
         'attributes',

@@ -22,8 +22,6 @@ export interface CephOptions {
   readonly directory: string;
   /** Size of the store in bytes; the file is sparse. Default 8 GiB. */
   readonly storeBytes?: number;
-  /** Keys in a page of a listing at most. Default 1,000. */
-  readonly pageKeysMax?: number;
 }
 
 const ACCESS_KEY_ID = 'testkey';
@@ -36,15 +34,14 @@ export async function startCeph(options: CephOptions): Promise<Ceph> {
   for (let attempt = 1; ; attempt += 1) {
     const directory = join(options.directory, `attempt-${attempt}`);
     try {
-      return await startCluster(directory, options);
+      return await startCluster(directory, options.storeBytes ?? DEFAULT_STORE_BYTES);
     } catch (error) {
       if (attempt === ATTEMPTS || !/address already in use/i.test(String(error))) throw error;
     }
   }
 }
 
-async function startCluster(directory: string, options: CephOptions): Promise<Ceph> {
-  const { storeBytes = DEFAULT_STORE_BYTES, pageKeysMax = 1_000 } = options;
+async function startCluster(directory: string, storeBytes: number): Promise<Ceph> {
   const cluster: Cluster = {
     directory,
     configuration: join(directory, 'ceph.conf'),
@@ -52,7 +49,6 @@ async function startCluster(directory: string, options: CephOptions): Promise<Ce
     monitorPort: await freePort(),
     gatewayPort: await freePort(),
     storeBytes,
-    pageKeysMax,
   };
   for (const folder of ['mon', 'osd', 'rgw']) await mkdir(join(directory, folder), { recursive: true });
   await writeFile(join(directory, 'keyring'), '');
@@ -86,7 +82,6 @@ interface Cluster {
   readonly monitorPort: number;
   readonly gatewayPort: number;
   readonly storeBytes: number;
-  readonly pageKeysMax: number;
 }
 
 async function startMonitor(cluster: Cluster): Promise<ServerProcess> {
@@ -194,7 +189,6 @@ function configurationOf(cluster: Cluster): string {
     // Without tcp_nodelay every small answer waits 40 ms for the client's delayed acknowledgement.
     `rgw_frontends = beast endpoint=127.0.0.1:${cluster.gatewayPort} tcp_nodelay=1`,
     `rgw_data = ${directory}/rgw`,
-    `rgw_max_listing_results = ${cluster.pageKeysMax}`,
     'rgw_run_sync_thread = false',
     'rgw_enable_usage_log = false',
     'rgw_enable_ops_log = false',
