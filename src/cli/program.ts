@@ -52,6 +52,7 @@ export interface PlanArguments {
   readonly partSize: number | 'auto';
   readonly memory?: number;
   readonly journal?: string;
+  readonly serverSide: ServerSideChoice;
   readonly sample: number;
   readonly prices?: string;
   readonly json?: boolean;
@@ -179,6 +180,7 @@ function addPlan(program: Command, actions: Actions): void {
     .addOption(threadsOption())
     .addOption(partSizeOption())
     .addOption(memoryOption())
+    .addOption(serverSideOption())
     .option('--journal <folder>', 'journal of the copy, to see what it has begun already (as for copy)')
     .addOption(
       new Option('--sample <size>', 'bytes read from the source to estimate the time; 0 reads none')

@@ -8,7 +8,8 @@ import { SERVER_COPY_BYTES_MIN } from '../copy/unseen-copy.ts';
 import { isStorageError } from '../core/errors.ts';
 import type { CopyOptions, ServerSideSummary } from '../core/job.ts';
 import type { Binding, CallContext, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
-import type { S3Spec, StorageSpec } from '../drivers/spec.ts';
+import type { OpenDriver, S3Spec, StorageSpec } from '../drivers/spec.ts';
+import { isAwsHost } from '../drivers/spec-name.ts';
 import { isSameService } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { CopyJob, Ends } from './ends.ts';
@@ -63,6 +64,50 @@ export async function findServerSide(
   const computes = found.binding?.computesCopySha256 === true;
   const settings = { bucket: source.bucket, computes };
   return { settings, summary: { way: computes ? 'service' : 'read-back', why: wordsOf(computes) } };
+}
+
+/**
+ * The same without writing anything: a look at an object with the target's credentials stands for the trial, and what is
+ * known of the service's maker for what it was seen to do.
+ */
+export async function expectedServerSide(
+  ctx: CallContext,
+  given: {
+    readonly source: StorageSpec;
+    readonly target: StorageSpec;
+    readonly serverSide: CopyOptions['serverSide'];
+    readonly layout: Layout;
+    readonly from: StorageDriver;
+    readonly sourcePrefix: string;
+    readonly openDriver: OpenDriver;
+  },
+): Promise<ServerSideSummary> {
+  const { source, target, serverSide, layout, from, sourcePrefix, openDriver } = given;
+  const why = whyNotServerSide(given, { serverSide, engine: 'direct' }, layout);
+  if (why !== undefined || source.kind !== 's3' || target.kind !== 's3') return streamed(why ?? '').summary;
+  const object = await smallestOfFirstPage(ctx, from, sourcePrefix);
+  if (object === undefined) return streamed('the source has nothing to look at').summary;
+  const storage = { ...target, bucket: source.bucket, rootDirectory: source.rootDirectory };
+  const others = await openDriver({ storage, engine: 'direct' }, 'source');
+  try {
+    await others.stat(ctx, object.key);
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (!isStorageError(error)) throw error;
+    return streamed(`the target's credentials do not reach the source: ${error.message}`).summary;
+  } finally {
+    await others.close();
+  }
+  return isAws(target)
+    ? { way: 'service', why: 'expected of Amazon S3: it computes the sha256 of what it copies' }
+    : {
+        way: 'read-back',
+        why: 'expected: blobs larger than one part are copied inside the service, and read back',
+      };
+}
+
+function isAws({ endpoint }: S3Spec): boolean {
+  return endpoint === undefined || isAwsHost(URL.parse(endpoint)?.hostname ?? '');
 }
 
 function streamed(why: string): ServerSideFound {

@@ -73,6 +73,7 @@ describeDriver(
     lacks: [
       'multipart',
       'binding',
+      'serverCopy',
       'attributes',
       'folders',
       'exactAborts',

@@ -6,9 +6,10 @@ import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { S3Server } from '../../bench/s3-server/s3-server.ts';
 import type { CopySummary } from '../../src/core/job.ts';
+import type { PlanSummary } from '../../src/plan/summary.ts';
 import { type CliResult, runBlobferry } from '../support/cli.ts';
 import { assertHolds, KEYS } from '../support/outage-world.ts';
-import { INSIDE, proofsOf, ServiceWorld } from '../support/service-world.ts';
+import { INSIDE, LARGE, proofsOf, ServiceWorld } from '../support/service-world.ts';
 
 async function copied(world: ServiceWorld): Promise<{ summary: CopySummary; result: CliResult }> {
   const result = await runBlobferry(world.command, { env: KEYS });
@@ -63,6 +64,47 @@ describe('a copy from one bucket of a service to another', () => {
     assert.equal((await world.server.get('target', key))?.length, world.tree.objects.get(key)?.length);
     await copied(world);
     await assertHolds(world.server, 'target', world.tree);
+  });
+
+  it('is foretold by a plan, requests and bytes', async (t) => {
+    const world = await ServiceWorld.start(t, { copyChecksums: 'none' });
+    const [, , ...places] = world.command;
+    const planned = await runBlobferry(['plan', '--json', ...places], { env: KEYS });
+    assert.equal(planned.code, 0, planned.stderr);
+    const plan = planned.summary as unknown as PlanSummary;
+    const large = world.bytesOf(world.tree.blobs.slice(0, LARGE));
+    assert.deepEqual(
+      [plan.serverSide.way, plan.objectsServerSide, plan.bytesServerSide],
+      ['read-back', LARGE, large],
+    );
+    assert.deepEqual([plan.bytesRead.source, plan.bytesRead.target], [plan.bytesToCopy - large, large]);
+    await world.server.takeRequests();
+    const { summary } = await copied(world);
+    assert.equal(summary.objectsServerSide, plan.objectsServerSide);
+    const seen = new Map<string, number>();
+    for (const { operation, bucket, key } of (await world.server.takeRequests()).filter(({ key: name }) =>
+      name.startsWith('docker/'),
+    )) {
+      const name = `${bucket} ${operation}`;
+      assert.ok(key !== '');
+      seen.set(name, (seen.get(name) ?? 0) + 1);
+    }
+    // The look at an object of the layout is another one, and the trial copies to a name of its own.
+    const { source, target } = plan.requests;
+    assert.deepEqual(
+      [target.copy, target.begin, target.abort, target.read, target.write, source.stat, source.read],
+      [
+        seen.get('target CopyObject'),
+        seen.get('target CreateMultipartUpload'),
+        seen.get('target AbortMultipartUpload'),
+        seen.get('target GetObject'),
+        seen.get('target PutObject'),
+        seen.get('source HeadObject'),
+        seen.get('source GetObject'),
+      ],
+    );
+    const never = await runBlobferry(['plan', '--json', ...places, '--server-side', 'never'], { env: KEYS });
+    assert.equal((never.summary as unknown as PlanSummary).objectsServerSide, 0);
   });
 
   it('finds what a killed run had copied wrongly and not read back', async (t) => {

@@ -39,7 +39,7 @@ export class ServiceWorld {
   }
 
   static async start(test: Hooks, options: S3ServerOptions = {}): Promise<ServiceWorld> {
-    const server = await startS3Server({ buckets: ['source', 'target'], ...options });
+    const server = await startS3Server({ buckets: ['source', 'target'], logsRequests: true, ...options });
     test.after(() => server.close());
     const tree = makeSmallTree({ seed: 'server side', blobBytes: SIZES });
     await fill(server, 'source', tree);
