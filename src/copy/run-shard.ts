@@ -14,7 +14,6 @@ import { type Joined, joinListings, type Listing, type OnExtra } from './join.ts
 import { type Missing, ObjectWindow } from './object-window.ts';
 import { heldBack, isGood, missingAfter, notSeen } from './outcomes.ts';
 import { EXCEPTIONS_MAX, type PassSettings, type Shard, type ShardResult } from './shard.ts';
-import { Sharing } from './sharing.ts';
 import { belongsToPhaseOne, isInRange, listShard } from './shard-range.ts';
 import { ListingOutOfOrder } from './sorted-listing.ts';
 import { Tally } from './tally.ts';
@@ -32,10 +31,6 @@ export interface ShardOptions {
   readonly cursorObjects?: number;
   /** As of the window. */
   readonly lookAheadBytes?: number;
-  /** Is given what makes the shard give some of itself away, as reported then. */
-  readonly onBegin?: (share: () => Promise<void>) => void;
-  /** As of the search for a border. */
-  readonly worthBytes?: number;
 }
 
 export async function runShard(
@@ -45,7 +40,6 @@ export async function runShard(
   options: ShardOptions = {},
 ): Promise<ShardOutcome> {
   const run = new ShardRun(base, pass, shard, options);
-  options.onBegin?.(() => run.share());
   try {
     await run.copy({ isSorting: false });
   } catch (error) {
@@ -70,7 +64,6 @@ class ShardRun {
   readonly #base: CopyContext;
   readonly #pass: PassSettings;
   readonly #shard: Shard;
-  readonly #sharing: Sharing;
   readonly #exceptions: CopyException[] = [];
   #failures = 0;
   #vanished = 0;
@@ -89,11 +82,6 @@ class ShardRun {
     this.#shard = shard;
     this.#options = options;
     this.#tally = new Tally(base.counters);
-    this.#sharing = new Sharing({ base, shard, tally: this.#tally, pass, worthBytes: options.worthBytes });
-  }
-
-  share(): Promise<void> {
-    return this.#sharing.share();
   }
 
   result(stoppedBy: unknown): ShardOutcome {
@@ -104,7 +92,6 @@ class ShardRun {
       leftOut: [...this.#leftOut],
       warnings: this.#warnings,
       extras: this.#extras,
-      ...this.#sharing.result,
       ...(this.#extrasUnnamed === 0 ? {} : { extrasUnnamed: this.#extrasUnnamed }),
       ...(this.#extrasKept === 0 ? {} : { extrasKept: this.#extrasKept }),
       ...(stoppedBy === undefined ? {} : { stoppedBy }),
@@ -143,7 +130,6 @@ class ShardRun {
       onFailure: (error) => stop.abort(error),
     });
     const cuts = this.#newCuts(ctx, window);
-    this.#sharing.begin({ window, cuts, isSorting: options.isSorting });
     this.#reportCursor(ctx, undefined, ctx.counters.values());
     try {
       const batches = joinListings(
@@ -157,7 +143,6 @@ class ShardRun {
         // They are told at the shard's end, so whoever goes on must meet them again.
         if (this.#extras.length + this.#extrasUnnamed + this.#extrasKept > 0) cuts.block();
         for (const joined of batch) {
-          if (this.#sharing.passesBy(joined.path)) continue;
           const working = this.#admit(ctx, { window, cuts }, joined);
           if (!working) continue;
           cuts.countSkipped();
@@ -203,7 +188,7 @@ class ShardRun {
   ): Listing {
     const isSource = driver === ctx.source;
     const listing = listShard(ctx, driver, {
-      shard: this.#sharing.rest,
+      shard: this.#shard,
       keyPrefix,
       isSorting: options.isSorting,
       prune: (folder) => this.#prunes(ctx, folder, isSource ? options.cuts : undefined),
@@ -212,9 +197,7 @@ class ShardRun {
         return isSource ? this.#goesOnWithout(ctx, options, path, error) : this.#targetHides(path, error);
       },
     });
-    if (isSource) return { ...listing, pages: this.#sharing.ofSource(listing.pages, keyPrefix) };
-    const pages = this.#sharing.ofTarget(listing.pages, keyPrefix);
-    return { ...listing, pages: countedPages(pages, ctx.counters) };
+    return isSource ? listing : { ...listing, pages: countedPages(listing.pages, ctx.counters) };
   }
 
   /** Pages are joined in batches; objects of one whose whole answer is "equal by listing" cost no promise. */
@@ -227,7 +210,7 @@ class ShardRun {
     }
     if (ctx.layout.leavesOut(path, source.sizeBytes)) {
       const segment = cuts.admit(path);
-      if (isInRange(this.#sharing.rest.range, path)) {
+      if (isInRange(this.#shard.range, path)) {
         this.#countLeftOut(path);
         cuts.count(segment, 'leftOut');
       }
@@ -254,8 +237,7 @@ class ShardRun {
     const item: CopyItem = { path, classified, source, target, targetKey: this.#pass.targetPrefix + path };
     const { repository, objectClass } = classified;
     const { sizeBytes } = source;
-    const takenOver = this.#sharing.takenOver(segment, repository);
-    const object = { path, sizeBytes, repository, isTag: objectClass === 'tag', ...takenOver };
+    const object = { path, sizeBytes, repository, isTag: objectClass === 'tag' };
     const task = async (lacking: Missing | undefined): Promise<Missing | undefined> => {
       const outcome = await this.#outcome(ctx, item, lacking);
       this.#record(ctx, item, outcome, count);
@@ -325,7 +307,7 @@ class ShardRun {
       if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes)) return;
       if (this.#unlisted.source.hiding(path)) return;
       // A listing may begin before its shard does; what lies there is another shard's.
-      if (!isInRange(this.#sharing.rest.range, path)) return;
+      if (!isInRange(this.#shard.range, path)) return;
       if (!mayBeDeleted(ctx.layout, path)) this.#extrasKept += 1;
       // A path may be a slice of the page it came in, which a copy of its own does not hold on to.
       else if (this.#extras.length < extrasMax) this.#extras.push(structuredClone(path));
@@ -346,20 +328,18 @@ class ShardRun {
   /** Left out as a whole, and counted as one, on the source's side. */
   #isNotMissed(ctx: CopyContext, path: string, cuts: Cuts | undefined): boolean {
     if (this.#isOfPhaseOne(path)) return true;
-    if (cuts) this.#sharing.tell(path);
     if (!ctx.layout.leavesOut(path, undefined)) return false;
     // A walk passes through folders of its neighbours' ranges; each is counted in its own.
-    if (cuts && isInRange(this.#sharing.rest.range, path) && cuts.folder(path)) this.#countLeftOut(path);
+    if (cuts && isInRange(this.#shard.range, path) && cuts.folder(path)) this.#countLeftOut(path);
     return true;
   }
 
   /** A folder of the source that cannot be listed is one failed thing, where the run was told to keep going. */
   #goesOnWithout(ctx: CopyContext, { cuts, window }: Lane, path: string, error: StorageError): boolean {
     if (!this.#pass.keepsGoing || this.#failures >= EXCEPTIONS_MAX) return false;
-    this.#sharing.tell(path);
-    const { after, upTo } = this.#sharing.rest.range;
+    const { after, upTo } = this.#shard.range;
     // A border between two shards is a folder's name: what it holds belongs to the second one.
-    const isOurs = (isInRange(this.#sharing.rest.range, path) && upTo !== path) || after?.startsWith(path);
+    const isOurs = (isInRange(this.#shard.range, path) && upTo !== path) || after?.startsWith(path);
     if (!this.#unlisted.source.add(path, error) || !isOurs) return true;
     const segment = cuts.block();
     this.#tally.object('failed', 'other', 0);
