@@ -4,6 +4,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { PassSettings } from '../copy/shard.ts';
+import type { PermitMemory } from '../core/concurrency/permit-memory.ts';
 import { allocateCounters, type CounterMemory, CounterReader, CounterWriter } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
 import type { CopyOptions, CopySummary } from '../core/job.ts';
@@ -12,6 +13,7 @@ import { storageName } from '../drivers/spec-name.ts';
 import { detectLayout } from '../layout/detect.ts';
 import { keyPrefixOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
+import { Concurrency } from './concurrency.ts';
 import { ExtraDeletion, refuseDeletion } from './delete-extra.ts';
 import { type CopyEnvironment, type CopyJob, type Ends, openEnds } from './ends.ts';
 import { namedExtrasMax } from './extras.ts';
@@ -27,19 +29,21 @@ import { counterRows } from './shard-runner.ts';
 import { Gathered } from './summary.ts';
 import { TargetUploads } from './target-uploads.ts';
 
-/** Objects in flight per thread: keeps connections busy at tens of milliseconds a request. */
-const CONCURRENCY_AUTO = 32;
-
 /**
  * One pass. Rejects with ConfigError or StorageError before anything moved; after that every outcome is in the summary.
  */
 export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promise<CopySummary> {
   const { options } = job;
-  planThreadMemory(options);
+  const { objectsMax } = planThreadMemory(options);
   await refuseOverlap(job.source, job.target);
-  const counters = allocateCounters(counterRows(options.threads));
+  const rows = counterRows(options.threads);
+  const counters = allocateCounters(rows);
   const runId = randomBytes(6).toString('hex');
-  const ends = await openEnds(job, environment, new CounterWriter(counters), runId);
+  const perThreadMax = options.concurrency === 'auto' ? objectsMax : undefined;
+  const concurrency = new Concurrency({ threads: options.threads, rows, perThreadMax });
+  const mine = { counters: new CounterWriter(counters), concurrency, runId };
+  const ends = await openEnds(job, environment, mine);
+  concurrency.start();
   try {
     const ctx: CallContext = { signal: environment.signal };
     const sourcePrefix = keyPrefixOf(job.source);
@@ -47,12 +51,14 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
     await refuseEmptySource(ctx, ends.source, sourcePrefix, layout);
     const journal = Journal.open(options.journalDirectory, identityOf(job, layout));
     try {
-      const run = new Run({ job, environment, counters, runId, ends, layout, reason, journal });
+      const parts = { job, environment, counters, concurrency, runId, ends, layout, reason, journal };
+      const run = new Run(parts);
       return await run.copy(ctx);
     } finally {
       journal.close();
     }
   } finally {
+    concurrency.stop();
     await Promise.all([ends.source.close(), ends.target.close()]);
   }
 }
@@ -61,6 +67,7 @@ interface RunParts {
   readonly job: CopyJob;
   readonly environment: CopyEnvironment;
   readonly counters: CounterMemory;
+  readonly concurrency: Concurrency;
   readonly runId: string;
   readonly ends: Ends;
   readonly layout: Layout;
@@ -145,6 +152,7 @@ class Run {
     });
     environment.onEvent({ event: 'bound', binding: words });
     environment.onCounters(new CounterReader(this.#parts.counters));
+    environment.onFlows?.(this.#parts.concurrency.read);
     return binding;
   }
 
@@ -205,14 +213,14 @@ class Run {
       readonly serverSide: ServerSideFound;
     },
   ): Promise<Pass> {
-    const { job, environment, counters, ends, layout, runId } = this.#parts;
+    const { job, environment, counters, concurrency, ends, layout, runId } = this.#parts;
     const { options } = job;
     const { uploads, ownsTarget, hasUnseenWrites, hasUnseenCopies, binding, serverSide } = found;
     await warmThreadModules(environment.workerUrl);
     const memory = planThreadMemory(options);
     const doubts = { doubtsTarget: hasUnseenWrites, doubtsCopies: hasUnseenCopies };
     const known = { layout, binding, ownsTarget, ...doubts, serverSide: serverSide.settings, runId };
-    const settings = settingsOf(job, { ...known, ...memory });
+    const settings = settingsOf(job, { ...known, ...memory, permits: concurrency.memory });
     return new Pass({
       environment,
       options,
@@ -257,6 +265,8 @@ function settingsOf(
     readonly binding: Binding | undefined;
     readonly slabBudgetBytes: number;
     readonly partBytes: number;
+    readonly objectsMax: number;
+    readonly permits: PermitMemory;
     readonly ownsTarget: boolean;
     readonly doubtsTarget: boolean;
     readonly doubtsCopies: boolean;
@@ -266,9 +276,7 @@ function settingsOf(
 ): PassSettings {
   const { options } = job;
   const { layout, binding, runId } = found;
-  const share = (total: number | undefined) => (total === undefined ? undefined : total / options.threads);
-  const bandwidth = share(options.bandwidthBytesPerSecond);
-  const requests = share(options.requestsPerSecond);
+  const { bandwidthBytesPerSecond, requestsPerSecond } = options;
   return {
     jobId: randomUUID(),
     source: { storage: job.source, engine: options.engine },
@@ -283,12 +291,13 @@ function settingsOf(
     doubtsTarget: found.doubtsTarget,
     doubtsCopies: found.doubtsCopies,
     ...(found.serverSide ? { serverSide: found.serverSide } : {}),
-    concurrency: options.concurrency === 'auto' ? CONCURRENCY_AUTO : options.concurrency,
+    concurrency: options.concurrency === 'auto' ? found.objectsMax : options.concurrency,
+    permits: found.permits,
     partBytes: found.partBytes,
     slabBudgetBytes: found.slabBudgetBytes,
     outageMsMax: options.outageMsMax,
     ...(options.deletesExtra ? { extrasMax: namedExtrasMax(options.deleteMax) } : {}),
-    ...(bandwidth === undefined ? {} : { bandwidthBytesPerSecond: bandwidth }),
-    ...(requests === undefined ? {} : { requestsPerSecond: requests }),
+    ...(bandwidthBytesPerSecond === undefined ? {} : { bandwidthBytesPerSecond }),
+    ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
   };
 }

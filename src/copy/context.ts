@@ -13,6 +13,8 @@ export interface CopyContext {
   readonly layout: Layout;
   readonly slabs: SlabPool;
   readonly counters: CounterWriter;
+  /** How many objects may be worked on now: more could only wait for their requests; absent: as many as the pass says. */
+  readonly objectsNow?: () => number;
   readonly signal: AbortSignal;
   readonly isFrozen: boolean;
   readonly readsTwice: boolean;

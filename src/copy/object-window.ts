@@ -49,8 +49,8 @@ interface Entry extends Waiting {
 }
 
 interface WindowOptions {
-  /** Objects that are worked on at once. */
-  readonly concurrency: number;
+  /** Objects that are worked on at once, or what tells how many now. */
+  readonly concurrency: number | (() => number);
   /** Objects above this are copied in parts, several at once. */
   readonly partBytes: number;
   readonly slabBudgetBytes: number;
@@ -79,8 +79,8 @@ export class ObjectWindow {
   #onChange: (() => void) | undefined;
 
   constructor(options: WindowOptions) {
-    this.#limit = pLimit(options.concurrency);
     this.#options = options;
+    this.#limit = pLimit(this.#placesNow);
   }
 
   /** @returns undefined where there is room for one more now, else when there is. @throws the first failure. */
@@ -156,10 +156,15 @@ export class ObjectWindow {
     return paths;
   }
 
+  get #placesNow(): number {
+    const { concurrency } = this.#options;
+    return typeof concurrency === 'number' ? concurrency : concurrency();
+  }
+
   get #hasRoom(): boolean {
     // Enough to refill every place while the next page is joined.
-    const { concurrency, lookAheadBytes = LOOK_AHEAD_BYTES } = this.#options;
-    return this.#open < 4 * concurrency || this.#memoryBytes < lookAheadBytes;
+    const { lookAheadBytes = LOOK_AHEAD_BYTES } = this.#options;
+    return this.#open < 4 * this.#limit.concurrency || this.#memoryBytes < lookAheadBytes;
   }
 
   async #waitFor(isSo: () => boolean): Promise<void> {
@@ -267,6 +272,8 @@ export class ObjectWindow {
   #leave({ memoryBytes }: Entry): void {
     this.#open -= 1;
     this.#memoryBytes -= memoryBytes;
+    const places = this.#placesNow;
+    if (places !== this.#limit.concurrency) this.#limit.concurrency = places;
     const tell = this.#onChange;
     this.#onChange = undefined;
     tell?.();

@@ -120,7 +120,7 @@ class ShardRun {
       doubtsTarget: this.#base.readsBack && this.#pass.doubtsTarget === true,
       doubtsCopies: this.#pass.doubtsCopies === true,
     };
-    const { concurrency } = this.#pass;
+    const concurrency = ctx.objectsNow ?? this.#pass.concurrency;
     const { partBytes, slabs } = ctx;
     const window = new ObjectWindow({
       concurrency,

@@ -1,4 +1,5 @@
 /** What crosses between coordinator and workers: plain records. */
+import type { PermitMemory } from '../core/concurrency/permit-memory.ts';
 import type { CounterMemory, Side } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
@@ -54,11 +55,14 @@ export interface PassSettings {
   readonly doubtsCopies?: boolean;
   /** Absent: every object passes through this machine. */
   readonly serverSide?: ServerSideSettings;
+  /** Objects that one thread works on at once, at most. */
   readonly concurrency: number;
+  /** Where all threads keep to the same limits of requests; absent: each goes by itself. */
+  readonly permits?: PermitMemory;
   readonly partBytes: number;
   /** Bytes in flight per thread. */
   readonly slabBudgetBytes: number;
-  /** Shares of one thread. */
+  /** Of all threads together, where they have permits. */
   readonly bandwidthBytesPerSecond?: number;
   readonly requestsPerSecond?: number;
   /** A backend that does not answer is waited for so long. */
