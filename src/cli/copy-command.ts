@@ -87,6 +87,7 @@ async function copy(
           state.useCounters(counters);
           metrics?.useCounters(counters);
         },
+        onFlows: (read) => metrics?.useFlows(read),
       },
     );
   } finally {

@@ -3,6 +3,8 @@
  * a scrape asks, so a metric costs nothing between scrapes. No label ever holds a key, a path or a repository.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ReadFlow } from '../coordinator/concurrency.ts';
+import { REQUEST_CLASSES } from '../core/concurrency/permit-memory.ts';
 import {
   CLASSES,
   type CounterReader,
@@ -31,6 +33,7 @@ export class CopyMetrics {
   readonly #shards = new ShardBoard();
   readonly #outages = new Outages();
   #counters: CounterReader | undefined;
+  #flows: ReadFlow | undefined;
 
   constructor(options: CopyMetricsOptions) {
     this.#options = options;
@@ -39,6 +42,7 @@ export class CopyMetrics {
     this.#addObjects();
     this.#addRequests();
     this.#addGauges();
+    this.#addFlows();
     this.#addOutages();
     this.#addPlainCounters();
   }
@@ -46,6 +50,10 @@ export class CopyMetrics {
   /** Until the workers' counters exist, everything they would count is 0. */
   readonly useCounters = (counters: CounterReader): void => {
     this.#counters = counters;
+  };
+
+  readonly useFlows = (read: ReadFlow): void => {
+    this.#flows = read;
   };
 
   readonly onEvent: CopyListener = (event) => {
@@ -162,6 +170,33 @@ export class CopyMetrics {
       const counts = this.#shards.counts();
       for (const state of SHARD_STATES) set({ state }, counts[state]);
     });
+  }
+
+  #addFlows(): void {
+    const labelNames = ['backend', 'side', 'class'] as const;
+    const { backends } = this.#options;
+    const gauges = [
+      ['blobferry_requests_in_flight', 'Requests sent and not answered yet.', 'inFlight'],
+      [
+        'blobferry_requests_in_flight_limit',
+        'Requests that may be in flight now; infinite where --concurrency is a number.',
+        'window',
+      ],
+      [
+        'blobferry_requests_per_second_limit',
+        'Requests a second that are sent now at most, as the server refused some; infinite where it did not.',
+        'perSecond',
+      ],
+    ] as const;
+    for (const [name, help, value] of gauges) {
+      this.#gauge(name, help, labelNames, (set) => {
+        for (const [side, requestClass] of pairs(SIDES, REQUEST_CLASSES)) {
+          const state = this.#flows?.(side, requestClass);
+          const labels = { backend: backends[side], side, class: requestClass };
+          set(labels, state && (state[value] ?? Number.POSITIVE_INFINITY));
+        }
+      });
+    }
   }
 
   #addOutages(): void {

@@ -175,6 +175,24 @@ describe('CopyMetrics', () => {
     assert.equal(samples.get(`blobferry_build_info{node="${process.versions.node}",version="1.2.3"}`), 1);
     assert.ok((samples.get('process_resident_memory_bytes{}') ?? 0) > 1e6);
   });
+
+  it('shows what requests are in flight and what bounds them, and no bound as infinite', async () => {
+    const { metrics } = counted();
+    metrics.useFlows((side, requestClass) => ({
+      inFlight: side === 'target' && requestClass === 'write' ? 7 : 0,
+      window: 48,
+      perSecond: requestClass === 'write' ? 1_350 : undefined,
+    }));
+    const samples = await scrape(metrics);
+    const of = (name: string, requestClass: string) =>
+      samples.get(`blobferry_requests_${name}{backend="s3",class="${requestClass}",side="target"}`);
+    assert.equal(of('in_flight', 'write'), 7);
+    assert.equal(of('in_flight', 'list'), 0);
+    assert.equal(of('in_flight_limit', 'read'), 48);
+    assert.equal(of('per_second_limit', 'write'), 1_350);
+    const page = await metrics.registry.metrics();
+    assert.match(page, /^blobferry_requests_per_second_limit\{.*class="read".*\} \+Inf$/m);
+  });
 });
 
 /** Names from `a="1",le="2"`, without the bucket's own, in alphabetical order. */
