@@ -92,14 +92,23 @@ class BodyFailed extends Error {
 }
 
 /** A body that is read from the other side has had its retries there: they must not be multiplied by those here. */
-async function sending<T>(
+function sending<T>(
   run: Run,
   ctx: CallContext,
   operation: Operation,
   body: Body,
   send: (body: Body) => Promise<T>,
 ): Promise<T> {
-  if (body.bytes) return run(ctx, operation, () => send(body));
+  return body.bytes ? run(ctx, operation, () => send(body)) : sendingPieces(run, ctx, operation, body, send);
+}
+
+async function sendingPieces<T>(
+  run: Run,
+  ctx: CallContext,
+  operation: Operation,
+  body: Body,
+  send: (body: Body) => Promise<T>,
+): Promise<T> {
   let hasFailed = false;
   const watched: Body = {
     sizeBytes: body.sizeBytes,
