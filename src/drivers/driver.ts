@@ -63,6 +63,8 @@ export interface ListPage {
   readonly prefixes: readonly string[];
   /** Whoever made the page has seen that its keys strictly ascend by UTF-8 bytes. */
   readonly isAscending?: boolean;
+  /** It is known that no page follows. */
+  readonly isLast?: boolean;
 }
 
 export interface ReadOptions {
@@ -257,6 +259,8 @@ export interface DriverFacts {
   readonly listOrder: 'bytes' | 'unsorted';
   /** May a listing's `md5` differ from the content's MD5 (SSE-KMS)? Equal values mean equal content either way. */
   readonly md5MayBeOpaque: boolean;
+  /** A page of a listing is a request to a service, which answers several at once: listings may run side by side. */
+  readonly listsSideBySide?: boolean;
   /** Largest body one `write` takes. */
   readonly writeBytesMax: number;
   /** A file system keeps owner and mode. */

@@ -28,7 +28,7 @@ export async function* prefetchedPages(
     const { page, next } = await fetchPage(token);
     if (!isWithin(page, query)) throw nonsense(call, 'it names keys not asked for');
     const wanted = { ...page, objects: objectsBehind(page, query.after) };
-    if (next === undefined) return { page: wanted };
+    if (next === undefined) return { page: { ...wanted, isLast: true } };
     if (next === token) throw nonsense(call, 'the listing goes on where it began');
     const first = page.objects[0]?.key;
     emptyPages = first === undefined && page.prefixes.length === 0 ? emptyPages + 1 : 0;
