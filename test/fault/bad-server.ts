@@ -9,7 +9,7 @@ import { seededBytes } from '../support/seeded.ts';
 import { answer, type Peer, type RawServer, startRaw } from '../unit/transport/raw-server.ts';
 
 /** `right`: the bytes arrive. `wrong`: they do not, and the client must notice. */
-export type Outcome = 'right' | 'wrong';
+type Outcome = 'right' | 'wrong';
 
 interface Behaviour {
   readonly outcome: Outcome;
