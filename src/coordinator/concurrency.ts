@@ -19,6 +19,8 @@ const TICK_MS = 100;
 const PROCESSORS_MS = 500;
 /** A processor or a thread that has something to do for this share of the time has none to spare. */
 const BUSY = 0.9;
+/** What else keeps the processors busy is no concern of threads that only wait, as those below this share of it do. */
+const WAITING = 0.3;
 const UNBOUNDED = 2 ** 30;
 /** Per thread: what is begun with, and what is always left. */
 const START = 16;
@@ -113,8 +115,7 @@ export class Concurrency {
       bytes: sums.bytes - last.bytes,
       inFlight: sums.inFlight,
       isFull: sums.waiting > 0,
-      isBusy:
-        this.#processors.isBusy || (asking.length > 0 && asking.every((row) => controls.busy(row) >= BUSY)),
+      isBusy: this.#isBusy(asking),
       retryAfterMs: controls.takeRetryAfterMs(number),
     });
     const { window, perSecond, holdMs } = controller;
@@ -127,6 +128,11 @@ export class Concurrency {
     for (const [index, share] of shareOut(window, demands).entries()) {
       controls.setLimit(living[index] ?? 0, number, share);
     }
+  }
+
+  #isBusy(rows: readonly number[]): boolean {
+    const least = this.#processors.isBusy ? WAITING : BUSY;
+    return rows.length > 0 && rows.every((row) => this.#controls.busy(row) >= least);
   }
 }
 

@@ -22,6 +22,9 @@ const ACCEPTED_MIN = 3;
 const PER_SECOND_MIN = 1;
 /** A search for what is accepted begins low and goes up by this a second. */
 const SEARCH_GROWTH = 4;
+/** A rate of which less than this share is asked for is not tested, and does not rise. */
+const USED_SHARE = 0.4;
+const UNUSED_MS_MAX = 10_000;
 /** So many cuts in a row after which as large a share was refused as before: it does not depend on the rate. */
 const FUTILE_MAX = 3;
 const FUTILE_MEMORY_MS = 5_000;
@@ -69,6 +72,7 @@ export class PaceFinder {
    * tells little, and so does a time when nothing at all was accepted.
    */
   #isSearching = false;
+  #unusedMs = 0;
 
   get perSecond(): number | undefined {
     return this.#perSecond;
@@ -156,6 +160,11 @@ export class PaceFinder {
 
   #rise({ elapsedMs, refused }: PaceSample, now: Measured, isDeaf: boolean): void {
     if (this.#perSecond === undefined) return;
+    if (perSecond(now, now.accepted + now.refused) < USED_SHARE * this.#perSecond) {
+      this.#rest(elapsedMs, now);
+      return;
+    }
+    this.#unusedMs = 0;
     if (this.#isSearching) {
       if (refused > 0 && !isDeaf) return;
       this.#perSecond *= SEARCH_GROWTH ** (elapsedMs / 1000);
@@ -165,10 +174,13 @@ export class PaceFinder {
       const x = this.#sinceCutMs / BACK_MS - 1;
       this.#perSecond = Math.max(this.#perSecond, this.#ceiling * (1 + (1 - CUT_TO) * x ** 3));
     }
-    // Twice what is asked for is no bound, and one that nobody meets must not be kept for later.
-    const isMet = 2 * perSecond(now, now.accepted) >= this.#perSecond;
-    const isOld = this.#isSearching ? now.elapsedMs >= MEMORY_MS : this.#sinceCutMs > 2 * BACK_MS;
-    if (isOld && !isMet && now.refused === 0) this.#perSecond = undefined;
+  }
+
+  /** A bound that nobody comes near for long is none: it must not be kept for another time. */
+  #rest(elapsedMs: number, now: Measured): void {
+    if (!this.#isSearching) this.#sinceCutMs -= elapsedMs;
+    this.#unusedMs = now.refused === 0 ? this.#unusedMs + elapsedMs : 0;
+    if (this.#unusedMs >= UNUSED_MS_MAX) this.#perSecond = undefined;
   }
 }
 

@@ -99,13 +99,17 @@ export class WindowFinder {
     }
     const epoch = this.#epoch;
     epoch.elapsedMs += sample.elapsedMs;
-    if (sample.isFull) epoch.fullMs += sample.elapsedMs;
-    if (sample.isBusy) epoch.busyMs += sample.elapsedMs;
     epoch.answered += sample.answered;
-    epoch.work += sample.work;
     epoch.troubled += sample.troubled;
+    if (sample.isBusy) epoch.busyMs += sample.elapsedMs;
+    if (sample.isFull) {
+      // Only such time is compared: in between the process may have had nothing to send, as at the end of a shard.
+      epoch.fullMs += sample.elapsedMs;
+      epoch.work += sample.work;
+    }
     const isTurned = epoch.answered + epoch.troubled >= TURNOVERS * this.#window;
-    if (epoch.elapsedMs < EPOCH_MS_MIN || (!isTurned && epoch.elapsedMs < EPOCH_MS_MAX)) return;
+    const isLong = epoch.fullMs >= EPOCH_MS_MIN && isTurned;
+    if (!isLong && epoch.elapsedMs < EPOCH_MS_MAX) return;
     this.#epoch = emptyEpoch();
     this.#judge(epoch);
   }
@@ -122,9 +126,9 @@ export class WindowFinder {
       this.forget();
       return;
     }
-    const isFull = epoch.fullMs >= epoch.elapsedMs / 2;
+    const isFull = epoch.fullMs >= EPOCH_MS_MIN;
     const isBusy = epoch.busyMs >= epoch.elapsedMs / 2;
-    const workPerMs = epoch.work / epoch.elapsedMs;
+    const workPerMs = epoch.work / epoch.fullMs;
     const trial = this.#trial;
     this.#trial = undefined;
     if (trial) this.#judgeTrial(trial, { workPerMs, isFull, isBusy });

@@ -149,16 +149,21 @@ class Lane {
     return true;
   }
 
-  /** @param firstMs waited in any case. */
-  async wait(signal: AbortSignal, needsPlace: boolean, firstMs: number): Promise<void> {
+  /** @param leastMs waited in any case. */
+  async wait(signal: AbortSignal, needsPlace: boolean, leastMs: number): Promise<void> {
     signal.throwIfAborted();
-    for (let waitMs = this.#turnMs(firstMs); ; waitMs = this.#turnMs(0)) {
-      if (waitMs >= WAIT_MS_MIN) await pause(waitMs, signal);
-      if (this.#heldMs() > 0) continue;
+    if (leastMs >= WAIT_MS_MIN) await pause(leastMs, signal);
+    for (;;) {
+      // Turns are given out for the time in which there are any.
+      while (this.#heldMs > 0) await pause(Math.max(WAIT_MS_MIN, this.#heldMs), signal);
+      const hasTurn = this.#row.perSecond !== 0;
+      const turnMs = hasTurn ? this.#pace.take(1) : 0;
+      if (turnMs >= WAIT_MS_MIN) await pause(turnMs, signal);
+      if (this.#heldMs > 0) continue;
       if (!needsPlace || (this.#waiters.length === 0 && this.#row.hasRoom)) this.#row.begin();
       else await this.#place(signal);
-      if (this.#heldMs() === 0) return;
-      // The server has asked for a pause meanwhile.
+      if (this.#heldMs === 0 && (hasTurn || this.#row.perSecond === 0)) return;
+      // The server has refused others meanwhile.
       this.#leave();
     }
   }
@@ -199,15 +204,7 @@ class Lane {
     }
   }
 
-  /** How long until the rate and the server's own word let a request go. */
-  #turnMs(leastMs: number): number {
-    const heldMs = this.#heldMs();
-    // Turns are given out for the time in which there are any.
-    if (heldMs > 0) return Math.max(leastMs, heldMs);
-    return Math.max(leastMs, this.#row.perSecond === 0 ? 0 : this.#pace.take(1));
-  }
-
-  #heldMs(): number {
+  get #heldMs(): number {
     const { heldUntilMs } = this.#row;
     return heldUntilMs === 0 ? 0 : Math.max(0, heldUntilMs - this.#now());
   }

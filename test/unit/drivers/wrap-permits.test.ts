@@ -241,6 +241,23 @@ describe('withPermits()', () => {
     assert.equal(inner.calls.length, 3);
   });
 
+  it('keeps to the rate after a pause as well, however many waited for its end', async (t) => {
+    const time = fakeTime(t);
+    let nowMs = 1_000;
+    const { inner, driver, controls } = world(t, 9, { now: () => nowMs });
+    controls.set(READ, { perSecond: 10, heldUntilMs: 2_000, window: 9 });
+    const all = Array.from({ length: 4 }, (_, index) => driver.stat(CTX, `${index}`));
+    await time.pass(0);
+    nowMs = 2_000;
+    await time.pass(1_000);
+    for (const count of [1, 2, 3, 4]) {
+      assert.equal(inner.calls.length, count);
+      nowMs += 100;
+      await time.pass(100);
+    }
+    await Promise.all(all);
+  });
+
   it('gives out places that were added while nothing came back, within a second', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const { inner, driver, controls } = world(t, 1);

@@ -190,6 +190,15 @@ describe('the rate of a class', () => {
     assert.equal(running.controller.perSecond, undefined);
   });
 
+  it('does not rise while hardly anything is asked for', () => {
+    const running = process();
+    const server = rateLimited({ perSecond: () => 500, burst: 50, latencyMs: 20 });
+    running.run(server, 20 * SECOND);
+    const before = running.controller.perSecond ?? 0;
+    running.run(server, 5 * SECOND, 1);
+    assert.ok((running.controller.perSecond ?? 0) <= 1.02 * before, `${running.controller.perSecond}`);
+  });
+
   it('holds everything back for as long as a refusal asks', () => {
     const controller = new ClassController(BOUNDS);
     const quiet = {
