@@ -65,6 +65,7 @@ export class S3Driver implements StorageDriver {
     this.#client = new S3Client(spec, { name: this.name, ...options });
     this.facts = {
       listOrder: 'bytes',
+      listsSideBySide: true,
       md5MayBeOpaque: true,
       writeBytesMax: SINGLE_PUT_BYTES_MAX,
       keepsAttributes: false,
