@@ -3,7 +3,7 @@ import type { Check } from './check/check-target.ts';
 import type { Planted } from './check/planted-part.ts';
 import type { SetName } from './data/data-set.ts';
 import type { FloorName } from './floors/floors.ts';
-import type { Verdict } from './goals/goal.ts';
+import type { Verdict } from './goals/verdict.ts';
 import type { Cell, Route, Scheme } from './plan/cell.ts';
 import type { Parameters } from './plan/parameters.ts';
 import type { SecondCounts, Transfers } from './s3-server/stats.ts';

@@ -6,8 +6,9 @@ import type { RunRecord } from '../records.ts';
 import type { CellResult, CopierResult, Figures, Spread } from '../report/summarise.ts';
 import { formatNumber } from '../report/text.ts';
 import { limitedGoal, slowLargeGoal, slowSmallGoal } from './conditions.ts';
-import type { Goal, Verdict } from './goal.ts';
+import type { Goal } from './goal.ts';
 import type { StepName } from './steps.ts';
+import type { Verdict } from './verdict.ts';
 
 const MIB = 1024 ** 2;
 const OWN = 'blobferry';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { limitedOf, steadyOf } from '../../../bench/goals/conditions.ts';
-import type { Verdict } from '../../../bench/goals/goal.ts';
 import { GOALS } from '../../../bench/goals/goals.ts';
 import { chooseGoals } from '../../../bench/goals/measure-goals.ts';
 import { STEP_PLANS, type StepName } from '../../../bench/goals/steps.ts';
 import { goalsText } from '../../../bench/goals/table.ts';
+import type { Verdict } from '../../../bench/goals/verdict.ts';
 import { FULL } from '../../../bench/plan/parameters.ts';
 import type { BenchLine, BenchRecord, FloorRecord, RunRecord, ServerShare } from '../../../bench/records.ts';
 import { resultsOf } from '../../../bench/report/summarise.ts';
