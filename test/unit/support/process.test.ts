@@ -91,9 +91,7 @@ describe('startServer()', () => {
     assert.ok(pid > 1 && !isAlive(pid));
   });
 
-  it('leaves no server behind when the process that started it is killed hard', {
-    timeout: 10_000,
-  }, async (t) => {
+  it('leaves no server behind when the process that started it is killed hard', async (t) => {
     if (process.platform !== 'linux') return t.skip('the kernel of Linux is asked to see to it');
     const folder = await tempFolderFor(t);
     const support = new URL('../../support/process.ts', import.meta.url).href;
