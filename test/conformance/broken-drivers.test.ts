@@ -43,7 +43,7 @@ async function failuresOf(plant: Fault['plant'], cases: readonly DriverCase[]): 
 
 /** A fault may also show itself by a call that never ends. */
 function withinTime(run: Promise<void>): Promise<void> {
-  const late = AbortSignal.timeout(20_000);
+  const late = AbortSignal.timeout(8_000);
   return new Promise((resolve, reject) => {
     late.addEventListener('abort', () => reject(late.reason), { once: true });
     run.then(resolve, reject);
