@@ -83,6 +83,14 @@ export class PassJournal {
     });
   }
 
+  /** A shard gave others away. `shard`: what it still is. */
+  split({ id, range }: Shard, given: readonly Shard[]): void {
+    this.planned(given);
+    this.#write(() => {
+      this.#database.prepare('UPDATE shard SET range = ? WHERE id = ?').run(JSON.stringify(range), id);
+    });
+  }
+
   /** @param attempts threads that have begun it so far; as before where absent. */
   shard(id: string, state: JournaledState, attempts?: number): void {
     const news = this.#newsOf(id);

@@ -11,6 +11,7 @@ import type { CopyEnvironment, Ends } from './ends.ts';
 import type { PassJournal } from './pass-journal.ts';
 import { planShards } from './plan-shards.ts';
 import { ShardPool } from './pool.ts';
+import { ShardQueue } from './shard-queue.ts';
 import { ShardRunner } from './shard-runner.ts';
 import type { Gathered } from './summary.ts';
 import type { TargetUploads } from './target-uploads.ts';
@@ -39,6 +40,7 @@ export class Pass {
   readonly #parts: PassParts;
   readonly #pool: ShardPool;
   readonly #runner: ShardRunner;
+  #queue: ShardQueue | undefined;
   readonly #ctx: CallContext;
 
   constructor(parts: PassParts) {
@@ -58,8 +60,12 @@ export class Pass {
       counters,
       threads: options.threads,
       uploadsOf: (shard) => uploads.of(shard),
-      onAttempt: ({ id }, attempt) => journal.shard(id, 'running', attempt),
+      onAttempt: ({ id }, attempt) => {
+        journal.shard(id, 'running', attempt);
+        if (attempt > 1) this.#queue?.unanswered(id);
+      },
       onDeath: () => uploads.lookAgain(),
+      onShared: (shard, given) => this.#shared(shard, given),
       warn: parts.warn,
     });
   }
@@ -138,20 +144,37 @@ export class Pass {
     const { threads } = options;
     const input = { driver: ends.patient.source, keyPrefix: settings.sourcePrefix, layout, threads };
     try {
-      const shards = [...(await planShards(this.#ctx, input, phase))];
+      const shards = await planShards(this.#ctx, input, phase);
       journal.planned(shards);
       environment.onEvent({ event: 'planned', phase, shards: shards.length });
       environment.onEvent({ event: 'phase', phase });
       gathered.planned(shards.length);
-      const lanes = Array.from({ length: threads }, async () => {
-        for (let shard = shards.shift(); shard && gathered.isRunning; shard = shards.shift()) {
-          await this.#shard(shard);
-        }
-      });
-      await Promise.all(lanes);
+      const queue = new ShardQueue(shards, (shard) => this.#pool.share(shard));
+      this.#queue = queue;
+      await Promise.all(Array.from({ length: threads }, () => this.#lane(queue)));
     } catch (error) {
       gathered.stop(toErrorRecord(error));
     }
+  }
+
+  /** What one thread does. */
+  async #lane(queue: ShardQueue): Promise<void> {
+    const { gathered } = this.#parts;
+    for (;;) {
+      const shard = await queue.next();
+      if (!shard) return;
+      // Where the run ends early those that wait are left as they are.
+      if (gathered.isRunning) await this.#shard(shard);
+      queue.ended(shard.id);
+    }
+  }
+
+  #shared(shard: Shard, given: readonly Shard[]): void {
+    const { environment, gathered, journal } = this.#parts;
+    journal.split(shard, given);
+    gathered.split(given.length);
+    environment.onEvent({ event: 'split', shard: shard.id, into: given.map(({ id }) => id) });
+    this.#queue?.answered(shard.id, given);
   }
 
   async #shard(shard: Shard): Promise<void> {
@@ -189,6 +212,8 @@ export class Pass {
     if (report.type === 'cursor') {
       this.#runner.hear(report);
       journal.cursor(report.shard, report.after);
+    } else if (report.type === 'shared') {
+      if (this.#runner.hearShared(report).length === 0) this.#queue?.answered(report.shard, []);
     } else if (report.type === 'upload') {
       uploads.hear(report);
       journal.upload(report.upload, report.state === 'open');

@@ -38,6 +38,7 @@ export class Gathered {
   #stoppedBy: ErrorRecord | undefined;
   #planned = 0;
   #done = 0;
+  #split = 0;
   #isCancelled = false;
 
   constructor(counters: CounterReader) {
@@ -65,6 +66,12 @@ export class Gathered {
 
   planned(shards: number): void {
     this.#planned += shards;
+  }
+
+  /** A shard gave so many others away. */
+  split(shards: number): void {
+    this.#planned += shards;
+    this.#split += shards;
   }
 
   done(): void {
@@ -138,6 +145,7 @@ export class Gathered {
       objectsByClass: Object.fromEntries(byClass) as CopySummary['objectsByClass'],
       exceptions: this.#exceptions,
       ...(this.#stoppedBy && !about.isStopped ? { stoppedBy: this.#stoppedBy } : {}),
+      shardsSplit: this.#split,
       warnings: this.#warnings,
     };
   }

@@ -1,4 +1,5 @@
 /** What an outcome means to the rest of its repository and to the shard, and outcomes of objects that are not tried. */
+import type { CounterWriter } from '../core/counters.ts';
 import { BlobferryError, type StorageError } from '../core/errors.ts';
 import type { CopyItem, CopyOutcome } from './context.ts';
 import type { Missing } from './object-window.ts';
@@ -24,4 +25,23 @@ export function heldBack(item: CopyItem, lacking: Missing): CopyOutcome {
   const message = `"${item.path}" was held back: other objects of its repository did not reach the target`;
   const hint = lacking === 'failed' ? 'Mend those first, then run again' : 'Run again: it goes with them';
   return { state: lacking, error: new BlobferryError(message, { hint }) };
+}
+
+const PROOF_COUNTERS = {
+  digest: 'provedDigest',
+  service: 'provedService',
+  readBack: 'provedReadBack',
+  stored: 'provedStored',
+  twice: 'provedTwice',
+  none: 'unproved',
+} as const;
+
+export function countProof(
+  counters: CounterWriter,
+  { proof, isServerSide, bytes }: Extract<CopyOutcome, { readonly state: 'copied' }>,
+): void {
+  counters.count(PROOF_COUNTERS[proof]);
+  if (!isServerSide) return;
+  counters.count('serverSide');
+  counters.count('bytesServerSide', bytes);
 }

@@ -1,10 +1,10 @@
 /** One shard: list both sides, join, copy what differs. The same code under the thread pool and under any other scheduler. */
 
-import type { CounterWriter, ObjectState, Side } from '../core/counters.ts';
+import type { ObjectState, Side } from '../core/counters.ts';
 import { BlobferryError, type StorageError, toErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
 import { Unlisted } from '../core/unlisted.ts';
-import type { ListPage, StorageDriver } from '../drivers/driver.ts';
+import type { StorageDriver } from '../drivers/driver.ts';
 import { mayBeDeleted } from '../layout/deletable.ts';
 import type { Classified } from '../layout/layout.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
@@ -12,9 +12,10 @@ import { copyObject } from './copy-object.ts';
 import { Cuts } from './cuts.ts';
 import { type Joined, joinListings, type Listing, type OnExtra } from './join.ts';
 import { type Missing, ObjectWindow } from './object-window.ts';
-import { heldBack, isGood, missingAfter, notSeen } from './outcomes.ts';
+import { countProof, heldBack, isGood, missingAfter, notSeen } from './outcomes.ts';
 import { EXCEPTIONS_MAX, type PassSettings, type Shard, type ShardResult } from './shard.ts';
 import { belongsToPhaseOne, isInRange, listShard } from './shard-range.ts';
+import { Sharing } from './sharing.ts';
 import { ListingOutOfOrder } from './sorted-listing.ts';
 import { Tally } from './tally.ts';
 
@@ -31,6 +32,10 @@ export interface ShardOptions {
   readonly cursorObjects?: number;
   /** As of the window. */
   readonly lookAheadBytes?: number;
+  /** Is given what makes the shard give some of itself away, as reported then. */
+  readonly onBegin?: (share: () => Promise<void>) => void;
+  /** As of the search for a border. */
+  readonly worthBytes?: number;
 }
 
 export async function runShard(
@@ -40,6 +45,7 @@ export async function runShard(
   options: ShardOptions = {},
 ): Promise<ShardOutcome> {
   const run = new ShardRun(base, pass, shard, options);
+  options.onBegin?.(() => run.share());
   try {
     await run.copy({ isSorting: false });
   } catch (error) {
@@ -64,6 +70,7 @@ class ShardRun {
   readonly #base: CopyContext;
   readonly #pass: PassSettings;
   readonly #shard: Shard;
+  readonly #sharing: Sharing;
   readonly #exceptions: CopyException[] = [];
   #failures = 0;
   #vanished = 0;
@@ -82,6 +89,11 @@ class ShardRun {
     this.#shard = shard;
     this.#options = options;
     this.#tally = new Tally(base.counters);
+    this.#sharing = new Sharing({ base, shard, tally: this.#tally, pass, worthBytes: options.worthBytes });
+  }
+
+  share(): Promise<void> {
+    return this.#sharing.share();
   }
 
   result(stoppedBy: unknown): ShardOutcome {
@@ -92,6 +104,7 @@ class ShardRun {
       leftOut: [...this.#leftOut],
       warnings: this.#warnings,
       extras: this.#extras,
+      ...this.#sharing.end(),
       ...(this.#extrasUnnamed === 0 ? {} : { extrasUnnamed: this.#extrasUnnamed }),
       ...(this.#extrasKept === 0 ? {} : { extrasKept: this.#extrasKept }),
       ...(stoppedBy === undefined ? {} : { stoppedBy }),
@@ -130,6 +143,7 @@ class ShardRun {
       onFailure: (error) => stop.abort(error),
     });
     const cuts = this.#newCuts(ctx, window);
+    this.#sharing.begin({ window, cuts, isSorting: options.isSorting });
     this.#reportCursor(ctx, undefined, ctx.counters.values());
     try {
       const batches = joinListings(
@@ -143,6 +157,7 @@ class ShardRun {
         // They are told at the shard's end, so whoever goes on must meet them again.
         if (this.#extras.length + this.#extrasUnnamed + this.#extrasKept > 0) cuts.block();
         for (const joined of batch) {
+          if (this.#sharing.passesBy(joined.path)) continue;
           const working = this.#admit(ctx, { window, cuts }, joined);
           if (!working) continue;
           cuts.countSkipped();
@@ -188,7 +203,7 @@ class ShardRun {
   ): Listing {
     const isSource = driver === ctx.source;
     const listing = listShard(ctx, driver, {
-      shard: this.#shard,
+      shard: this.#sharing.rest,
       keyPrefix,
       isSorting: options.isSorting,
       prune: (folder) => this.#prunes(ctx, folder, isSource ? options.cuts : undefined),
@@ -197,7 +212,8 @@ class ShardRun {
         return isSource ? this.#goesOnWithout(ctx, options, path, error) : this.#targetHides(path, error);
       },
     });
-    return isSource ? listing : { ...listing, pages: countedPages(listing.pages, ctx.counters) };
+    if (isSource) return { ...listing, pages: this.#sharing.ofSource(listing.pages, keyPrefix) };
+    return { ...listing, pages: this.#sharing.ofTarget(listing.pages, keyPrefix) };
   }
 
   /** Pages are joined in batches; objects of one whose whole answer is "equal by listing" cost no promise. */
@@ -210,7 +226,7 @@ class ShardRun {
     }
     if (ctx.layout.leavesOut(path, source.sizeBytes)) {
       const segment = cuts.admit(path);
-      if (isInRange(this.#shard.range, path)) {
+      if (isInRange(this.#sharing.range, path)) {
         this.#countLeftOut(path);
         cuts.count(segment, 'leftOut');
       }
@@ -237,7 +253,8 @@ class ShardRun {
     const item: CopyItem = { path, classified, source, target, targetKey: this.#pass.targetPrefix + path };
     const { repository, objectClass } = classified;
     const { sizeBytes } = source;
-    const object = { path, sizeBytes, repository, isTag: objectClass === 'tag' };
+    const takenOver = this.#sharing.takenOver(segment, repository);
+    const object = { path, sizeBytes, repository, isTag: objectClass === 'tag', ...takenOver };
     const task = async (lacking: Missing | undefined): Promise<Missing | undefined> => {
       const outcome = await this.#outcome(ctx, item, lacking);
       this.#record(ctx, item, outcome, count);
@@ -307,7 +324,7 @@ class ShardRun {
       if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes)) return;
       if (this.#unlisted.source.hiding(path)) return;
       // A listing may begin before its shard does; what lies there is another shard's.
-      if (!isInRange(this.#shard.range, path)) return;
+      if (!isInRange(this.#sharing.range, path)) return;
       if (!mayBeDeleted(ctx.layout, path)) this.#extrasKept += 1;
       // A path may be a slice of the page it came in, which a copy of its own does not hold on to.
       else if (this.#extras.length < extrasMax) this.#extras.push(structuredClone(path));
@@ -328,18 +345,20 @@ class ShardRun {
   /** Left out as a whole, and counted as one, on the source's side. */
   #isNotMissed(ctx: CopyContext, path: string, cuts: Cuts | undefined): boolean {
     if (this.#isOfPhaseOne(path)) return true;
+    if (cuts) this.#sharing.tell(path);
     if (!ctx.layout.leavesOut(path, undefined)) return false;
     // A walk passes through folders of its neighbours' ranges; each is counted in its own.
-    if (cuts && isInRange(this.#shard.range, path) && cuts.folder(path)) this.#countLeftOut(path);
+    if (cuts && isInRange(this.#sharing.range, path) && cuts.folder(path)) this.#countLeftOut(path);
     return true;
   }
 
   /** A folder of the source that cannot be listed is one failed thing, where the run was told to keep going. */
   #goesOnWithout(ctx: CopyContext, { cuts, window }: Lane, path: string, error: StorageError): boolean {
     if (!this.#pass.keepsGoing || this.#failures >= EXCEPTIONS_MAX) return false;
-    const { after, upTo } = this.#shard.range;
+    this.#sharing.tell(path);
+    const { after, upTo } = this.#sharing.range;
     // A border between two shards is a folder's name: what it holds belongs to the second one.
-    const isOurs = (isInRange(this.#shard.range, path) && upTo !== path) || after?.startsWith(path);
+    const isOurs = (isInRange(this.#sharing.range, path) && upTo !== path) || after?.startsWith(path);
     if (!this.#unlisted.source.add(path, error) || !isOurs) return true;
     const segment = cuts.block();
     this.#tally.object('failed', 'other', 0);
@@ -363,35 +382,6 @@ class ShardRun {
   #countLeftOut(path: string): void {
     this.#tally.leftOut();
     if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
-  }
-}
-
-const PROOF_COUNTERS = {
-  digest: 'provedDigest',
-  service: 'provedService',
-  readBack: 'provedReadBack',
-  stored: 'provedStored',
-  twice: 'provedTwice',
-  none: 'unproved',
-} as const;
-
-function countProof(
-  counters: CounterWriter,
-  { proof, isServerSide, bytes }: Extract<CopyOutcome, { readonly state: 'copied' }>,
-): void {
-  counters.count(PROOF_COUNTERS[proof]);
-  if (!isServerSide) return;
-  counters.count('serverSide');
-  counters.count('bytesServerSide', bytes);
-}
-
-async function* countedPages(
-  pages: AsyncIterable<ListPage>,
-  counters: CounterWriter,
-): AsyncGenerator<ListPage> {
-  for await (const page of pages) {
-    counters.count('listedTarget', page.objects.length);
-    yield page;
   }
 }
 

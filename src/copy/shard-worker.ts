@@ -41,6 +41,10 @@ export class ShardWorker {
   readonly #channel: BroadcastChannel;
   readonly #reports: BroadcastChannel;
   #engine: Promise<Engine> | undefined;
+  /** What runs now. */
+  #running: { readonly shard: string; readonly share: () => Promise<void> } | undefined;
+  /** Asked to share its shard, perhaps before that has begun. */
+  #asked: string | undefined;
   readonly #cancelled: Int32Array;
 
   constructor(data: WorkerData, openDriver: OpenDriver) {
@@ -68,11 +72,13 @@ export class ShardWorker {
         { ...engine.base, uploads: new OpenUploads(task.uploads) },
         task.pass,
         task.shard,
+        { onBegin: (share) => this.#begin(task.shard.id, share) },
       );
       if (stoppedBy === undefined) return { ok: true, result };
       const isCancelled = engine.cancel.signal.aborted;
       return { ok: false, result, error: toErrorRecord(stoppedBy), isCancelled };
     } finally {
+      this.#running = undefined;
       this.#counters.gauge('workersBusy', -1);
     }
   }
@@ -159,7 +165,18 @@ export class ShardWorker {
     this.#reports.postMessage(report);
   }
 
+  #begin(shard: string, share: () => Promise<void>): void {
+    this.#running = { shard, share };
+    if (this.#asked === shard) void share();
+    this.#asked = undefined;
+  }
+
   #onControl(message: ControlMessage): void {
+    if (message.type === 'share') {
+      if (this.#running?.shard === message.shard) void this.#running.share();
+      else this.#asked = message.shard;
+      return;
+    }
     void this.#engine?.then(
       (engine) => {
         if (engine.jobId === message.jobId) engine.cancel.abort();

@@ -30,6 +30,16 @@ export interface Shard {
    * leave some of them outside.
    */
   readonly borders?: readonly string[];
+  /** Single objects inside the range that other threads have taken over. */
+  readonly without?: readonly string[];
+}
+
+/** What a thread gives away of the shard it runs, so that no other is idle; nothing of it has begun. */
+export interface GivenAway {
+  /** Where the shard ends now; absent: where it did. */
+  readonly upTo?: string;
+  /** Single objects of what stays. */
+  readonly objects: readonly string[];
 }
 
 /** The same for every shard of a pass. */
@@ -91,6 +101,8 @@ export interface ShardResult {
   readonly extrasUnnamed?: number;
   /** Objects that only the target has and that are never deleted: blobs, and what lies among them. */
   readonly extrasKept?: number;
+  /** All that was given away while the shard ran. */
+  readonly givenAway?: GivenAway;
 }
 
 /** What a worker thread is started with. */
@@ -102,10 +114,10 @@ export interface WorkerData {
   readonly cancelled: SharedArrayBuffer;
 }
 
-export interface ControlMessage {
-  readonly type: 'cancel';
-  readonly jobId: string;
-}
+export type ControlMessage =
+  | { readonly type: 'cancel'; readonly jobId: string }
+  /** A thread has nothing to do: whoever runs this shard gives some of it away, or says that it does not. */
+  | { readonly type: 'share'; readonly jobId: string; readonly shard: string };
 
 /** What a thread tells while it runs a shard, over the channel `${WorkerData.channel}-reports`. */
 export type WorkerReport =
@@ -123,6 +135,8 @@ export type WorkerReport =
       readonly row: number;
       readonly values: Float64Array;
     }
+  /** The answer to `share`; sent before anything else is done with what was given away. */
+  | { readonly type: 'shared'; readonly shard: string; readonly given: GivenAway }
   | {
       readonly type: 'backend';
       readonly side: Side;

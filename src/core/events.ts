@@ -23,6 +23,8 @@ export type CopyEvent =
   | { readonly event: 'phase'; readonly phase: 'blobs' | 'names' }
   /** Objects that only the target has are about to be removed. */
   | { readonly event: 'deleting'; readonly objects: number }
+  /** A running shard gave some of itself away as new shards, so that no thread is idle. */
+  | { readonly event: 'split'; readonly shard: string; readonly into: readonly string[] }
   | { readonly event: 'shard'; readonly shard: string; readonly state: ShardState }
   /** A backend stopped answering and is waited for, or is back. `name`: without secrets; `reason`: its last error. */
   | {

@@ -115,6 +115,8 @@ export interface CopySummary {
   /** Of `bytesCopied`: in parts that an interrupted run had sent, found right and not sent again. */
   readonly bytesReused: number;
   readonly seconds: number;
+  /** Shards that others gave away while they ran, so that no thread was idle. */
+  readonly shardsSplit: number;
   readonly objectsByClass: Readonly<
     Record<'blob' | 'link' | 'tag' | 'other', { copied: number; skipped: number }>
   >;

@@ -9,6 +9,7 @@ export class ShardBoard {
 
   hear(event: CopyEvent): void {
     if (event.event === 'planned') this.#announced += event.shards;
+    if (event.event === 'split') this.#announced += event.into.length;
     if (event.event === 'shard') this.#states.set(event.shard, event.state);
   }
 

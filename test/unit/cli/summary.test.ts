@@ -44,6 +44,7 @@ function summary(more: Partial<CopySummary> = {}): CopySummary {
     bytesSkipped: 0,
     bytesReused: 0,
     seconds: 10,
+    shardsSplit: 0,
     objectsByClass: {
       blob: { copied: 0, skipped: 0 },
       link: { copied: 0, skipped: 0 },
