@@ -23,6 +23,8 @@ interface Step {
   readonly cuts: readonly number[];
   /** The server ends the connection behind its answer. */
   readonly ends: boolean;
+  /** The answer says `Connection: close`: whether or not the server ends it, the connection is not used again. */
+  readonly saysClose: boolean;
 }
 
 interface Taken {
@@ -139,16 +141,17 @@ const anyStep: fc.Arbitrary<Step> = fc
     bodyBytes: fc.constantFrom(1, 5_000, 100_000),
     model: anyAnswer,
     cuts: fc.array(fc.nat(2_000), { maxLength: 8 }),
-    closing: fc.constantFrom('no', 'no', 'said', 'unsaid'),
+    closing: fc.constantFrom('no', 'no', 'said', 'unsaid', 'only-said'),
   })
   .map(({ method, bodyBytes, model, cuts, closing }) => {
-    const connection: [string, string][] = closing === 'said' ? [['connection', 'close']] : [];
+    const saysClose = closing === 'said' || closing === 'only-said';
+    const connection: [string, string][] = saysClose ? [['connection', 'close']] : [];
     const encoded = encodeAnswer(proper({ ...model, headers: [...model.headers, ...connection] }));
     const isBare = method === 'HEAD';
     // The answer to HEAD has the head of a GET's and no body.
     const raw = isBare ? encoded.slice(0, headEnd(encoded, model)) : encoded;
-    const ends = closing !== 'no' || (model.framing === 'close' && !isBare);
-    return { method, bodyBytes: method === 'PUT' ? bodyBytes : 0, raw, cuts, ends };
+    const ends = closing === 'said' || closing === 'unsaid' || (model.framing === 'close' && !isBare);
+    return { method, bodyBytes: method === 'PUT' ? bodyBytes : 0, raw, cuts, ends, saysClose };
   });
 
 function headEnd(encoded: string, model: AnswerModel): number {
@@ -178,7 +181,7 @@ for (const { scheme, runs } of [
             const one = we[index];
             assert.ok(typeof one === 'object', String(one));
             assert.equal(one.connection, connection);
-            if (step.ends) connection += 1;
+            if (step.ends || step.saysClose) connection += 1;
           }
         }),
         { numRuns: runs },
@@ -222,7 +225,7 @@ for (const { scheme, runs } of [
       for (const bytes of [8_000, 16_500, 32_000, HEAD_BYTES_MAX, HEAD_BYTES_MAX + 1, 40_000]) {
         const raw = answer('body', '200 OK', paddingTo(bytes));
         for (const cuts of [[], [1], [bytes - 1], [bytes - 3, bytes - 2], [16_384, 32_768]]) {
-          const step = { method: 'GET', bodyBytes: 0, raw, cuts, ends: false } as const;
+          const step = { method: 'GET', bodyBytes: 0, raw, cuts, ends: false, saysClose: false } as const;
           const [we, they] = await Promise.all([ours([step], isTls), theirs([step], isTls)]);
           const isTaken = bytes <= HEAD_BYTES_MAX;
           assert.equal(
@@ -252,7 +255,7 @@ describe('HttpPool over TLS beside undici', () => {
         { length: 5 },
         (_, index) => (number * 131 + index * index * 37) % one.raw.length,
       );
-      const step = { method, bodyBytes: 0, raw: one.raw, cuts, ends: true } as const;
+      const step = { method, bodyBytes: 0, raw: one.raw, cuts, ends: true, saysClose: false } as const;
       const [plain, secured] = await Promise.all([ours([step], false), ours([step], true)]);
       assert.deepEqual(secured, plain, one.name);
       assert.equal(typeof secured[0] === 'object', !('fault' in one.expected), one.name);
