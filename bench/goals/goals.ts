@@ -22,7 +22,7 @@ export const GOALS: readonly Goal[] = [
   wallGoal('small-wall', 'small', 4),
   costGoal('medium', 'medium', 's/GiB', { limit: 1.3, read: perGib, floors: ['sha256', 'pump'] }),
   wallGoal('medium-wall', 'medium', 1),
-  largeGoal('large-put', 'large-old', 'PutObject', { limit: 1.3, floors: ['sha256', 'pump'] }),
+  largeGoal('large-put', 'large-put', 'PutObject', { limit: 1.3, floors: ['sha256', 'pump'] }),
   largeGoal('large-crc32', 'large', 'UploadPart', { limit: 1.5, floors: ['sha256', 'crc32', 'pump'] }),
   largeGoal('large-sha256', 'large-old', 'UploadPart', { limit: 1.9, floors: ['sha256', 'sha256', 'pump'] }),
   wallGoal('large-wall', 'large', 1),
@@ -65,6 +65,8 @@ function costGoal(name: string, step: StepName, unit: string, { limit, read, flo
 /** Half of the work cost as much as all of it. */
 const TOO_FEW = 'too few objects: their cost is lost in that of the start';
 const FLOOR_TIMES_MAX = 1.2;
+/** Which blobferry sends to find out what the target checks. */
+const PROBE_PARTS = 4;
 
 /** One of the ways in which a large object can be bound; which one was taken is seen from the target's requests. */
 function largeGoal(
@@ -83,7 +85,7 @@ function largeGoal(
       const requests = own(result)?.target?.operations ?? {};
       if (!result || verdict.value === undefined || verdict.floor === undefined)
         return { ...verdict, target };
-      const taken = (requests['UploadPart'] ?? 0) > 0 ? 'UploadPart' : 'PutObject';
+      const taken = (requests['UploadPart'] ?? 0) > PROBE_PARTS ? 'UploadPart' : 'PutObject';
       if (taken !== way) {
         const what = taken === 'UploadPart' ? 'sent in parts' : 'sent by one PUT each';
         return { unit: verdict.unit, target, note: `${what} here, another row’s way` };
@@ -168,7 +170,10 @@ function memoryGoal(): Goal {
     title: 'memory, the most of all runs here',
     judge: ({ runs }) => {
       const all = [...runs].flatMap(([step, records]) =>
-        records.filter(isOwnRun).map((run) => ({ step, bytes: run.rssBytesMax ?? 0 })),
+        // One PUT of a whole large object is what more memory was asked for.
+        step === 'large-put'
+          ? []
+          : records.filter(isOwnRun).map((run) => ({ step, bytes: run.rssBytesMax ?? 0 })),
       );
       const target = `≤ ${limit / MIB}`;
       const most = all.toSorted((a, b) => b.bytes - a.bytes)[0];

@@ -19,6 +19,7 @@ function rulesOf(
   switch (condition) {
     case 'loopback':
     case 'old-target':
+    case 'one-put':
       return [];
     case 'slow':
       return [
@@ -80,5 +81,7 @@ export function describeCondition(condition: Condition, parameters: Parameters):
       return `a target that answers 503 without Retry-After above ${parameters.limitPerSecond} requests/s`;
     case 'old-target':
       return 'a target that knows no x-amz-checksum-*, as Ceph 16';
+    case 'one-put':
+      return 'blobferry may send each object by one PUT, with the memory that takes';
   }
 }

@@ -45,6 +45,7 @@ export async function runOnce(stage: Stage, plan: RunPlan): Promise<RunRecord> {
     caFile: stage.caFile,
     transfers: stage.parameters.transfers,
     partBytes: stage.parameters.partBytes,
+    ...(cell.condition === 'one-put' ? { onePutBytes: Math.max(...expected.sizes.values()) } : {}),
   });
   const base = {
     kind: 'run',

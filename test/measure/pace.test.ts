@@ -9,14 +9,9 @@ import { limitedOf, steadyOf } from '../../bench/goals/conditions.ts';
 import { type MeasuredGoals, measureSmallGoals } from './measured-goals.ts';
 
 const MIB = 1024 ** 2;
-/**
- * Shares of the limit and of the requests, in the second half of the run. They are what retries alone come to: a server
- * that does not say when to come again is asked too late by those that wait.
- */
-const LIMITED = {
-  limited: { acceptedMin: 0.85, refusedMax: 0.3 },
-  'limited-silent': { acceptedMin: 0.35, refusedMax: 0.35 },
-} as const;
+/** In the second half of the run: shares of the limit, and of the requests. Retries without a pace come to 18 to 25 %. */
+const ACCEPTED_MIN = 0.85;
+const REFUSED_MAX = 0.1;
 
 async function best(
   t: TestContext,
@@ -48,14 +43,13 @@ describe('a copy at its default settings', () => {
   });
 
   for (const goal of ['limited', 'limited-silent'] as const) {
-    // Retries without a pause between them are refused five times as often as anything is accepted.
+    // The pace that is found is lost: every thread then sends what it can and waits by itself.
     it(`uses what a server accepts, ${goal === 'limited' ? 'told' : 'not told'} when to come again, and loses nothing`, async (t) => {
       const changes = { limitPerSecond: 200, limitedSeconds: 24 };
       await best(t, goal, changes, ({ runs }) => {
         const limited = limitedOf(runs[0]?.target?.seconds ?? [], changes.limitedSeconds / 2);
-        const { acceptedMin, refusedMax } = LIMITED[goal];
         const accepted = (limited?.acceptedPerSecond ?? 0) / changes.limitPerSecond;
-        return accepted >= acceptedMin && (limited?.refusedShare ?? 1) <= refusedMax;
+        return accepted >= ACCEPTED_MIN && (limited?.refusedShare ?? 1) <= REFUSED_MAX;
       });
     });
   }

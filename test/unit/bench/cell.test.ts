@@ -31,6 +31,7 @@ describe('cells', () => {
       'small/s3-s3/http/limited',
       'small/s3-s3/http/limited-silent',
       'small/s3-s3/http/old-target',
+      'small/s3-s3/http/one-put',
       'small/s3-s3/https/loopback',
     ]);
     assert.equal(ids(['listing']).length, ROUTES.length * SCHEMES.length * CONDITIONS.length);
