@@ -62,7 +62,7 @@ export class Pass {
       uploadsOf: (shard) => uploads.of(shard),
       onAttempt: ({ id }, attempt) => {
         journal.shard(id, 'running', attempt);
-        if (attempt > 1) this.#queue?.unanswered(id);
+        if (attempt > 1) this.#queue?.interrupted(id);
       },
       onDeath: () => uploads.lookAgain(),
       onShared: (shard, given) => this.#shared(shard, given),
@@ -211,6 +211,7 @@ export class Pass {
     const { environment, uploads, journal } = this.#parts;
     if (report.type === 'cursor') {
       this.#runner.hear(report);
+      this.#queue?.begun(report.shard);
       journal.cursor(report.shard, report.after);
     } else if (report.type === 'shared') {
       if (this.#runner.hearShared(report).length === 0) this.#queue?.answered(report.shard, []);

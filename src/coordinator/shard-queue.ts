@@ -6,6 +6,8 @@
 import type { Shard } from '../copy/shard.ts';
 
 interface Running {
+  /** A thread hears what it is asked: one that still starts, or was still to take the shard, would not. */
+  hears: boolean;
   asked: number;
   isAsked: boolean;
   isWhole: boolean;
@@ -28,7 +30,7 @@ export class ShardQueue {
     for (;;) {
       const shard = this.#waiting.shift();
       if (shard) {
-        this.#running.set(shard.id, { asked: 0, isAsked: false, isWhole: false });
+        this.#running.set(shard.id, { hears: false, asked: 0, isAsked: false, isWhole: false });
         return shard;
       }
       if (this.#running.size === 0) return undefined;
@@ -49,11 +51,20 @@ export class ShardQueue {
     this.#wake();
   }
 
-  /** Another thread goes on with it: whoever was asked is gone. */
-  unanswered(id: string): void {
+  /** A thread has told that it is at it. */
+  begun(id: string): void {
     const running = this.#running.get(id);
-    if (running) running.isAsked = false;
+    if (!running || running.hears) return;
+    running.hears = true;
     this.#wake();
+  }
+
+  /** Another thread is to go on with it: whoever was asked is gone. */
+  interrupted(id: string): void {
+    const running = this.#running.get(id);
+    if (!running) return;
+    running.hears = false;
+    running.isAsked = false;
   }
 
   ended(id: string): void {
@@ -65,7 +76,7 @@ export class ShardQueue {
   #askForMore(): void {
     const all = [...this.#running].reverse();
     const asked = all.filter(([, { isAsked }]) => isAsked).length;
-    const mayBeAsked = all.filter(([, { isAsked, isWhole }]) => !isAsked && !isWhole);
+    const mayBeAsked = all.filter(([, { hears, isAsked, isWhole }]) => hears && !isAsked && !isWhole);
     mayBeAsked.sort(([, left], [, right]) => left.asked - right.asked);
     for (const [id, running] of mayBeAsked.slice(0, Math.max(0, this.#idle.length - asked))) {
       running.isAsked = true;

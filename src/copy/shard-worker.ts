@@ -43,8 +43,6 @@ export class ShardWorker {
   #engine: Promise<Engine> | undefined;
   /** What runs now. */
   #running: { readonly shard: string; readonly share: () => Promise<void> } | undefined;
-  /** Asked to share its shard, perhaps before that has begun. */
-  #asked: string | undefined;
   readonly #cancelled: Int32Array;
 
   constructor(data: WorkerData, openDriver: OpenDriver) {
@@ -72,7 +70,11 @@ export class ShardWorker {
         { ...engine.base, uploads: new OpenUploads(task.uploads) },
         task.pass,
         task.shard,
-        { onBegin: (share) => this.#begin(task.shard.id, share) },
+        {
+          onBegin: (share) => {
+            this.#running = { shard: task.shard.id, share };
+          },
+        },
       );
       if (stoppedBy === undefined) return { ok: true, result };
       const isCancelled = engine.cancel.signal.aborted;
@@ -165,16 +167,9 @@ export class ShardWorker {
     this.#reports.postMessage(report);
   }
 
-  #begin(shard: string, share: () => Promise<void>): void {
-    this.#running = { shard, share };
-    if (this.#asked === shard) void share();
-    this.#asked = undefined;
-  }
-
   #onControl(message: ControlMessage): void {
     if (message.type === 'share') {
       if (this.#running?.shard === message.shard) void this.#running.share();
-      else this.#asked = message.shard;
       return;
     }
     void this.#engine?.then(

@@ -18,6 +18,10 @@ class Lanes {
     this.queue = new ShardQueue(ids.map(shard), (id) => this.asked.push(id));
   }
 
+  begin(...ids: string[]): void {
+    for (const id of ids) this.queue.begun(id);
+  }
+
   async take(count: number): Promise<void> {
     for (let lane = 0; lane < count; lane += 1) void this.queue.next().then((one) => this.got.push(one?.id));
     await settled();
@@ -28,6 +32,7 @@ describe('ShardQueue', () => {
   it('asks nobody while shards wait, and one for each thread that has none', async () => {
     const lanes = new Lanes(['a', 'b', 'c']);
     await lanes.take(3);
+    lanes.begin('a', 'b', 'c');
     assert.deepEqual([lanes.got, lanes.asked], [['a', 'b', 'c'], []]);
     await lanes.take(2);
     assert.deepEqual(lanes.asked, ['c', 'b']);
@@ -36,8 +41,11 @@ describe('ShardQueue', () => {
   it('gives what was given away to who waits, and asks those next who were asked least', async () => {
     const lanes = new Lanes(['a', 'b']);
     await lanes.take(3);
+    lanes.begin('a', 'b');
+    await settled();
     lanes.queue.answered('b', [shard('b.1')]);
     await settled();
+    lanes.begin('b.1');
     assert.deepEqual(lanes.got, ['a', 'b', 'b.1']);
     await lanes.take(3);
     assert.deepEqual(lanes.asked, ['b', 'b.1', 'a', 'b']);
@@ -46,6 +54,8 @@ describe('ShardQueue', () => {
   it('does not ask again who gave nothing, but the next one', async () => {
     const lanes = new Lanes(['a', 'b']);
     await lanes.take(3);
+    lanes.begin('a', 'b');
+    await settled();
     lanes.queue.answered('b', []);
     await settled();
     lanes.queue.answered('a', []);
@@ -54,10 +64,17 @@ describe('ShardQueue', () => {
     assert.deepEqual(lanes.got, ['a', 'b']);
   });
 
-  it('asks again where the thread that was asked died', async () => {
+  it('asks no thread that would not hear it, and again where the one that was asked died', async () => {
     const lanes = new Lanes(['a']);
     await lanes.take(2);
-    lanes.queue.unanswered('a');
+    assert.deepEqual(lanes.asked, []);
+    lanes.begin('a');
+    await settled();
+    assert.deepEqual(lanes.asked, ['a']);
+    lanes.queue.interrupted('a');
+    await settled();
+    assert.deepEqual(lanes.asked, ['a']);
+    lanes.begin('a');
     await settled();
     assert.deepEqual(lanes.asked, ['a', 'a']);
   });

@@ -42,7 +42,7 @@ export class SharingWorld {
       threads: 16,
       uploadsOf: () => [],
       onAttempt: ({ id }, attempt) => {
-        if (attempt > 1) this.#queue?.unanswered(id);
+        if (attempt > 1) this.#queue?.interrupted(id);
       },
       onDeath: () => undefined,
       onShared: (shard, given) => {
@@ -76,20 +76,20 @@ export class SharingWorld {
   }
 
   ask(id: string): void {
-    const share = this.#sharers.get(id);
-    // As where the message comes before the shard: it is asked when it begins.
-    if (share) void share();
-    else this.#sharers.set(id, async () => undefined);
+    // One that has just ended does not answer any more.
+    void this.#sharers.get(id)?.();
   }
 
   async #thread({ shard }: ShardTask): Promise<ShardReply> {
     const stop = new AbortController();
     const diesAt = this.#deaths.shift() ?? Number.POSITIVE_INFINITY;
-    const wasAsked = this.#sharers.has(shard.id);
     let reports = 0;
     const report = (one: WorkerReport): void => {
       if (stop.signal.aborted) return;
-      if (one.type === 'cursor') this.#runner.hear(one);
+      if (one.type === 'cursor') {
+        this.#runner.hear(one);
+        this.#queue?.begun(one.shard);
+      }
       if (one.type === 'shared' && this.#runner.hearShared(one).length === 0)
         this.#queue?.answered(one.shard, []);
       reports += 1;
@@ -98,7 +98,6 @@ export class SharingWorld {
     const counters = new CounterWriter(this.#memory);
     const onBegin = (share: () => Promise<void>): void => {
       this.#sharers.set(shard.id, share);
-      if (wasAsked) void share();
     };
     const outcome = await this.#world.shard(shard, { counters, signal: stop.signal, report }, { onBegin });
     this.#sharers.delete(shard.id);
