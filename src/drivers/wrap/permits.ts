@@ -143,14 +143,31 @@ class Lane {
   /** @returns whether the request may be made without any waiting; then it is in flight. */
   enter(needsPlace: boolean): boolean {
     const row = this.#row;
-    if (row.perSecond !== 0 || row.heldUntilMs !== 0) return false;
+    if (this.#isBounded) return false;
     if (needsPlace && (this.#waiters.length > 0 || !row.hasRoom)) return false;
     row.begin();
     return true;
   }
 
   /** @param leastMs waited in any case. */
-  async wait(signal: AbortSignal, needsPlace: boolean, leastMs: number): Promise<void> {
+  wait(signal: AbortSignal, needsPlace: boolean, leastMs: number): Promise<void> {
+    if (leastMs >= WAIT_MS_MIN || this.#isBounded || !needsPlace || signal.aborted)
+      return this.#waitLong(signal, needsPlace, leastMs);
+    if (this.enter(needsPlace)) return Promise.resolve();
+    // The usual case at full speed: only a place is missing, and what waits for one costs no more than that.
+    return this.#place(signal).then(() => {
+      if (!this.#isBounded) return undefined;
+      this.#leave();
+      return this.#waitLong(signal, needsPlace, 0);
+    });
+  }
+
+  /** Is there a rate to keep to, or a pause? */
+  get #isBounded(): boolean {
+    return this.#row.perSecond !== 0 || this.#row.heldUntilMs !== 0;
+  }
+
+  async #waitLong(signal: AbortSignal, needsPlace: boolean, leastMs: number): Promise<void> {
     signal.throwIfAborted();
     if (leastMs >= WAIT_MS_MIN) await pause(leastMs, signal);
     for (;;) {

@@ -87,6 +87,13 @@ describe('withPermits()', () => {
     assert.deepEqual(inner.calls, ['stat']);
   });
 
+  it('makes a call that need not wait for its turn at once as well, where there is a place', async (t) => {
+    const { inner, driver } = world(t, 1, { requests: new RateLimit(1_000) });
+    void driver.stat(CTX, 'k');
+    await turn();
+    assert.deepEqual(inner.calls, ['stat']);
+  });
+
   for (const name of Object.keys(everyCall(new ScriptedDriver(), CTX))) {
     // They end something, and must not wait behind what they end.
     const isFree = name === 'abort' || name === 'flush';
