@@ -18,16 +18,24 @@ import { ListingLane } from './listing-lane.ts';
 export interface AheadOptions {
   /** Ascending keys that cut the range into pieces of about one size; those outside of it are of no use. */
   readonly borders: readonly string[];
-  /** Default 8. */
+  /** Default 6. */
   readonly lanesMax?: number;
-  /** Held for whoever reads, or under way, besides one that is asked for now; default 12. */
+  /** Held for whoever reads, or under way, besides one that is asked for now; default 8. */
   readonly pagesMax?: number;
+  /** What was found out by the listings before this one, and is by this one for the next. */
+  readonly pace?: AheadPace;
   /** Milliseconds. */
   readonly now?: () => number;
 }
 
-const LANES_MAX = 8;
-const PAGES_MAX = 12;
+/** How many lanes one driver's listings are worth. */
+export interface AheadPace {
+  lanes: number;
+}
+
+const LANES_MAX = 6;
+/** Of 1,000 keys each, about 250 kB: with those under way up to 8 MB in each thread. */
+const PAGES_MAX = 8;
 /** What a lane is meant to hold. Its last page reaches behind its border, which costs half a page on average. */
 const PAGES_PER_LANE = 3;
 /** What one lane may hold while it waits: a bad guess must not use up all the room. */
@@ -68,7 +76,7 @@ class Lanes {
   readonly #open: ListingLane[] = [];
   /** Where the next lane begins; undefined once the last one reaches to the end of the range. */
   #next: { readonly after: string | undefined } | undefined;
-  #wanted = 1;
+  readonly #pace: AheadPace;
   #readyPages = 0;
   #givenMs: number;
   /** How far pages got on the scale, to know how far apart lanes should begin. */
@@ -85,6 +93,7 @@ class Lanes {
     this.#lanesMax = options.lanesMax ?? LANES_MAX;
     this.#pagesMax = options.pagesMax ?? PAGES_MAX;
     this.#now = options.now ?? (() => performance.now());
+    this.#pace = options.pace ?? { lanes: 1 };
     this.#next = { after: query.after };
     this.#givenMs = this.#now();
   }
@@ -120,21 +129,21 @@ class Lanes {
   /** More at once while the pages take longer than what is done with them, fewer when they are there in time. */
   #adapt(waitedMs: number, workedMs: number): void {
     if (waitedMs >= Math.max(WAIT_MS_MIN, workedMs / 4)) {
-      this.#wanted = Math.min(this.#lanesMax, this.#wanted + 1);
+      this.#pace.lanes = Math.min(this.#lanesMax, 2 * this.#pace.lanes);
       this.#readyPages = 0;
       return;
     }
     this.#readyPages += 1;
     if (this.#readyPages < READY_PAGES) return;
     this.#readyPages = 0;
-    this.#wanted = Math.max(1, this.#wanted - 1);
+    this.#pace.lanes = Math.max(1, this.#pace.lanes - 1);
   }
 
   /** Begins lanes and pages for as many as are wanted and may be held. The lane that is read goes on when it is read. */
   #fill(): void {
     if (this.#isClosed) return;
     if (this.#open.length === 0) this.#begin();
-    while (this.#open.length < this.#wanted && this.#begin());
+    while (this.#open.length < this.#pace.lanes && this.#begin());
     let held = this.#open.reduce((sum, lane) => sum + lane.pagesHeld, 0);
     for (const lane of this.#open.slice(1)) {
       if (held >= this.#pagesMax) return;
@@ -150,8 +159,10 @@ class Lanes {
     if (!this.#next && last) this.#next = this.#shortened(last);
     if (!this.#next) return false;
     const { after } = this.#next;
-    // As long as one lane is enough it goes to the end; it is made shorter when others are to begin behind it.
-    const border = this.#wanted > 1 ? this.#borderBehind(after) : undefined;
+    // As long as one lane is enough, or nothing is known of how much there is, it goes to the end; it is made shorter
+    // when others are to begin behind it.
+    const isShort = this.#pace.lanes > 1 && this.#pages > 0;
+    const border = isShort ? this.#borderBehind(after) : undefined;
     this.#next = border === undefined ? undefined : { after: border };
     const upTo = border ?? this.#query.upTo;
     const pages = this.#list({

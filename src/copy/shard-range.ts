@@ -4,7 +4,7 @@ import type { StorageError } from '../core/errors.ts';
 import type { CallContext, ListPage, ListQuery, StorageDriver } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { Listing } from './join.ts';
-import { listAhead } from './listing-ahead.ts';
+import { type AheadPace, listAhead } from './listing-ahead.ts';
 import type { KeyRange, Shard } from './shard.ts';
 import { externallySorted, orderChecked } from './sorted-listing.ts';
 
@@ -46,7 +46,18 @@ export function listShard(ctx: CallContext, driver: StorageDriver, options: Shar
   };
   const isAhead = driver.facts.listsSideBySide === true && !mustSort;
   const borders = shard.borders?.map((border) => keyPrefix + border) ?? [];
-  const pages = isAhead ? listAhead(ctx, driver, query, { borders }) : driver.list(ctx, query);
+  const pages = isAhead
+    ? listAhead(ctx, driver, query, { borders, pace: paceOf(driver) })
+    : driver.list(ctx, query);
   const sorted: AsyncIterable<ListPage> = mustSort ? externallySorted(pages) : orderChecked(pages);
   return { pages: sorted, keyPrefix, upTo: range.upTo };
+}
+
+/** A thread keeps its drivers from shard to shard. */
+const PACES = new WeakMap<StorageDriver, AheadPace>();
+
+function paceOf(driver: StorageDriver): AheadPace {
+  const pace = PACES.get(driver) ?? { lanes: 1 };
+  PACES.set(driver, pace);
+  return pace;
 }
