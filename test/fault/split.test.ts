@@ -131,9 +131,9 @@ async function copy(
     );
     for (let count = 0; count < 5; count += 1) await turn();
     const bucket = new S3Bucket({ endpoint: server.endpoint, ...KEYS }, 'split');
-    const tree = await bucket.readTree(`${root}/`);
+    const keys = [...(await bucket.list(`${root}/`)).keys()].map((key) => key.slice(root.length + 1));
     bucket.close();
-    assert.deepEqual([...tree.keys()].sort(), [...objects.keys()].sort());
+    assert.deepEqual(keys.sort(), [...objects.keys()].sort());
     // What a thread wrote and had not counted when it died is met as equal.
     assert.equal(summary.objectsCopied + summary.objectsSkipped, objects.size);
     if (given.dies === undefined) assert.equal(summary.objectsSkipped, 0);

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
 import fc from 'fast-check';
+import type { WorkerReport } from '../../../src/copy/shard.ts';
 import { CLASSES, type CounterReader, GAUGES, OBJECT_STATES } from '../../../src/core/counters.ts';
 import type { StorageDriver } from '../../../src/drivers/driver.ts';
 import { distributionLayout } from '../../../src/layout/distribution.ts';
 import { rawLayout } from '../../../src/layout/raw.ts';
-import { type Fault, fails } from '../../support/fault-driver.ts';
+import { type Effect, type Fault, fails, Gate } from '../../support/fault-driver.ts';
 import { type CopyWorld, inWorld, type WorldOptions } from './copy-world.ts';
 import { blobPath, layerLinkPath, linkText, otherPath, revisionLinkPath, tagPath } from './registry-names.ts';
 import { SharingWorld } from './sharing-world.ts';
@@ -190,8 +191,59 @@ describe('Shards that are shared while they run', () => {
           });
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 80, endOnFailure: true },
     );
+    // Or nothing of this was tried.
     assert.ok(given.ranges > 30 && given.objects > 30, `given away: ${JSON.stringify(given)}`);
+  });
+
+  it('do not come back to what was given away where their listing turns out to be out of order', async () => {
+    const sizeBytes = 1024 ** 2;
+    const gate = new Gate();
+    const reversed: Effect = {
+      onPage: (page) =>
+        page.objects[0]?.key === 'small 2' ? { ...page, objects: [...page.objects].reverse() } : page,
+    };
+    const given: WorldOptions = {
+      layout: rawLayout,
+      concurrency: 1,
+      partBytes: sizeBytes,
+      slabBudgetBytes: 2 * sizeBytes,
+      // What is not listed yet is worth less than this.
+      worthBytes: sizeBytes,
+      lookAheadBytes: 0,
+      source: { pageObjectsMax: 5 },
+      sourceFaults: [
+        { on: 'read', key: 'large 0', does: gate.effect },
+        { on: 'list', times: 'always', does: reversed },
+      ],
+    };
+    await inWorld(given, async (world) => {
+      const large = Array.from({ length: 4 }, (_, at) => `large ${at}`);
+      for (const path of large) world.put(path, Buffer.alloc(sizeBytes, path));
+      for (const path of ['small 1', 'small 2', 'small 3', 'small 4']) world.put(path, path);
+      const reports: WorkerReport[] = [];
+      let share: (() => Promise<void>) | undefined;
+      const running = world.shard(
+        { id: 'names-1', phase: 'names', range: { prefix: '' } },
+        { report: (report) => void reports.push(report) },
+        {
+          onBegin: (one) => {
+            share = one;
+          },
+        },
+      );
+      await gate.reached;
+      await share?.();
+      gate.open();
+      const outcome = await running;
+      assert.equal(outcome.stoppedBy, undefined);
+      const objects = reports.flatMap((one) => (one.type === 'shared' ? one.given.objects : []));
+      assert.ok(objects.length > 0, 'nothing was given away');
+      for (const path of objects) world.assertAbsent(path);
+      assert.equal(world.counters.objects('copied'), 8 - objects.length);
+      assert.equal(world.counters.count('listedSource'), 8 - objects.length);
+      assert.equal(world.counters.count('sortedShards'), 1);
+    });
   });
 });
