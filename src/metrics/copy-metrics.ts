@@ -242,6 +242,12 @@ export class CopyMetrics {
     }
     this.#addProofs();
     this.#counter(
+      'blobferry_shards_split_total',
+      'Shards that others gave away while they ran, so that no thread was idle.',
+      [],
+      (add) => add({}, this.#shards.split),
+    );
+    this.#counter(
       'blobferry_listed_objects_total',
       'Objects seen in listings.',
       ['backend', 'side'],

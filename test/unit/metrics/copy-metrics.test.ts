@@ -152,8 +152,9 @@ describe('CopyMetrics', () => {
     metrics.onEvent({ event: 'shard', shard: 'a', state: 'done' });
     metrics.onEvent({ event: 'shard', shard: 'b', state: 'failed' });
     metrics.onEvent({ event: 'shard', shard: 'c', state: 'done' });
-    metrics.onEvent({ event: 'shard', shard: 'c2', state: 'planned' });
+    metrics.onEvent({ event: 'split', shard: 'c', into: ['c.1'] });
     assert.deepEqual(await shards(), [1, 0, 2, 1]);
+    assert.equal((await scrape(metrics)).get('blobferry_shards_split_total{}'), 1);
   });
 
   it('tells which backend is away, and for how long it was', async () => {
