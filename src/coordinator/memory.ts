@@ -14,10 +14,15 @@ const SLAB_BUDGET_MIN = 8 * MIB;
 /** Large enough for full speed per request, small enough that two are in flight in every thread. */
 const PART_BYTES_WANTED = 8 * MIB;
 
+/** Two threads copy 4,000 small objects a second where a request takes 20 ms; each object beyond takes 0.1 MiB. */
+const OBJECTS_MAX = 96;
+
 export interface MemoryPlan {
   /** Bytes in flight, per thread. */
   readonly slabBudgetBytes: number;
   readonly partBytes: number;
+  /** Objects that one thread may work on at once, and requests to one side that it may have in flight. */
+  readonly objectsMax: number;
 }
 
 export interface MemoryInput {
@@ -46,6 +51,8 @@ export function planMemory({ memoryBytes, threads, partBytes, residentBytes }: M
   const shared = Math.max(PROCESS_BYTES, residentBytes);
   const share = Math.floor((memoryBytes - shared) / threads) - THREAD_BYTES;
   const slabBudgetBytes = Math.max(SLAB_BUDGET_MIN, share);
-  if (partBytes !== 'auto') return { slabBudgetBytes, partBytes };
-  return { slabBudgetBytes, partBytes: Math.min(PART_BYTES_WANTED, Math.floor(slabBudgetBytes / 2)) };
+  const objectsMax = OBJECTS_MAX;
+  if (partBytes !== 'auto') return { slabBudgetBytes, partBytes, objectsMax };
+  const fitting = Math.min(PART_BYTES_WANTED, Math.floor(slabBudgetBytes / 2));
+  return { slabBudgetBytes, partBytes: fitting, objectsMax };
 }

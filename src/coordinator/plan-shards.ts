@@ -13,6 +13,8 @@ const SHARDS_PER_THREAD = 8;
 /** Bounds for planning itself: listings made, and names held in memory. */
 const LISTINGS_MAX = 64;
 const CUTS_MAX = 20_000;
+/** A shard is sent to a thread as a message: its inner borders take up to 10 kB. */
+const BORDERS_MAX = 63;
 
 export interface PlanInput {
   readonly driver: StorageDriver;
@@ -28,16 +30,20 @@ export async function planShards(
 ): Promise<readonly Shard[]> {
   const { layout } = input;
   const wanted = SHARDS_PER_THREAD * input.threads;
-  const ranges: KeyRange[] = [];
-  if (phase === 'blobs') {
-    for (const prefix of layout.blobPrefixes) {
-      ranges.push(...cutRange({ prefix }, await findCuts(ctx, input, prefix, wanted), wanted));
+  const pieces: Omit<Shard, 'id' | 'phase'>[] = [];
+  const add = (range: KeyRange, cuts: readonly string[]): void => {
+    for (const piece of cutRange(range, cuts, wanted)) {
+      const borders = innerBorders(piece, cuts, layout);
+      pieces.push({ range: piece, ...(borders.length === 0 ? {} : { borders }) });
     }
+  };
+  if (phase === 'blobs') {
+    for (const prefix of layout.blobPrefixes) add({ prefix }, await findCuts(ctx, input, prefix, wanted));
   } else {
     const cuts = await findCuts(ctx, input, '', wanted, layout.blobPrefixes);
-    for (const gap of outside(layout.blobPrefixes)) ranges.push(...cutRange(gap, cuts, wanted));
+    for (const gap of outside(layout.blobPrefixes)) add(gap, cuts);
   }
-  return ranges.map((range, index) => ({ id: `${phase}-${index + 1}`, phase, range }));
+  return pieces.map((piece, index) => ({ id: `${phase}-${index + 1}`, phase, ...piece }));
 }
 
 /**
@@ -115,6 +121,29 @@ function cutRange(range: KeyRange, cuts: readonly string[], wanted: number): rea
     after = border;
   }
   return ranges;
+}
+
+/** A folder of blobs that is named by the first two digits of what lies in it. */
+const HEX_FOLDER = /\/([0-9a-f]{2})\/$/;
+const DIGITS = '0123456789abcdef';
+
+/** The folders inside a shard's range, thinned out; where they are few and hold blobs, also their names' next digits. */
+function innerBorders(range: KeyRange, cuts: readonly string[], layout: Layout): readonly string[] {
+  const inside = cuts.filter((cut) => isInside(cut, range));
+  // The first folder's own border is where the range begins.
+  const folders = range.after === undefined ? inside : [range.after, ...inside];
+  let digits = DIGITS.length;
+  while (digits > 1 && folders.length * digits > BORDERS_MAX + 1) digits /= 2;
+  const step = DIGITS.length / digits;
+  const finer = folders.flatMap((folder) => {
+    const hex = layout.blobPrefixes.some((one) => folder.startsWith(one)) && HEX_FOLDER.exec(folder)?.[1];
+    if (!hex) return [folder];
+    const behind = [...DIGITS].filter((_, index) => index > 0 && index % step === 0);
+    return [folder, ...behind.map((digit) => folder + hex + digit)];
+  });
+  const borders = finer.filter((border) => isInside(border, range));
+  const every = Math.ceil((borders.length + 1) / (BORDERS_MAX + 1));
+  return borders.filter((_, index) => (index + 1) % every === 0);
 }
 
 function isInside(path: string, range: KeyRange): boolean {

@@ -90,6 +90,12 @@ export class ShardPool {
     }
   }
 
+  /** Whoever runs this shard is to give some of it away; it answers with a report. */
+  share(shard: string): void {
+    const message: ControlMessage = { type: 'share', jobId: this.#jobId, shard };
+    this.#channel.postMessage(message);
+  }
+
   /** Threads stop their requests and answer; one that does not is ended. */
   cancel(): void {
     if (Atomics.exchange(this.#cancelled, 0, 1) === 1) return;

@@ -86,7 +86,11 @@ async function begin(
 }
 
 /** A begin that was cut off may have opened an upload nobody knows of, so it gets a moment more than the run has. */
-async function beginWhole(ctx: CopyContext, multipart: MultipartFacet, key: string): Promise<Upload> {
+export async function beginWhole(
+  ctx: CopyContext,
+  multipart: Pick<MultipartFacet, 'begin'>,
+  key: string,
+): Promise<Upload> {
   ctx.signal.throwIfAborted();
   const patience = new AbortController();
   let timer: NodeJS.Timeout | undefined;

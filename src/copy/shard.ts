@@ -1,10 +1,12 @@
 /** What crosses between coordinator and workers: plain records. */
+import type { PermitMemory } from '../core/concurrency/permit-memory.ts';
 import type { CounterMemory, Side } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
 import type { Upload } from '../drivers/driver.ts';
 import type { DriverSpec } from '../drivers/spec.ts';
 import type { LayoutName } from '../layout/layout.ts';
+import type { ServerSideSettings } from './server-side.ts';
 
 /**
  * A disjoint slice of the logical paths: those that begin with `prefix` and lie behind `after` up to and including
@@ -22,6 +24,22 @@ export interface Shard {
   readonly id: string;
   readonly phase: Phase;
   readonly range: KeyRange;
+  /**
+   * Where the range can be cut: ascending logical paths inside it, at most 63, about as many keys between any two. None
+   * lies inside a repository's own folders, and none need be an object's name. A range that was shortened since may
+   * leave some of them outside.
+   */
+  readonly borders?: readonly string[];
+  /** Single objects inside the range that other threads have taken over. */
+  readonly without?: readonly string[];
+}
+
+/** What a thread gives away of the shard it runs, so that no other is idle; nothing of it has begun. */
+export interface GivenAway {
+  /** Where the shard ends now; absent: where it did. */
+  readonly upTo?: string;
+  /** Single objects of what stays. */
+  readonly objects: readonly string[];
 }
 
 /** The same for every shard of a pass. */
@@ -43,11 +61,18 @@ export interface PassSettings {
    * nothing a size is then no proof, and what is found is read.
    */
   readonly doubtsTarget?: boolean;
+  /** As `CopyContext.doubtsCopies`. */
+  readonly doubtsCopies?: boolean;
+  /** Absent: every object passes through this machine. */
+  readonly serverSide?: ServerSideSettings;
+  /** Objects that one thread works on at once, at most. */
   readonly concurrency: number;
+  /** Where all threads keep to the same limits of requests; absent: each goes by itself. */
+  readonly permits?: PermitMemory;
   readonly partBytes: number;
   /** Bytes in flight per thread. */
   readonly slabBudgetBytes: number;
-  /** Shares of one thread. */
+  /** Of all threads together, where they have permits. */
   readonly bandwidthBytesPerSecond?: number;
   readonly requestsPerSecond?: number;
   /** A backend that does not answer is waited for so long. */
@@ -76,6 +101,8 @@ export interface ShardResult {
   readonly extrasUnnamed?: number;
   /** Objects that only the target has and that are never deleted: blobs, and what lies among them. */
   readonly extrasKept?: number;
+  /** All that was given away while the shard ran. */
+  readonly givenAway?: GivenAway;
 }
 
 /** What a worker thread is started with. */
@@ -87,10 +114,10 @@ export interface WorkerData {
   readonly cancelled: SharedArrayBuffer;
 }
 
-export interface ControlMessage {
-  readonly type: 'cancel';
-  readonly jobId: string;
-}
+export type ControlMessage =
+  | { readonly type: 'cancel'; readonly jobId: string }
+  /** A thread has nothing to do: whoever runs this shard gives some of it away, or says that it does not. */
+  | { readonly type: 'share'; readonly jobId: string; readonly shard: string };
 
 /** What a thread tells while it runs a shard, over the channel `${WorkerData.channel}-reports`. */
 export type WorkerReport =
@@ -108,6 +135,8 @@ export type WorkerReport =
       readonly row: number;
       readonly values: Float64Array;
     }
+  /** The answer to `share`; sent before anything else is done with what was given away. */
+  | { readonly type: 'shared'; readonly shard: string; readonly given: GivenAway }
   | {
       readonly type: 'backend';
       readonly side: Side;

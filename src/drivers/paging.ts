@@ -27,8 +27,8 @@ export async function* prefetchedPages(
   const fetch = async (token: string | undefined): Promise<FetchedPage> => {
     const { page, next } = await fetchPage(token);
     if (!isWithin(page, query)) throw nonsense(call, 'it names keys not asked for');
-    const wanted = { ...page, objects: objectsBehind(page.objects, query.after) };
-    if (next === undefined) return { page: wanted };
+    const wanted = { ...page, objects: objectsBehind(page, query.after) };
+    if (next === undefined) return { page: { ...wanted, isLast: true } };
     if (next === token) throw nonsense(call, 'the listing goes on where it began');
     const first = page.objects[0]?.key;
     emptyPages = first === undefined && page.prefixes.length === 0 ? emptyPages + 1 : 0;
@@ -86,15 +86,20 @@ function nonsense({ backend, operation }: ListCall, what: string): StorageError 
 }
 
 /** Does every key of the page begin with the prefix ? A server that errs here would make us lose keys. */
-function isWithin(page: ListPage, query: ListQuery): boolean {
-  const { prefix } = query;
-  return (
-    page.objects.every((object) => object.key.startsWith(prefix)) &&
-    page.prefixes.every((one) => one.startsWith(prefix))
-  );
+function isWithin({ objects, prefixes, isAscending }: ListPage, { prefix }: ListQuery): boolean {
+  const isOurs = ({ key }: ObjectInfo): boolean => key.startsWith(prefix);
+  const first = objects[0];
+  const last = objects.at(-1);
+  // All that sorts between two keys with this prefix begins with it, too.
+  const areOurs =
+    isAscending && first && last ? isOurs(first) && isOurs(last) : objects.every((object) => isOurs(object));
+  return areOurs && prefixes.every((one) => one.startsWith(prefix));
 }
 
 /** Servers that do not know start-after begin at the beginning; some repeat the key itself. */
-function objectsBehind(objects: readonly ObjectInfo[], after: string | undefined): readonly ObjectInfo[] {
-  return after === undefined ? objects : objects.filter(({ key }) => compareUtf8(key, after) > 0);
+function objectsBehind({ objects, isAscending }: ListPage, after: string | undefined): readonly ObjectInfo[] {
+  if (after === undefined) return objects;
+  const first = objects[0];
+  if (isAscending && first && compareUtf8(first.key, after) > 0) return objects;
+  return objects.filter(({ key }) => compareUtf8(key, after) > 0);
 }

@@ -45,7 +45,7 @@ describe('the journal of a copy', () => {
 
   function storages(from: string, to: string): readonly string[] {
     const url = (bucket: string) => `s3://${bucket}?region=us-east-1&endpoint=${server.endpoint}`;
-    return ['--from', url(from), '--to', url(to)];
+    return ['--from', url(from), '--to', url(to), '--server-side', 'never'];
   }
 
   async function openUploads(bucket: string): Promise<readonly Upload[]> {

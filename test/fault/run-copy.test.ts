@@ -64,6 +64,7 @@ async function run(test: TestContext, given: RunOptions): Promise<Run> {
     partBytes: 'auto',
     memoryBytes: 512 * 1024 ** 2,
     engine: 'direct',
+    serverSide: 'never',
     readsTwice: false,
     intoNonempty: false,
     keepGoing: given.keepGoing ?? false,

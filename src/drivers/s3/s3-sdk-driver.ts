@@ -59,6 +59,7 @@ export class S3SdkDriver implements StorageDriver {
   readonly name: string;
   readonly facts: DriverFacts = {
     listOrder: 'bytes',
+    listsSideBySide: true,
     md5MayBeOpaque: true,
     writeBytesMax: 5 * 1024 ** 3,
     keepsAttributes: false,

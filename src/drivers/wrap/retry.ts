@@ -39,6 +39,8 @@ export type OnRetry = (operation: Operation, error: StorageError) => void;
 export interface RetryListener {
   readonly onRetry: OnRetry;
   readonly onBackend?: (news: BackendNews) => void;
+  /** What is asked whether the backend is there; default: the driver itself. Its calls must not wait for permits. */
+  readonly probe?: StorageDriver;
 }
 
 /** A driver whose requests are repeated while the failure may pass. */
@@ -63,11 +65,11 @@ export class RetryOwner {
   readonly #denials = new Denials();
   readonly #gate: OutageGate;
 
-  constructor(driver: StorageDriver, policy: RetryPolicy, { onRetry, onBackend }: RetryListener) {
+  constructor(driver: StorageDriver, policy: RetryPolicy, { onRetry, onBackend, probe }: RetryListener) {
     this.#policy = policy;
     this.#onRetry = onRetry;
     this.#gate = new OutageGate({
-      driver,
+      driver: probe ?? driver,
       limitMs: policy.outageMsMax,
       onNews: onBackend ?? (() => undefined),
       random: policy.random,
