@@ -51,7 +51,6 @@ export class Pass {
       threads: options.threads,
       workerUrl: environment.workerUrl,
       counters,
-      jobId: settings.jobId,
       onReport: (report) => this.#hear(report),
     });
     this.#runner = new ShardRunner({

@@ -38,25 +38,33 @@ interface Engine {
 export class ShardWorker {
   readonly #counters: CounterWriter;
   readonly #openDriver: OpenDriver;
-  readonly #channel: BroadcastChannel;
-  readonly #reports: BroadcastChannel;
+  readonly #tell: (report: WorkerReport) => void;
   #engine: Promise<Engine> | undefined;
-  /** What runs now. */
-  #running: { readonly shard: string; readonly share: () => Promise<void> } | undefined;
+  /** Of what runs now. */
+  #share: (() => Promise<void>) | undefined;
   readonly #cancelled: Int32Array;
 
-  constructor(data: WorkerData, openDriver: OpenDriver) {
+  /** @param tell takes what is reported while a shard runs. */
+  constructor(data: WorkerData, openDriver: OpenDriver, tell: (report: WorkerReport) => void) {
     this.#counters = new CounterWriter(data.counters);
     this.#openDriver = openDriver;
     this.#cancelled = new Int32Array(data.cancelled);
-    this.#channel = new BroadcastChannel(data.channel);
-    this.#channel.onmessage = (event) => this.#onControl((event as { data: ControlMessage }).data);
-    this.#reports = new BroadcastChannel(`${data.channel}-reports`);
-    // The channels must not keep a finished thread alive.
-    for (const channel of [this.#channel, this.#reports]) (channel as unknown as { unref(): void }).unref();
+    this.#tell = tell;
   }
 
   async run(task: ShardTask): Promise<ShardReply> {
+    const { control, pass } = task;
+    control?.on('message', (message: ControlMessage) => this.#onControl(message, pass.jobId));
+    // It must not keep a finished thread alive.
+    control?.unref();
+    try {
+      return await this.#run(task);
+    } finally {
+      control?.close();
+    }
+  }
+
+  async #run(task: ShardTask): Promise<ShardReply> {
     const nothing = { exceptions: [], leftOut: [], warnings: [], extras: [] };
     let engine: Engine;
     try {
@@ -72,7 +80,7 @@ export class ShardWorker {
         task.shard,
         {
           onBegin: (share) => {
-            this.#running = { shard: task.shard.id, share };
+            this.#share = share;
           },
         },
       );
@@ -80,7 +88,7 @@ export class ShardWorker {
       const isCancelled = engine.cancel.signal.aborted;
       return { ok: false, result, error: toErrorRecord(stoppedBy), isCancelled };
     } finally {
-      this.#running = undefined;
+      this.#share = undefined;
       this.#counters.gauge('workersBusy', -1);
     }
   }
@@ -123,7 +131,7 @@ export class ShardWorker {
       partBytes: pass.partBytes,
       readsBack: checksNothing(pass.target.binding),
       ...(pass.serverSide ? { serverSide: new ServerSide(pass.serverSide) } : {}),
-      report: (report: WorkerReport) => this.#reports.postMessage(report),
+      report: this.#tell,
       uploads: new OpenUploads(),
     };
     return {
@@ -141,7 +149,7 @@ export class ShardWorker {
     const { name } = driver;
     return new RetryOwner(withPermits(driver, permits), policy, {
       onRetry: (operation) => this.#counters.retry(side, operation),
-      onBackend: (news) => this.#report({ type: 'backend', side, name, ...news }),
+      onBackend: (news) => this.#tell({ type: 'backend', side, name, ...news }),
       probe: driver,
     }).driver;
   }
@@ -163,18 +171,14 @@ export class ShardWorker {
     });
   }
 
-  #report(report: WorkerReport): void {
-    this.#reports.postMessage(report);
-  }
-
-  #onControl(message: ControlMessage): void {
-    if (message.type === 'share') {
-      if (this.#running?.shard === message.shard) void this.#running.share();
+  #onControl({ type }: ControlMessage, jobId: string): void {
+    if (type === 'share') {
+      void this.#share?.();
       return;
     }
     void this.#engine?.then(
       (engine) => {
-        if (engine.jobId === message.jobId) engine.cancel.abort();
+        if (engine.jobId === jobId) engine.cancel.abort();
       },
       () => undefined,
     );

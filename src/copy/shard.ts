@@ -1,4 +1,5 @@
 /** What crosses between coordinator and workers: plain records. */
+import type { MessagePort } from 'node:worker_threads';
 import type { PermitMemory } from '../core/concurrency/permit-memory.ts';
 import type { CounterMemory, Side } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
@@ -86,6 +87,8 @@ export interface ShardTask {
   readonly shard: Shard;
   /** Uploads of this job that are open for keys of this shard: continued, or aborted once they are not needed. */
   readonly uploads: readonly Upload[];
+  /** Where control messages come from while the shard runs. */
+  readonly control?: MessagePort;
 }
 
 /** So many failures in one shard end the run: something general is wrong, and lists must stay bounded. */
@@ -108,18 +111,16 @@ export interface ShardResult {
 /** What a worker thread is started with. */
 export interface WorkerData {
   readonly counters: CounterMemory;
-  /** Name of the BroadcastChannel that control messages come over. */
-  readonly channel: string;
-  /** One 32-bit cell, 1 once the job is cancelled: a thread that was still starting does not hear the message. */
+  /** One 32-bit cell, 1 once the job is cancelled: so that none begins what is over already. */
   readonly cancelled: SharedArrayBuffer;
 }
 
 export type ControlMessage =
-  | { readonly type: 'cancel'; readonly jobId: string }
+  | { readonly type: 'cancel' }
   /** A thread has nothing to do: whoever runs this shard gives some of it away, or says that it does not. */
-  | { readonly type: 'share'; readonly jobId: string; readonly shard: string };
+  | { readonly type: 'share' };
 
-/** What a thread tells while it runs a shard, over the channel `${WorkerData.channel}-reports`. */
+/** What a thread tells its parent while it runs a shard. */
 export type WorkerReport =
   /** Sent before the first part of an upload, and when the upload is completed or aborted. */
   | { readonly type: 'upload'; readonly upload: Upload; readonly state: 'open' | 'closed' }

@@ -3,7 +3,7 @@
  * border is searched for; `shared`, as soon as something was given away. One thread of a run dies.
  */
 import { closeSync, openSync } from 'node:fs';
-import { isMainThread, threadId } from 'node:worker_threads';
+import { isMainThread, parentPort, threadId } from 'node:worker_threads';
 import { workerData } from 'piscina';
 import { openDriver } from '../../src/cli/composition.ts';
 import type { ShardReply, ShardTask, WorkerData, WorkerReport } from '../../src/copy/shard.ts';
@@ -32,13 +32,10 @@ function dieOnce(): void {
   process.exit(9);
 }
 
-if (data && diesAt === 'shared') {
-  const reports = new BroadcastChannel(`${data.channel}-reports`);
-  reports.onmessage = (event) => {
-    const report = (event as { data: WorkerReport }).data;
-    if (report.type === 'shared' && report.shard === running && report.given.upTo !== undefined) dieOnce();
-  };
-  (reports as unknown as { unref(): void }).unref();
+function tell(report: WorkerReport): void {
+  parentPort?.postMessage(report);
+  if (diesAt !== 'shared' || report.type !== 'shared' || report.given.upTo === undefined) return;
+  if (report.shard === running) setImmediate(dieOnce);
 }
 
 function with_<T extends object>(inner: T, over: Partial<T>): T {
@@ -79,11 +76,15 @@ function dying(driver: StorageDriver): StorageDriver {
 }
 
 const worker = data
-  ? new ShardWorker(data, async (spec, role) => {
-      const driver = await openDriver(spec, role);
-      if (role === 'target') return counting(driver);
-      return diesAt === 'probe' ? dying(driver) : driver;
-    })
+  ? new ShardWorker(
+      data,
+      async (spec, role) => {
+        const driver = await openDriver(spec, role);
+        if (role === 'target') return counting(driver);
+        return diesAt === 'probe' ? dying(driver) : driver;
+      },
+      tell,
+    )
   : undefined;
 
 export async function copyShard(task: ShardTask): Promise<ShardReply> {
