@@ -65,6 +65,9 @@ export async function copyParts(
     // Without a checksum of the whole, that every part arrived is known but not that all are in it.
     if (multipart.partChecksum === 'sha256') await checkSize(ctx, item, sizeBytes);
     if (ctx.readsBack) await verifyReadBack(ctx, item, sizeBytes, transfer.sha256);
+    // Only now: of an object that is begun again everything is sent.
+    ctx.counters.count('partsReused', transfer.keptParts);
+    ctx.counters.count('bytesReused', transfer.keptBytes);
     return { state: 'copied', bytes: sizeBytes, proof };
   } catch (error) {
     await abortUpload(ctx, multipart, upload);
@@ -139,6 +142,9 @@ interface PartInFlight {
 
 class PartTransfer {
   sha256 = '';
+  /** What the upload held already, and its bytes. */
+  keptParts = 0;
+  keptBytes = 0;
   readonly #ctx: CopyContext;
   readonly #item: CopyItem;
   readonly #sizeBytes: number;
@@ -247,11 +253,10 @@ class PartTransfer {
   #kept({ number, sizeBytes }: PartPlan, sumsOfPart: () => PartSums): PartReceipt | undefined {
     const stored = this.#open.stored.get(number);
     if (!stored) return undefined;
-    const { counters, target } = this.#ctx;
     const sums = sumsOfPart();
-    if (!holdsPart(stored, sums, target.facts.md5MayBeOpaque)) return undefined;
-    counters.count('partsReused');
-    counters.count('bytesReused', sizeBytes);
+    if (!holdsPart(stored, sums, this.#ctx.target.facts.md5MayBeOpaque)) return undefined;
+    this.keptParts += 1;
+    this.keptBytes += sizeBytes;
     return { number, sizeBytes, tag: stored.tag, crc32: sums.crc32 };
   }
 

@@ -1,7 +1,7 @@
 /** What to think of a large object whose bytes look wrong, or that nothing can be compared with. */
 import { createHash } from 'node:crypto';
 import type { StorageDriver } from '../drivers/driver.ts';
-import { type CopyContext, type CopyItem, type Proof, WrongBytes } from './context.ts';
+import { type CopyContext, type CopyItem, ObjectChanged, type Proof, WrongBytes } from './context.ts';
 import type { Verdict } from './judge.ts';
 import { readRanges } from './read-ranges.ts';
 
@@ -40,11 +40,15 @@ export function verifyReadBack(
   sizeBytes: number,
   sha256: string,
 ): Promise<void> {
-  return keepIfRight(
-    ctx,
-    item,
-    async () => (await hashRanges(ctx, ctx.target, item.targetKey, sizeBytes)) === sha256,
-  );
+  return keepIfRight(ctx, item, async () => {
+    try {
+      return (await hashRanges(ctx, ctx.target, item.targetKey, sizeBytes)) === sha256;
+    } catch (error) {
+      // It is the target that has another size, not the source that changed.
+      if (error instanceof ObjectChanged) return false;
+      throw error;
+    }
+  });
 }
 
 /**

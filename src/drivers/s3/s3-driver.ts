@@ -134,7 +134,7 @@ export class S3Driver implements StorageDriver {
       throw malformed(call, 'the answer does not say which range it is');
     demandObject(call, response.headers.get('etag'), response.headers.get('content-type'));
     const { intoBytes: bytesRead } = response;
-    // Only an answer without a length that is too large for the buffer does not tell how large the object is.
+    // Without a length, an answer that is too large for the buffer, or that ends with its connection, does not tell.
     const totalBytes = totalOf(response) ?? (await this.stat(ctx, key)).sizeBytes;
     const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
     if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
@@ -157,7 +157,9 @@ export class S3Driver implements StorageDriver {
       bodyBytes: body.sizeBytes,
     });
     const version = response.headers.get('etag');
-    return version === undefined ? {} : { version };
+    // Whoever stands before the storage may say 200 to everything; what it took is in no bucket.
+    if (version === undefined) throw malformed({ backend: this.name, operation: 'write', key }, 'no ETag came');
+    return { version };
   }
 
   async remove(ctx: CallContext, key: string): Promise<void> {
@@ -225,7 +227,9 @@ function totalOf(response: HttpResponse): number | undefined {
   if (status === 206) return Number(CONTENT_RANGE.exec(headers.get('content-range') ?? '')?.[2]);
   const length = headers.get('content-length');
   if (length !== undefined) return Number(length);
-  return response.isOverflow ? undefined : response.intoBytes;
+  // A connection that ends is all there is of the end of such a body: the object may have more.
+  const hasEnd = headers.has('transfer-encoding') && !response.isOverflow;
+  return hasEnd ? response.intoBytes : undefined;
 }
 
 /** Whole-object checksums only: composite ones of multipart uploads end in `-<parts>`. */

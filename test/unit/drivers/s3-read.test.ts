@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { isStorageError, type StorageError } from '../../../src/core/errors.ts';
+import { bodyOfBytes } from '../../../src/drivers/body.ts';
 import type { ReadOptions, ReadResult } from '../../../src/drivers/driver.ts';
 import { ok, refusal, type Scripted, scriptedS3 } from './scripted-s3.ts';
 
@@ -205,6 +206,19 @@ describe('S3Driver.read() of whole objects', () => {
     assert.equal(result.totalBytes, 10);
   });
 
+  it('asks for the size of what ends with its connection: one that broke looks like the end', async (t) => {
+    const open: Scripted = { raw: `HTTP/1.1 200 OK\r\nETag: ${ETAG}\r\n\r\n0123`, end: 'close' };
+    for (const isWhole of [true, false]) {
+      await assert.rejects(
+        read(t, [open, ok('', { 'Content-Length': '10' })], 10, { isWhole }),
+        isRefused('corrupt', true, /4 bytes came instead of 10/),
+      );
+      const { text, result } = await read(t, [open, ok('', { 'Content-Length': '4' })], 10, { isWhole });
+      assert.equal(text, '0123');
+      assert.equal(result.totalBytes, 4);
+    }
+  });
+
   it('does not take no content for an empty object', async (t) => {
     await assert.rejects(
       read(t, 'HTTP/1.1 204 No Content\r\n\r\n', 0, { isWhole: true }),
@@ -228,6 +242,16 @@ describe('S3Driver.read() of one version', () => {
     );
     assert.equal(asked[0]?.headers.get('if-match'), ETAG);
     assert.match(asked[0]?.headers.get('authorization') ?? '', /SignedHeaders=[^,]*if-match/);
+  });
+});
+
+describe('S3Driver.write()', () => {
+  it('does not take a success without an ETag for one of the storage', async (t) => {
+    const page = ok('<html>Down for maintenance</html>', { 'Content-Type': 'text/html' });
+    const { driver } = await scriptedS3(t, (_, index) => (index === 0 ? page : ok('', { ETag: ETAG })));
+    const body = bodyOfBytes(Buffer.from(DIGITS));
+    await assert.rejects(driver.write(CTX, 'a key', body, {}), isRefused('corrupt', true, /no ETag came/));
+    assert.deepEqual(await driver.write(CTX, 'a key', body, {}), { version: ETAG });
   });
 });
 
