@@ -158,7 +158,8 @@ export class S3Driver implements StorageDriver {
     });
     const version = response.headers.get('etag');
     // Whoever stands before the storage may say 200 to everything; what it took is in no bucket.
-    if (version === undefined) throw malformed({ backend: this.name, operation: 'write', key }, 'no ETag came');
+    if (version === undefined)
+      throw malformed({ backend: this.name, operation: 'write', key }, 'no ETag came');
     return { version };
   }
 

@@ -61,9 +61,15 @@ describe('S3SdkDriver.read()', () => {
 
   it('knows how large an object is that came without a length', async (t) => {
     const size = ok('', { 'Content-Length': '10' });
-    assert.deepEqual(await read(t, [CHUNKED_DIGITS], 20, { isWhole: true }), [DIGITS, 10]);
+    assert.deepEqual(await read(t, [CHUNKED_DIGITS, size], 20, { isWhole: true }), [DIGITS, 10]);
     assert.deepEqual(await read(t, [CHUNKED_DIGITS, size], 10, { isWhole: true }), [DIGITS, 10]);
     assert.deepEqual(await read(t, [CHUNKED_DIGITS, size], 4, { isWhole: true }), ['0123', 10]);
+  });
+
+  it('does not take the end of a connection for that of the object', async (t) => {
+    const ended: Scripted = { raw: 'HTTP/1.1 200 OK\r\nETag: "x"\r\n\r\n0123', end: 'close' };
+    const size = ok('', { 'Content-Length': '10' });
+    await assert.rejects(read(t, [ended, size], 10, { isWhole: true }), isCorrupt);
   });
 
   it('never gives a short result for a body that ends early', async (t) => {
@@ -80,6 +86,12 @@ describe('S3SdkDriver.read()', () => {
 });
 
 describe('S3SdkDriver', () => {
+  it('does not take a success without an ETag for one of the storage', async (t) => {
+    const { driver } = await open(t, () => ok('<html></html>', { 'Content-Type': 'text/html' }));
+    const body = bodyOfBytes(Buffer.from(DIGITS));
+    await assert.rejects(driver.write(CTX, 'k', body, {}), /no ETag came/);
+  });
+
   const CALLS: Readonly<Record<string, (driver: S3SdkDriver) => Promise<unknown>>> = {
     list: async (driver) => {
       for await (const _ of driver.list(CTX, { prefix: '' }));
