@@ -4,7 +4,7 @@ import { isStorageError } from '../core/errors.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, ObjectChanged } from './context.ts';
 import { readRanges } from './read-ranges.ts';
-import { isProvedCopy, isUnseenCopy } from './unseen-copy.ts';
+import { isUnseenCopy, settleUnseenCopy } from './unseen-copy.ts';
 
 export type Difference = 'equal' | 'differs' | 'conflict';
 
@@ -32,7 +32,7 @@ export async function differenceByContent(ctx: CopyContext, item: CopyItem): Pro
   const { source, target, classified } = item;
   if (!target) return 'differs';
   const different = classified.isImmutable && !ctx.ownsTarget ? 'conflict' : 'differs';
-  if (isUnseenCopy(ctx, item)) return (await isProvedCopy(ctx, item)) ? 'equal' : different;
+  if (isUnseenCopy(ctx, item)) return settleUnseenCopy(ctx, item);
   const ours = await contentHashes(ctx, ctx.source, source);
   if (target.md5 !== undefined) {
     if (target.md5 === ours.md5) return 'equal';

@@ -24,15 +24,39 @@ export function isUnseenCopy({ doubtsCopies, uploads }: Doubts, item: CopyItem):
   return sha256ForCopy(item, item.source.sizeBytes) !== undefined;
 }
 
+/**
+ * What of a copy that nobody has seen proved: it stays where it is right. Otherwise it goes where the target is ours, since
+ * whatever comes next may fail, and the run after that would take it for equal by its size.
+ */
+export async function settleUnseenCopy(
+  ctx: CopyContext,
+  item: CopyItem,
+): Promise<'equal' | 'differs' | 'conflict'> {
+  try {
+    if (await isProvedCopy(ctx, item)) return 'equal';
+    if (ctx.ownsTarget) {
+      await ctx.target.remove(ctx, item.targetKey);
+      return 'differs';
+    }
+  } catch (error) {
+    ctx.counters.count('serverCopiesUnseen');
+    throw error;
+  }
+  ctx.counters.count('serverCopiesUnseen');
+  return 'conflict';
+}
+
 /** Does the target hold the bytes of the digest? Asks for the sum that the service computed, else reads them. */
-export async function isProvedCopy(ctx: CopyContext, item: CopyItem): Promise<boolean> {
+async function isProvedCopy(ctx: CopyContext, item: CopyItem): Promise<boolean> {
   const { sizeBytes } = item.source;
   const wanted = sha256ForCopy(item, sizeBytes);
   const { serverCopy } = ctx.target;
+  // What an upload marks was to be read back: its source may have had a sum, which may have been copied along.
+  const isMarked = ctx.uploads.has(item.targetKey);
   try {
-    if (ctx.serverSide?.computes && serverCopy) {
+    if (ctx.serverSide?.computes && serverCopy && !isMarked) {
       const kept = await serverCopy.look(ctx, item.targetKey);
-      // Copies are only made of objects without one, so this one was computed, or checked when it was written.
+      // Other copies are only made of objects without one, so this one was computed, or checked when it was written.
       if (kept.sha256 !== undefined) return kept.sha256 === wanted;
     }
     return (await hashRanges(ctx, ctx.target, item.targetKey, sizeBytes)) === wanted;
