@@ -64,7 +64,7 @@ export class SharedShards {
   }
 }
 
-/** One object alone: what begins with its path, behind all that is shorter, up to it. */
+/** One object alone: nothing that begins with its path comes before it. */
 function rangeOf(path: string): KeyRange {
-  return { prefix: path, after: path.slice(0, -1), upTo: path };
+  return { prefix: path, upTo: path };
 }

@@ -165,7 +165,8 @@ async function* list(
 ): AsyncGenerator<readonly ObjectInfo[]> {
   const pages = driver.list(ctx, {
     prefix: keyPrefix + range.prefix,
-    ...(after === undefined ? {} : { after: keyPrefix + after }),
+    // A guess may end in half a character, which no backend can be asked for; what stands for it sorts before both halves.
+    ...(after === undefined ? {} : { after: keyPrefix + after.toWellFormed() }),
     ...(range.upTo === undefined ? {} : { upTo: keyPrefix + range.upTo }),
     // Where a folder cannot be listed the shard itself says so.
     onUnlistable: () => true,

@@ -8,6 +8,9 @@ export interface Waiting {
   isTaken: boolean;
 }
 
+/** So many that were taken are no reason to clear them out. */
+const TAKEN_MAX = 64;
+
 export class LargestFirst<T extends Waiting> {
   /** Nothing lies above what goes before it. What was taken is dropped once it comes to the top, as from the queue. */
   #heap: T[] = [];
@@ -50,11 +53,18 @@ export class LargestFirst<T extends Waiting> {
   take(item: T): T {
     item.isTaken = true;
     this.#size -= 1;
+    // What is small and was taken by age never comes to the top while larger ones keep coming.
+    if (this.#heap.length > 2 * this.#size + TAKEN_MAX) this.#heap = this.#waiting();
     return item;
   }
 
   /** Largest first. */
   get items(): readonly T[] {
+    return this.#waiting();
+  }
+
+  /** Sorted, which is a heap as well. */
+  #waiting(): T[] {
     return this.#heap.filter(({ isTaken }) => !isTaken).sort((one, two) => (isBefore(one, two) ? -1 : 1));
   }
 

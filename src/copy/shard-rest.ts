@@ -40,6 +40,11 @@ export class ShardRest {
     return this.#range;
   }
 
+  /** The last path that was not given away, if anything was. */
+  get border(): string | undefined {
+    return this.#isCut ? this.#range.upTo : undefined;
+  }
+
   /** Was the path given away? Ask before anything is done about it; what was not is passed by asking. */
   hasGiven(path: string): boolean {
     if (this.#isCut && this.#isBehindRange(path)) return true;
@@ -121,6 +126,8 @@ export class ShardRest {
   #mayCutAt(border: string): boolean {
     const floor = this.#floor;
     if (floor !== undefined && compareUtf8(border, floor) < 0) return false;
+    // A folder whose name is the border is the next shard's, which would tell of it once more.
+    if (border === this.#told) return false;
     return this.#range.upTo === undefined || compareUtf8(border, this.#range.upTo) < 0;
   }
 

@@ -31,7 +31,6 @@ export class Sharing {
   /** Objects of other threads. */
   readonly #without: Set<string>;
   readonly #objects: string[] = [];
-  #upTo: string | undefined;
   #way: Way | undefined;
   #last: Promise<void> = Promise.resolve();
 
@@ -54,8 +53,10 @@ export class Sharing {
   /** Nothing is given away any more. @returns all that was. */
   end(): Pick<ShardResult, 'givenAway'> {
     this.#rest.keepWhole();
-    if (this.#upTo === undefined && this.#objects.length === 0) return {};
-    return { givenAway: given(this.#upTo, this.#objects) };
+    // Not from what was reported: the shard may end in between.
+    const { border } = this.#rest;
+    if (border === undefined && this.#objects.length === 0) return {};
+    return { givenAway: given(border, this.#objects) };
   }
 
   begin(way: Way): void {
@@ -113,7 +114,6 @@ export class Sharing {
     const { source, layout } = base;
     const search = { driver: source, layout, keyPrefix: pass.sourcePrefix, worthBytes };
     const upTo = await this.#rest.cut(base, search).catch(() => undefined);
-    if (upTo !== undefined) this.#upTo = upTo;
     const objects =
       upTo === undefined ? (this.#way?.window.handOver(worthBytes ?? OBJECT_BYTES_MIN) ?? []) : [];
     for (const path of objects) {

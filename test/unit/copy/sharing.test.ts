@@ -5,7 +5,7 @@ import { setImmediate as settled } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { WorkerReport } from '../../../src/copy/shard.ts';
 import { CLASSES, type CounterReader, GAUGES, OBJECT_STATES } from '../../../src/core/counters.ts';
-import type { StorageDriver } from '../../../src/drivers/driver.ts';
+import type { ListQuery, StorageDriver } from '../../../src/drivers/driver.ts';
 import { distributionLayout } from '../../../src/layout/distribution.ts';
 import { rawLayout } from '../../../src/layout/raw.ts';
 import { type Effect, type Fault, fails, Gate } from '../../support/fault-driver.ts';
@@ -18,6 +18,8 @@ interface Entry {
   readonly text: string;
   readonly is: 'new' | 'equal' | 'extra' | 'unreadable' | 'wrong';
 }
+
+const FLAT = ['é', '~', 'key-', ' ', '🚢', '🃏'];
 
 const entry: fc.Arbitrary<Entry> = fc
   .record({
@@ -36,7 +38,8 @@ const entry: fc.Arbitrary<Entry> = fc
     if (kind === 'tag') return { path: tagPath(repository, `v${number}`), text: linkText(content), is };
     const text = content.padEnd(number % 7 === 0 ? 9_000 : 20, '.');
     if (kind === 'blob') return { path: blobPath(text), text, is };
-    if (kind === 'flat') return { path: `${['é', '~', 'key-', ' '][number % 4]}${number}`, text, is };
+    if (kind === 'flat')
+      return { path: `${FLAT[number % FLAT.length]}${number}${number % 3 === 0 ? '🚢' : ''}`, text, is };
     const folder = kind === 'upload' ? `_uploads/${number}/data` : `note ${number}`;
     return { path: otherPath(`${repository}/${folder}`), text, is };
   });
@@ -90,15 +93,23 @@ function figures(counters: CounterReader) {
   return found;
 }
 
-/** Each read takes a few turns, so that a shard is not over before somebody can ask for some of it. */
-function slow(driver: StorageDriver): StorageDriver {
+/**
+ * Each read takes a few turns, so that a shard is not over before somebody can ask for some of it.
+ * @param onList told what a listing is asked for.
+ */
+function slow(driver: StorageDriver, onList: (query: ListQuery) => void): StorageDriver {
   const read: StorageDriver['read'] = async (ctx, key, into, readOptions) => {
     for (let turn = 0; turn < 4; turn += 1) await settled();
     return driver.read(ctx, key, into, readOptions);
   };
+  const list: StorageDriver['list'] = (ctx, query) => {
+    onList(query);
+    return driver.list(ctx, query);
+  };
   return new Proxy(driver, {
     get: (target, name) => {
       if (name === 'read') return read;
+      if (name === 'list') return list;
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
@@ -175,7 +186,9 @@ describe('Shards that are shared while they run', () => {
         async (entries, world, threads, diesAt, isOneShard) => {
           const expected = await reference(entries, world, isOneShard);
           const faults = { sourceFaults: faultsOf(entries, world) };
-          await inWorld({ ...world, ...faults, wrap: slow }, async (one) => {
+          const asked: ListQuery[] = [];
+          const wrap = (driver: StorageDriver) => slow(driver, (query) => asked.push(query));
+          await inWorld({ ...world, ...faults, wrap }, async (one) => {
             fill(one, entries);
             const shared = new SharingWorld(one, {
               threads,
@@ -188,6 +201,12 @@ describe('Shards that are shared while they run', () => {
               given[range.prefix === range.upTo ? 'objects' : 'ranges'] += 1;
             assert.deepEqual(found(one, shared), expected);
             assertWritten(one, diesAt.length === 0);
+            // No request can hold half a character.
+            const names = asked.flatMap(({ prefix, after = '' }) => [prefix, after]);
+            assert.deepEqual(
+              names.filter((name) => !name.isWellFormed()),
+              [],
+            );
           });
         },
       ),
