@@ -99,6 +99,11 @@ const READS: Readonly<Record<string, Behaviour>> = {
     act: (peer, bytes) =>
       peer.socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\n${ETAG}\r\n`), bytes])),
   },
+  'until-close-cut': {
+    outcome: 'wrong',
+    act: (peer, bytes) =>
+      peer.socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\n${ETAG}\r\n`), bytes.subarray(1)])),
+  },
   'idle-reset': {
     outcome: 'right',
     leavesStale: true,
@@ -213,6 +218,10 @@ export async function startBadServer(tls?: TlsOptions): Promise<BadServer> {
         const key = keyIn(headText);
         if (headText.startsWith('GET ')) {
           void READS[key.behaviour]?.act(peer, contentOf(key), key);
+          return;
+        }
+        if (headText.startsWith('HEAD ')) {
+          peer.socket.write(head(key.sizeBytes));
           return;
         }
         const early = EARLY[key.behaviour] ?? EARLY_SUCCESS[key.behaviour];
