@@ -8,6 +8,7 @@ import { combineCrc32 } from '../core/crc32.ts';
 import { isStorageError, StorageError } from '../core/errors.ts';
 import { bodyOfBytes } from '../drivers/body.ts';
 import type {
+  CallContext,
   CompleteOptions,
   FileAttributes,
   MultipartFacet,
@@ -56,7 +57,7 @@ export async function copyParts(
     const sent = await transfer.run(open.plan);
     const proof = await settleVerdict(ctx, item, sizeBytes, transfer.finish());
     const whole = sent.reduce((sum, part) => combineCrc32(sum, part.crc32 ?? 0, part.sizeBytes), 0);
-    await complete(ctx, multipart, upload, sent, {
+    await completeWhole(ctx, multipart, upload, sent, {
       sizeBytes,
       ...(multipart.partChecksum === 'crc32' ? { crc32: whole } : {}),
       ...(transfer.attributes ? { attributes: transfer.attributes } : {}),
@@ -110,9 +111,9 @@ export async function beginWhole(
 }
 
 /** An upload that is gone may have been completed by a request whose answer was lost: the object is copied anew. */
-async function complete(
-  ctx: CopyContext,
-  multipart: MultipartFacet,
+export async function completeWhole(
+  ctx: CallContext,
+  multipart: Pick<MultipartFacet, 'complete'>,
   upload: Upload,
   parts: readonly PartReceipt[],
   options: CompleteOptions,

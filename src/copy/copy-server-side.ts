@@ -4,11 +4,11 @@
  * the object streamed like any other.
  */
 import pLimit from 'p-limit';
-import { isStorageError } from '../core/errors.ts';
-import type { CopySource, PartReceipt, ServerCopyFacet, Upload } from '../drivers/driver.ts';
+import { isStorageError, type StorageError } from '../core/errors.ts';
+import type { CallContext, CopySource, PartReceipt, ServerCopyFacet, Upload } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged } from './context.ts';
 import { abortUpload } from './continued-upload.ts';
-import { beginWhole } from './copy-parts.ts';
+import { beginWhole, completeWhole } from './copy-parts.ts';
 import { planParts } from './plan-parts.ts';
 import { cleanUpMs, hashRanges } from './second-opinion.ts';
 import type { ServerSide } from './server-side.ts';
@@ -25,6 +25,8 @@ interface Task {
   readonly source: CopySource;
   /** Of the content, as its path says. */
   readonly sha256: string;
+  /** A copy may be in the target, or get there yet, that nobody has proved. */
+  isUnseen: boolean;
 }
 
 /**
@@ -49,7 +51,7 @@ export async function copyServerSide(
     if (found.version === undefined) return undefined;
     const { bucket } = serverSide;
     const source = { bucket, key: item.source.key, sizeBytes, version: found.version };
-    const task: Task = { facet, item, source, sha256 };
+    const task: Task = { facet, item, source, sha256, isUnseen: false };
     // A sha256 that the source has may have been copied along, which proves nothing.
     const isComputed = serverSide.computes && !found.hasSha256 && sizeBytes <= facet.copyBytesMax;
     if (isComputed) return await copyComputed(ctx, task);
@@ -65,7 +67,7 @@ export async function copyServerSide(
 
 async function copyComputed(ctx: CopyContext, task: Task): Promise<CopyOutcome | undefined> {
   const { facet, item, source } = task;
-  const stated = await seen(ctx, item, () => facet.copy(ctx, source, item.targetKey));
+  const stated = await seen(ctx, task, (call) => facet.copy(call, source, item.targetKey));
   if (stated.sha256 === undefined) return await judged(ctx, task, () => hashOfCopy(ctx, task), 'readBack');
   return await judged(ctx, task, async () => stated.sha256, 'service');
 }
@@ -81,12 +83,13 @@ async function copyReadBack(ctx: CopyContext, task: Task): Promise<CopyOutcome |
   const marks = [...ctx.uploads.take(item.targetKey), await beginReported(ctx, facet, item.targetKey)];
   const isWhole = source.sizeBytes <= facet.copyBytesMax;
   try {
-    if (isWhole) await seen(ctx, item, () => facet.copy(ctx, source, item.targetKey));
+    if (isWhole) await seen(ctx, task, (call) => facet.copy(call, source, item.targetKey));
     else await copyParts(ctx, task);
     return await judged(ctx, task, () => hashOfCopy(ctx, task), 'readBack');
   } finally {
-    // Of a run that is being stopped they stay, as nobody knows what the service still does.
-    if (!ctx.signal.aborted) for (const mark of marks) await abortUpload(ctx, multipart, mark);
+    // They stay where nobody knows what the service still does, as in a run that is being stopped.
+    if (!ctx.signal.aborted && !task.isUnseen)
+      for (const mark of marks) await abortUpload(ctx, multipart, mark);
   }
 }
 
@@ -101,7 +104,8 @@ async function beginReported(ctx: CopyContext, facet: ServerCopyFacet, key: stri
 }
 
 /** More than one copy takes: in ranges, several at once, that become visible together. */
-async function copyParts(ctx: CopyContext, { facet, item, source }: Task): Promise<void> {
+async function copyParts(ctx: CopyContext, task: Task): Promise<void> {
+  const { facet, item, source } = task;
   const limits = { partBytesMin: PART_BYTES_MIN, partBytesMax: facet.copyBytesMax, partsMax: PARTS_MAX };
   const plan = planParts(source.sizeBytes, facet.copyBytesMax, limits);
   const upload = await beginReported(ctx, facet, item.targetKey);
@@ -123,7 +127,7 @@ async function copyParts(ctx: CopyContext, { facet, item, source }: Task): Promi
     if (stop.signal.aborted) throw stop.signal.reason;
     const parts = await Promise.all(copying);
     const { sizeBytes } = source;
-    await seen(ctx, item, () => facet.complete(ctx, upload, parts, { sizeBytes }));
+    await seen(ctx, task, (call) => completeWhole(call, facet, upload, parts, { sizeBytes }));
     ctx.report({ type: 'upload', upload, state: 'closed' });
   } catch (error) {
     if (ctx.target.multipart) await abortUpload(ctx, ctx.target.multipart, upload);
@@ -131,32 +135,42 @@ async function copyParts(ctx: CopyContext, { facet, item, source }: Task): Promi
   }
 }
 
-/** A copy whose answer did not come may still become visible, at any time. */
-async function seen<T>(ctx: CopyContext, item: CopyItem, copy: () => Promise<T>): Promise<T> {
+/** A copy whose answer did not come may still become visible, at any time, whatever is said to one that is asked for anew. */
+async function seen<T>(ctx: CopyContext, task: Task, copy: (call: CallContext) => Promise<T>): Promise<T> {
+  let isLost = false;
+  const onRetry = (error: StorageError): void => {
+    isLost ||= error.kind !== 'throttled';
+  };
   try {
-    return await copy();
+    return await copy({ signal: ctx.signal, onRetry });
   } catch (error) {
     const isNotDone = isRefusal(error) || isStorageError(error, 'precondition', 'not-found');
-    if (!isNotDone) {
-      ctx.counters.count('serverCopiesUnseen');
-      if (!ctx.signal.aborted) await remove(ctx, item).catch(() => undefined);
+    if (isLost || !isNotDone) {
+      noteUnseen(ctx, task);
+      if (!ctx.signal.aborted) await remove(ctx, task.item).catch(() => undefined);
     }
     throw error;
   }
 }
 
+function noteUnseen(ctx: CopyContext, task: Task): void {
+  task.isUnseen = true;
+  ctx.counters.count('serverCopiesUnseen');
+}
+
 /** Keeps the copy if it has the right digest. Otherwise it goes, and what the source really holds is found by reading it. */
 async function judged(
   ctx: CopyContext,
-  { item, source, sha256 }: Task,
+  task: Task,
   digestOf: () => Promise<string | undefined>,
   proof: 'service' | 'readBack',
 ): Promise<CopyOutcome | undefined> {
+  const { item, source, sha256 } = task;
   let isRight = false;
   try {
     isRight = (await digestOf()) === sha256;
   } catch (error) {
-    await remove(ctx, item).catch(() => ctx.counters.count('serverCopiesUnseen'));
+    await remove(ctx, item).catch(() => noteUnseen(ctx, task));
     throw error;
   }
   if (isRight) return { state: 'copied', bytes: source.sizeBytes, proof, isServerSide: true };
@@ -164,7 +178,7 @@ async function judged(
   try {
     await remove(ctx, item);
   } catch (error) {
-    ctx.counters.count('serverCopiesUnseen');
+    noteUnseen(ctx, task);
     throw error;
   }
   return undefined;

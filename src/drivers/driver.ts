@@ -13,6 +13,8 @@ import type { StorageError } from '../core/errors.ts';
 
 export interface CallContext {
   readonly signal: AbortSignal;
+  /** Told of each failure after which the call is made again by whoever owns the retries. */
+  readonly onRetry?: (error: StorageError) => void;
 }
 
 /** Owner and mode of a file; only file systems have and keep them. */

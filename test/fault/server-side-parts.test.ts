@@ -119,4 +119,24 @@ describe('an object larger than one copy takes', () => {
     assert.equal(outcome.state, 'failed');
     await assertArrived(here);
   });
+
+  it('is copied anew, and stays marked, where nobody can tell whether what is there was put together from it', async (t) => {
+    const here = await ground(t);
+    const gone = { kind: 'status', status: 404, code: 'NoSuchUpload' } as const;
+    const faults = await here.server.misbehave([
+      { fault: { kind: 'lost-reply' }, operation: 'CompleteMultipartUpload' },
+      { fault: gone, operation: 'CompleteMultipartUpload', skip: 1 },
+      // As where tags are no MD5s: that the object is the one cannot be seen.
+      { fault: { kind: 'status', status: 404, code: '' }, operation: 'HeadObject', bucket: 'new' },
+    ]);
+    const outcome = await here.copy();
+    await faults.assertUsedUp();
+    assert.equal(outcome.state, 'copied');
+    assert.equal(here.world.counters.count('serverCopiesUnseen'), 1);
+    assert.ok(BYTES.equals((await here.server.get('new', PATH)) ?? Buffer.alloc(0)));
+    const told = here.world.reports.filter((report) => report.type === 'upload');
+    const closed = new Set(told.filter(({ state }) => state === 'closed').map(({ upload }) => upload.id));
+    const open = new Set(told.map(({ upload }) => upload.id).filter((id) => !closed.has(id)));
+    assert.equal(open.size, 1, 'the first one may become visible yet');
+  });
 });

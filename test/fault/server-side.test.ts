@@ -110,6 +110,25 @@ describe('a copy inside one service that computes sha256', () => {
     await assertHolds(world.server, 'target', world.tree);
   });
 
+  it('leaves no copy whose answer was lost when the same is refused after that, and the object cannot be read', async (t) => {
+    const world = await ServiceWorld.start(t);
+    const key = world.blob(2);
+    const always = { times: Number.POSITIVE_INFINITY, key };
+    const lost = await world.server.misbehave({
+      fault: { kind: 'lost-reply' },
+      operation: 'CopyObject',
+      key,
+    });
+    await world.server.misbehave([
+      { fault: DENIED, operation: 'CopyObject', skip: 1, ...always },
+      { fault: DENIED, operation: 'GetObject', bucket: 'source', ...always },
+    ]);
+    const { summary, exitCode } = await world.copy();
+    await lost.assertUsedUp();
+    assert.deepEqual([exitCode, summary.objectsFailed, summary.serverCopiesUnseen], [1, 1, 1]);
+    assert.equal((await world.server.get('target', key))?.length, undefined, 'it is not in the target');
+  });
+
   it('gets through errors that pass, an error in a 200 among them', async (t) => {
     const world = await ServiceWorld.start(t);
     const copies = { operation: 'CopyObject', bucket: 'target' } as const;

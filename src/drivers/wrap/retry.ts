@@ -99,6 +99,7 @@ export class RetryOwner {
         if (!failure.details.isTransient) throw failure;
         await this.#beforeNext(ctx, attempts, failure);
         this.#onRetry(operation, failure);
+        ctx.onRetry?.(failure);
       }
     }
   }
@@ -108,7 +109,9 @@ export class RetryOwner {
     const { kind, scope, status, isTransient, retryAfterMs = 0 } = error.details;
     if (isSilence(error)) this.#gate.silent(error);
     else if (status !== undefined) this.#gate.answered();
-    if (kind === 'denied' && scope === 'object') return this.#denials.denied(operation, error);
+    // Whatever may not be copied inside the service is streamed, so no object fails for it.
+    const isFatal = operation !== 'copy';
+    if (kind === 'denied' && scope === 'object' && isFatal) return this.#denials.denied(operation, error);
     const limitMs = this.#policy.outageMsMax ?? RETRY_AFTER_MS_MAX;
     return isTransient && retryAfterMs > limitMs ? asksForTooLong(error, retryAfterMs, limitMs) : error;
   }

@@ -62,6 +62,18 @@ describe('withRetries()', () => {
     });
   }
 
+  it('tells the caller of each failure after which it makes the call again, and of no other', async () => {
+    const inner = new ScriptedDriver();
+    const passing = [storageError(), storageError({ kind: 'throttled' })];
+    const last = storageError({ isTransient: false });
+    inner.failures.push(...passing, last);
+    const told: unknown[] = [];
+    const { driver } = wrapped(inner);
+    const stat = driver.stat({ ...CTX, onRetry: (error) => told.push(error) }, 'k');
+    await assert.rejects(stat, (error) => error === last);
+    assert.deepEqual(told, passing);
+  });
+
   it('multiplies no retries: a body that fails on the other side is not sent again', async () => {
     const other = storageError({ backend: 'test://other' });
     const body: Body = {
