@@ -132,7 +132,7 @@ export class S3Driver implements StorageDriver {
     }
     if (!isRange(response, into.length === 0 ? 0 : offset))
       throw malformed(call, 'the answer does not say which range it is');
-    demandObject(call, response.headers.get('etag'), response.headers.get('content-type'));
+    demandObject(call, response.headers.get('etag'));
     const { intoBytes: bytesRead } = response;
     // Without a length, an answer that is too large for the buffer, or that ends with its connection, does not tell.
     const totalBytes = totalOf(response) ?? (await this.stat(ctx, key)).sizeBytes;

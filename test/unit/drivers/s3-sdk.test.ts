@@ -10,7 +10,7 @@ import { type Asked, ok, refusal, type Scripted, scriptedServer } from './script
 const CTX = { signal: new AbortController().signal };
 const DIGITS = '0123456789';
 const CHUNKED_DIGITS =
-  'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n';
+  'HTTP/1.1 200 OK\r\nETag: "x"\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n';
 
 async function open(
   t: TestContext,
@@ -41,7 +41,7 @@ async function read(
 }
 
 const partial = (range: string, body: string) =>
-  ok(body, { 'Content-Range': `bytes ${range}` }, '206 Partial Content');
+  ok(body, { ETag: '"x"', 'Content-Range': `bytes ${range}` }, '206 Partial Content');
 
 describe('S3SdkDriver.read()', () => {
   it('gives the range that was asked for, and where the object ends', async (t) => {
@@ -50,13 +50,13 @@ describe('S3SdkDriver.read()', () => {
   });
 
   it('does not take the start of an object, or another range, for what was asked', async (t) => {
-    for (const answer of [ok(DIGITS), partial('4-7/10', '4567'), partial('3-6/*', '3456')])
+    for (const answer of [ok(DIGITS, { ETag: '"x"' }), partial('4-7/10', '4567'), partial('3-6/*', '3456')])
       await assert.rejects(read(t, [answer], 4, { offset: 3 }), isCorrupt);
   });
 
   it('takes the whole object where the range began at its start', async (t) => {
-    assert.deepEqual(await read(t, [ok(DIGITS)], 10), [DIGITS, 10]);
-    assert.deepEqual(await read(t, [ok(DIGITS)], 4), ['0123', 10]);
+    assert.deepEqual(await read(t, [ok(DIGITS, { ETag: '"x"' })], 10), [DIGITS, 10]);
+    assert.deepEqual(await read(t, [ok(DIGITS, { ETag: '"x"' })], 4), ['0123', 10]);
   });
 
   it('knows how large an object is that came without a length', async (t) => {
