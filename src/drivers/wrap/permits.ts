@@ -22,6 +22,8 @@ const BEAT_MS = 500;
 const SAVED_MS = 10;
 /** Shorter waits are below what a timer can measure. */
 const WAIT_MS_MIN = 1;
+/** A turn that is further off is not taken yet: by then the rate may be another one, or none. */
+const TURN_MS_MAX = 250;
 
 export interface PermitsOptions {
   readonly memory: PermitMemory;
@@ -173,9 +175,7 @@ class Lane {
     for (;;) {
       // Turns are given out for the time in which there are any.
       while (this.#heldMs > 0) await pause(Math.max(WAIT_MS_MIN, this.#heldMs), signal);
-      const hasTurn = this.#row.perSecond !== 0;
-      const turnMs = hasTurn ? this.#pace.take(1) : 0;
-      if (turnMs >= WAIT_MS_MIN) await pause(turnMs, signal);
+      const hasTurn = await this.#turn(signal);
       if (this.#heldMs > 0) continue;
       if (!needsPlace || (this.#waiters.length === 0 && this.#row.hasRoom)) this.#row.begin();
       else await this.#place(signal);
@@ -183,6 +183,20 @@ class Lane {
       // The server has refused others meanwhile.
       this.#leave();
     }
+  }
+
+  /** @returns whether there was one to wait for. */
+  async #turn(signal: AbortSignal): Promise<boolean> {
+    while (this.#row.perSecond !== 0) {
+      const waitMs = this.#pace.aheadMs - TURN_MS_MAX;
+      if (waitMs <= 0) {
+        const turnMs = this.#pace.take(1);
+        if (turnMs >= WAIT_MS_MIN) await pause(turnMs, signal);
+        return true;
+      }
+      await pause(Math.max(WAIT_MS_MIN, Math.min(waitMs, TURN_MS_MAX)), signal);
+    }
+    return false;
   }
 
   /** @param error of the call; undefined: it was answered. */

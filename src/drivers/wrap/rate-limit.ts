@@ -24,7 +24,7 @@ export class RateLimit {
   readonly #now: () => number;
   readonly #savedMs: number;
 
-  /** @param perSecond or what tells it, where it changes. */
+  /** @param perSecond or what tells it, where it changes; 0: no limit now. */
   constructor(perSecond: number | (() => number), options: RateLimitOptions = {}) {
     this.#perSecond = typeof perSecond === 'number' ? () => perSecond : perSecond;
     this.#clock = options.clock ?? { cells: new BigInt64Array(new SharedArrayBuffer(8)), at: 0 };
@@ -35,17 +35,34 @@ export class RateLimit {
   /** Takes `amount` and says how many milliseconds to wait before using it. */
   take(amount: number): number {
     const { cells, at } = this.#clock;
-    const unitNs = (1000 * NS_PER_MS) / this.#perSecond();
-    const savedNs = Math.max(unitNs, this.#savedMs * NS_PER_MS);
     for (;;) {
       const found = Atomics.load(cells, at);
       const nowNs = this.#now() * NS_PER_MS;
-      // 0: nobody has taken anything yet.
-      const paidUntilNs = found === 0n ? Number.NEGATIVE_INFINITY : Number(found);
-      const nextNs = Math.ceil(Math.max(paidUntilNs, nowNs - savedNs) + amount * unitNs) || 1;
+      const nextNs = this.#paidUntilNs(found, nowNs, amount);
+      // Whoever says the rate, another thread perhaps, has just given it up.
+      if (nextNs === undefined) return 0;
       if (Atomics.compareExchange(cells, at, found, BigInt(nextNs)) === found) {
         return Math.max(0, (nextNs - nowNs) / NS_PER_MS);
       }
     }
+  }
+
+  /** What `take(1)` would say, but takes nothing. */
+  get aheadMs(): number {
+    const nowNs = this.#now() * NS_PER_MS;
+    const nextNs = this.#paidUntilNs(Atomics.load(this.#clock.cells, this.#clock.at), nowNs, 1) ?? nowNs;
+    return Math.max(0, (nextNs - nowNs) / NS_PER_MS);
+  }
+
+  /** Where the clock stands behind `amount` more; undefined where there is no rate. */
+  #paidUntilNs(found: bigint, nowNs: number, amount: number): number | undefined {
+    const perSecond = this.#perSecond();
+    if (perSecond === 0) return undefined;
+
+    const unitNs = (1000 * NS_PER_MS) / perSecond;
+    const savedNs = Math.max(unitNs, this.#savedMs * NS_PER_MS);
+    // 0: nobody has taken anything yet.
+    const paidUntilNs = found === 0n ? Number.NEGATIVE_INFINITY : Number(found);
+    return Math.ceil(Math.max(paidUntilNs, nowNs - savedNs) + amount * unitNs) || 1;
   }
 }

@@ -90,4 +90,14 @@ describe('RateLimit', () => {
     now = 1_100;
     assert.equal(limit.take(1), 1);
   });
+
+  it('says how far off a turn is without taking it, and holds nobody while there is no rate', () => {
+    let perSecond = 10;
+    const limit = new RateLimit(() => perSecond, { now: () => 5_000, savedMs: 0 });
+    assert.deepEqual([limit.take(1), limit.aheadMs, limit.aheadMs, limit.take(1)], [0, 100, 100, 100]);
+    perSecond = 0;
+    assert.deepEqual([limit.take(1), limit.aheadMs], [0, 0]);
+    perSecond = 10;
+    assert.equal(limit.aheadMs, 200);
+  });
 });

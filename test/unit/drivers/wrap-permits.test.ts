@@ -221,6 +221,31 @@ describe('withPermits()', () => {
     await Promise.all(all);
   });
 
+  for (const [what, perSecond] of [
+    ['rises', 100],
+    ['is given up', 0],
+  ] as const) {
+    it(`lets go who waits when the rate ${what}, and holds nobody to the turn that the old one would give`, async (t) => {
+      const time = fakeTime(t);
+      let nowMs = 1_000;
+      const { inner, driver, controls } = world(t, 99, { now: () => nowMs });
+      controls.set(READ, { perSecond: 1, heldUntilMs: 0, window: 99 });
+      const all = Array.from({ length: 60 }, (_, index) => driver.stat(CTX, `${index}`));
+      const pass = async (ms: number): Promise<void> => {
+        for (let passed = 0; passed < ms; passed += 50) {
+          nowMs += 50;
+          await time.pass(50);
+        }
+      };
+      await pass(3_000);
+      assert.equal(inner.calls.length, 4);
+      controls.set(READ, { perSecond, heldUntilMs: 0, window: 99 });
+      await pass(2_000);
+      assert.equal(inner.calls.length, 60);
+      await Promise.all(all);
+    });
+  }
+
   it('sends nothing while a pause lasts that the server asked for, not even what had its turn or its place', async (t) => {
     const time = fakeTime(t);
     let nowMs = 1_000;
