@@ -73,8 +73,9 @@ export type CopyOutcome =
 export class ObjectChanged extends Error {
   /** The size it has now, where that is known. */
   readonly totalBytes: number | undefined;
-  constructor(totalBytes: number | undefined) {
-    super('The object changed while it was read');
+  /** @param cause what else it was that wants a new beginning: then that is what to tell where none helps. */
+  constructor(totalBytes: number | undefined, cause?: Error) {
+    super('The object changed while it was read', cause === undefined ? undefined : { cause });
     this.name = 'ObjectChanged';
     this.totalBytes = totalBytes;
   }

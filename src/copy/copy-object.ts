@@ -82,7 +82,9 @@ async function outcomeOfError(ctx: CopyContext, item: CopyItem, error: unknown):
   if (ctx.signal.aborted) throw ctx.signal.reason;
   if (error instanceof StorageError && error.details.scope === 'backend') throw error;
   if (error instanceof WrongBytes) return wrongBytes(ctx, item, error);
-  if (error instanceof ObjectChanged) return changed(ctx, item);
+  if (error instanceof ObjectChanged) {
+    return error.cause === undefined ? changed(ctx, item) : outcomeOfError(ctx, item, error.cause);
+  }
   if (isStorageError(error, 'not-found')) return missing(ctx, item, error);
   return { state: 'failed', error: error instanceof Error ? error : new Error(String(error)) };
 }

@@ -73,7 +73,7 @@ export async function copyParts(
   } catch (error) {
     await abortUpload(ctx, multipart, upload);
     // What a new upload may not meet, such as a checksum that this one was not begun with, is tried with a new one.
-    if (open.stored.size > 0 && mayBeOfThisUpload(error)) throw new ObjectChanged(sizeBytes);
+    if (open.stored.size > 0 && mayBeOfThisUpload(error)) throw new ObjectChanged(sizeBytes, error);
     throw error;
   }
 }
@@ -121,7 +121,7 @@ export async function completeWhole(
   try {
     await multipart.complete(ctx, upload, parts, options);
   } catch (error) {
-    if (isStorageError(error, 'not-found')) throw new ObjectChanged(options.sizeBytes);
+    if (isStorageError(error, 'not-found')) throw new ObjectChanged(options.sizeBytes, error);
     throw error;
   }
 }

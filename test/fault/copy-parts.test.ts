@@ -158,6 +158,17 @@ describe('copyObject() in parts, when a call fails', () => {
     });
   });
 
+  it('tells of the uploads, and not of the source, when each of them is gone at its end', async () => {
+    for (const isFrozen of [false, true]) {
+      const targetFaults: readonly Fault[] = [{ on: 'complete', times: 'always', does: fails('not-found') }];
+      await copyBlob({ isFrozen, targetFaults }, (outcome, world) => {
+        assertNotCopied(outcome, 'failed', /scripted not-found/);
+        world.assertAbsent(BLOB);
+        assert.equal(world.targetDriver.callsOf('begin').length, 4);
+      });
+    }
+  });
+
   it('ends the run for an error of the whole backend, and still aborts the upload', async () => {
     const full = fails('no-space', { scope: 'backend' });
     await inWorld({ targetFaults: [{ on: 'part', nth: 3, does: full }] }, async (world) => {
