@@ -10,7 +10,7 @@ import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged } from
 import { abortUpload } from './continued-upload.ts';
 import { beginWhole, completeWhole } from './copy-parts.ts';
 import { planParts } from './plan-parts.ts';
-import { cleanUpMs, hashRanges } from './second-opinion.ts';
+import { cleanUpMs, hashOfTarget } from './second-opinion.ts';
 import type { ServerSide } from './server-side.ts';
 import { sha256ForCopy } from './unseen-copy.ts';
 
@@ -93,8 +93,8 @@ async function copyReadBack(ctx: CopyContext, task: Task): Promise<CopyOutcome |
   }
 }
 
-function hashOfCopy(ctx: CopyContext, { item, source }: Task): Promise<string> {
-  return hashRanges(ctx, ctx.target, item.targetKey, source.sizeBytes);
+function hashOfCopy(ctx: CopyContext, { item, source }: Task): Promise<string | undefined> {
+  return hashOfTarget(ctx, item, source.sizeBytes);
 }
 
 async function beginReported(ctx: CopyContext, facet: ServerCopyFacet, key: string): Promise<Upload> {

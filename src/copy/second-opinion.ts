@@ -40,15 +40,22 @@ export function verifyReadBack(
   sizeBytes: number,
   sha256: string,
 ): Promise<void> {
-  return keepIfRight(ctx, item, async () => {
-    try {
-      return (await hashRanges(ctx, ctx.target, item.targetKey, sizeBytes)) === sha256;
-    } catch (error) {
-      // It is the target that has another size, not the source that changed.
-      if (error instanceof ObjectChanged) return false;
-      throw error;
-    }
-  });
+  return keepIfRight(ctx, item, async () => (await hashOfTarget(ctx, item, sizeBytes)) === sha256);
+}
+
+/** What was written or copied there, read over connections of their own; undefined where it has another size. */
+export async function hashOfTarget(
+  ctx: CopyContext,
+  item: CopyItem,
+  sizeBytes: number,
+): Promise<string | undefined> {
+  try {
+    return await hashRanges(ctx, ctx.target, item.targetKey, sizeBytes);
+  } catch (error) {
+    // It is the target's object that is another one, not the source's that changed.
+    if (error instanceof ObjectChanged) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -5,7 +5,7 @@ import { type S3Server, startS3Server } from '../../bench/s3-server/s3-server.ts
 import type { CopyContext, CopyOutcome } from '../../src/copy/context.ts';
 import { copyObject } from '../../src/copy/copy-object.ts';
 import { ServerSide } from '../../src/copy/server-side.ts';
-import type { StorageDriver } from '../../src/drivers/driver.ts';
+import type { ServerCopyFacet, StorageDriver } from '../../src/drivers/driver.ts';
 import { S3Driver } from '../../src/drivers/s3/s3-driver.ts';
 import { withRetries } from '../../src/drivers/wrap/retry.ts';
 import { seededBytes } from '../support/seeded.ts';
@@ -19,13 +19,15 @@ const NO_WAIT = { attemptsMax: 3, delayMsMin: 0, delayMsMax: 0, random: () => 0 
 /** As if the service took no more in one copy. */
 const COPY_BYTES_MAX = 6 * MIB;
 
+type CopyPart = ServerCopyFacet['copyPart'];
+
 interface Ground {
   readonly server: S3Server;
   readonly world: CopyWorld;
   copy(): Promise<CopyOutcome>;
 }
 
-async function ground(t: TestContext): Promise<Ground> {
+async function ground(t: TestContext, copyPart?: (facet: ServerCopyFacet) => CopyPart): Promise<Ground> {
   const server = await startS3Server({ buckets: ['old', 'new'], threads: 0 });
   const open = (bucket: string): StorageDriver => {
     const driver = new S3Driver(
@@ -44,7 +46,8 @@ async function ground(t: TestContext): Promise<Ground> {
     );
     const retried = withRetries(driver, NO_WAIT, () => undefined);
     assert.ok(retried.serverCopy);
-    return { ...retried, serverCopy: { ...retried.serverCopy, copyBytesMax: COPY_BYTES_MAX } };
+    const facet = { ...retried.serverCopy, copyBytesMax: COPY_BYTES_MAX };
+    return { ...retried, serverCopy: copyPart ? { ...facet, copyPart: copyPart(facet) } : facet };
   };
   const ends = { source: open('old'), target: open('new') };
   const world = new CopyWorld({ partBytes: 5 * MIB, slabBudgetBytes: 20 * MIB });
@@ -103,6 +106,17 @@ describe('an object larger than one copy takes', () => {
     });
     const outcome = await here.copy();
     await faults.assertUsedUp();
+    assert.deepEqual(outcome, { state: 'copied', bytes: BYTES.length, proof: 'digest' });
+    assert.equal(here.world.counters.count('serverCopiesWrong'), 1);
+    await assertArrived(here);
+  });
+
+  it('is streamed where what was put together is shorter', async (t) => {
+    const here = await ground(t, ({ copyPart }) => (ctx, upload, source, part) => {
+      const isEnd = part.offset + part.sizeBytes === BYTES.length;
+      return copyPart(ctx, upload, source, { ...part, sizeBytes: part.sizeBytes - (isEnd ? 1 : 0) });
+    });
+    const outcome = await here.copy();
     assert.deepEqual(outcome, { state: 'copied', bytes: BYTES.length, proof: 'digest' });
     assert.equal(here.world.counters.count('serverCopiesWrong'), 1);
     await assertArrived(here);
