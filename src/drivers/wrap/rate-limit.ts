@@ -58,7 +58,6 @@ export class RateLimit {
   #paidUntilNs(found: bigint, nowNs: number, amount: number): number | undefined {
     const perSecond = this.#perSecond();
     if (perSecond === 0) return undefined;
-
     const unitNs = (1000 * NS_PER_MS) / perSecond;
     const savedNs = Math.max(unitNs, this.#savedMs * NS_PER_MS);
     // 0: nobody has taken anything yet.
