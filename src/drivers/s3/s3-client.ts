@@ -5,6 +5,7 @@ import type { HttpResponse } from '../../transport/http-types.ts';
 import { EMPTY_SHA256, encodePath, encodeUri, Signer } from '../../transport/sigv4.ts';
 import { refusalOf } from '../../transport/tunnel.ts';
 import type { CallContext } from '../driver.ts';
+import { orAborted } from '../or-aborted.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
 import { CredentialKeeper, type CredentialSource } from './credential-keeper.ts';
 import { addressOf, openPool, proxyOf, relocated, type S3Address } from './s3-address.ts';
@@ -99,7 +100,8 @@ export class S3Client {
 
   /** Sends once (again where what the server minds can be mended) and returns a 2xx or accepted answer. */
   async send(ctx: CallContext, request: S3Request): Promise<HttpResponse> {
-    if (this.#keeper.isDue) await this.#keeper.renew();
+    // Whoever gives credentials may take a minute, which a run that is being stopped has not.
+    if (this.#keeper.isDue) await orAborted(this.#keeper.renew(), ctx.signal);
     const place = this.#place;
     const { current: credentials } = this.#keeper;
     const { clockOffsetMs } = place.signer;
@@ -147,7 +149,7 @@ export class S3Client {
     let { response, sent } = first;
     for (;;) {
       const error = this.#errorOf(call, response, sent.place);
-      const remedy = await this.#mend(request, response, { error, sent, tried });
+      const remedy = await orAborted(this.#mend(request, response, { error, sent, tried }), ctx.signal);
       if (remedy === undefined) throw error;
       if (isStream(request.body)) {
         // Its pieces are gone; whoever owns the retries opens the body again.

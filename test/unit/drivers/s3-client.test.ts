@@ -198,6 +198,23 @@ describe('S3Client and credentials that expire', () => {
     await assert.rejects(read(), /no answer from the instance/);
   });
 
+  it('waits for them no longer than the call lasts', async (t) => {
+    for (const inMs of [60_000, HOUR_MS]) {
+      const abort = new AbortController();
+      const s3 = await scriptedS3(t, () => refusal('400 Bad Request', 'ExpiredToken'), {
+        options: {
+          credentials: credentials('old', inMs),
+          renew: () => {
+            abort.abort(new Error('stopped by the user'));
+            return new Promise(() => undefined);
+          },
+        },
+      });
+      const reading = s3.driver.read({ signal: abort.signal }, 'k', Buffer.alloc(1), { isWhole: true });
+      await assert.rejects(reading, /stopped by the user/);
+    }
+  });
+
   it('does not ask for each request anew where the new ones expire as soon as the old', async (t) => {
     let asked = 0;
     const same = credentials('old', 2 * 60_000);
