@@ -31,7 +31,12 @@ export async function planShards(
   const { layout } = input;
   const wanted = SHARDS_PER_THREAD * input.threads;
   const pieces: Omit<Shard, 'id' | 'phase'>[] = [];
-  const add = (range: KeyRange, cuts: readonly string[]): void => {
+  const add = (range: KeyRange, cuts: readonly string[] | undefined): void => {
+    // Where the server has another order, nothing that is listed behind a border can be relied on.
+    if (cuts === undefined) {
+      pieces.push({ range, isUnsorted: true });
+      return;
+    }
     for (const piece of cutRange(range, cuts, wanted)) {
       const borders = innerBorders(piece, cuts, layout);
       pieces.push({ range: piece, ...(borders.length === 0 ? {} : { borders }) });
@@ -49,6 +54,7 @@ export async function planShards(
 /**
  * Borders below a prefix, in byte order: a border is a folder's name with its slash. Opens level after level until
  * there are as many as wanted, leaving out what the layout leaves out and whatever phase one does.
+ * @returns undefined where the folders are not listed by the bytes of their names.
  */
 async function findCuts(
   ctx: CallContext,
@@ -56,7 +62,7 @@ async function findCuts(
   root: string,
   wanted: number,
   closed: readonly string[] = [],
-): Promise<readonly string[]> {
+): Promise<readonly string[] | undefined> {
   let level = [root];
   let found: readonly string[] = [];
   let listings = 0;
@@ -64,7 +70,9 @@ async function findCuts(
     const names: string[] = [];
     for (const prefix of level) {
       listings += 1;
-      names.push(...(await foldersOf(ctx, input, prefix)));
+      const folders = await foldersOf(ctx, input, prefix);
+      if (folders === undefined) return undefined;
+      names.push(...folders);
       if (names.length >= CUTS_MAX) break;
     }
     if (names.length > 0) found = merge(found, names);
@@ -74,8 +82,14 @@ async function findCuts(
   return found;
 }
 
-async function foldersOf(ctx: CallContext, input: PlanInput, prefix: string): Promise<readonly string[]> {
+/** @returns undefined where they come in another order: some servers list `a/` before `a-b/`, as folders of a tree. */
+async function foldersOf(
+  ctx: CallContext,
+  input: PlanInput,
+  prefix: string,
+): Promise<readonly string[] | undefined> {
   const names = new Set<string>();
+  let last = '';
   const pages = input.driver.list(ctx, {
     prefix: input.keyPrefix + prefix,
     delimiter: '/',
@@ -87,7 +101,11 @@ async function foldersOf(ctx: CallContext, input: PlanInput, prefix: string): Pr
       const path = key.slice(input.keyPrefix.length);
       // A border inside a repository's own folders would part its tags from what they need.
       const name = path.slice(prefix.length);
-      if (!name.startsWith('_') && !input.layout.leavesOut(path, undefined)) names.add(path);
+      if (name.startsWith('_') || input.layout.leavesOut(path, undefined)) continue;
+      // A listing that broke off may begin anew, with names that came before.
+      if (compareUtf8(path, last) < 0 && !names.has(path)) return undefined;
+      names.add(path);
+      last = path;
     }
     if (names.size >= CUTS_MAX) break;
   }

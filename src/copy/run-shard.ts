@@ -47,7 +47,7 @@ export async function runShard(
   const run = new ShardRun(base, pass, shard, options);
   options.onBegin?.(() => run.share());
   try {
-    await run.copy({ isSorting: false });
+    await run.copy({ isSorting: shard.isUnsorted === true });
   } catch (error) {
     if (!(error instanceof ListingOutOfOrder)) return run.result(error);
     try {
@@ -90,6 +90,7 @@ class ShardRun {
     this.#options = options;
     this.#tally = new Tally(base.counters);
     this.#sharing = new Sharing({ base, shard, tally: this.#tally, pass, worthBytes: options.worthBytes });
+    if (shard.isUnsorted) this.#sorts('The listing of folders is out of order');
   }
 
   share(): Promise<void> {
@@ -111,9 +112,13 @@ class ShardRun {
     };
   }
 
-  startOver(reason: string): void {
+  #sorts(reason: string): void {
     this.#warnings.push(`${reason}: shard ${this.#shard.id} sorts its listings first`);
     this.#base.counters.count('sortedShards');
+  }
+
+  startOver(reason: string): void {
+    this.#sorts(reason);
     this.#exceptions.length = 0;
     this.#failures = 0;
     this.#vanished = 0;

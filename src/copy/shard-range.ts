@@ -36,8 +36,8 @@ export function listShard(ctx: CallContext, driver: StorageDriver, options: Shar
   const mustSort = isSorting || driver.facts.listOrder === 'unsorted';
   const query: ListQuery = {
     prefix: keyPrefix + range.prefix,
-    ...(range.after === undefined ? {} : { after: keyPrefix + range.after }),
-    // A listing that may be out of order must be seen whole.
+    // A listing that may be out of order must be seen whole: what lies behind a key for the server is not what does here.
+    ...(range.after === undefined || mustSort ? {} : { after: keyPrefix + range.after }),
     ...(range.upTo === undefined || mustSort ? {} : { upTo: keyPrefix + range.upTo }),
     prune: (folder) => prune(folder.slice(keyPrefix.length)),
     ...(onUnlistable
@@ -49,8 +49,21 @@ export function listShard(ctx: CallContext, driver: StorageDriver, options: Shar
   const pages = isAhead
     ? listAhead(ctx, driver, query, { borders, pace: paceOf(driver) })
     : driver.list(ctx, query);
-  const sorted: AsyncIterable<ListPage> = mustSort ? externallySorted(pages) : orderChecked(pages);
+  const sorted: AsyncIterable<ListPage> = mustSort
+    ? externallySorted(inRange(pages, range, keyPrefix))
+    : orderChecked(pages);
   return { pages: sorted, keyPrefix, upTo: range.upTo };
+}
+
+async function* inRange(
+  pages: AsyncIterable<ListPage>,
+  range: KeyRange,
+  keyPrefix: string,
+): AsyncGenerator<ListPage> {
+  for await (const page of pages) {
+    const objects = page.objects.filter(({ key }) => isInRange(range, key.slice(keyPrefix.length)));
+    yield { ...page, objects };
+  }
 }
 
 /** A thread keeps its drivers from shard to shard. */

@@ -31,6 +31,8 @@ export interface Shard {
    * leave some of them outside.
    */
   readonly borders?: readonly string[];
+  /** The source was seen to list its names in another order than by their bytes: listings are sorted first. */
+  readonly isUnsorted?: boolean;
   /** Single objects inside the range that other threads have taken over. */
   readonly without?: readonly string[];
 }

@@ -24,10 +24,13 @@ export async function* prefetchedPages(
   const tokens = new CircleWatch();
   const keys = new CircleWatch();
   let emptyPages = 0;
+  let hasBegun = query.after === undefined;
   const fetch = async (token: string | undefined): Promise<FetchedPage> => {
     const { page, next } = await fetchPage(token);
     if (!isWithin(page, query)) throw nonsense(call, 'it names keys not asked for');
-    const wanted = { ...page, objects: objectsBehind(page, query.after) };
+    const wanted = hasBegun ? page : { ...page, objects: objectsBehind(page, query.after) };
+    // What comes before `after` from here on is out of order, and whoever checks the order must see it.
+    hasBegun ||= wanted.objects.length > 0;
     if (next === undefined) return { page: { ...wanted, isLast: true } };
     if (next === token) throw nonsense(call, 'the listing goes on where it began');
     const first = page.objects[0]?.key;
@@ -96,10 +99,9 @@ function isWithin({ objects, prefixes, isAscending }: ListPage, { prefix }: List
   return areOurs && prefixes.every((one) => one.startsWith(prefix));
 }
 
-/** Servers that do not know start-after begin at the beginning; some repeat the key itself. */
-function objectsBehind({ objects, isAscending }: ListPage, after: string | undefined): readonly ObjectInfo[] {
+/** Servers that do not know start-after begin at the beginning; some repeat the key itself. What they begin with is cut off. */
+function objectsBehind({ objects }: ListPage, after: string | undefined): readonly ObjectInfo[] {
   if (after === undefined) return objects;
-  const first = objects[0];
-  if (isAscending && first && compareUtf8(first.key, after) > 0) return objects;
-  return objects.filter(({ key }) => compareUtf8(key, after) > 0);
+  const from = objects.findIndex(({ key }) => compareUtf8(key, after) > 0);
+  return from < 0 ? [] : objects.slice(from);
 }

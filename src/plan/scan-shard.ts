@@ -56,7 +56,7 @@ export interface ScannedShard {
 
 export async function scanShard(input: ScanInput, shard: Shard): Promise<ScannedShard> {
   try {
-    return await new ShardScan(input, shard).run({ isSorting: false });
+    return await new ShardScan(input, shard).run({ isSorting: shard.isUnsorted === true });
   } catch (error) {
     if (!(error instanceof ListingOutOfOrder)) throw error;
     const scanned = await new ShardScan(input, shard).run({ isSorting: true });
