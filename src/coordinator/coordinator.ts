@@ -127,7 +127,7 @@ class Run {
         this.#parts.environment.onEvent({ event: 'interrupted', ...found.interrupted });
       }
       await this.#tidy(ctx, found);
-      const serverSide = await this.#findServerSide(ctx, binding);
+      const serverSide = await this.#findServerSide(ctx, binding, found.ownsTarget);
       return await this.#pass(passJournal, { ...found, binding, serverSide });
     } catch (error) {
       passJournal.giveUp(toErrorRecord(error));
@@ -156,7 +156,11 @@ class Run {
     return binding;
   }
 
-  async #findServerSide(ctx: CallContext, binding: Binding | undefined): Promise<ServerSideFound> {
+  async #findServerSide(
+    ctx: CallContext,
+    binding: Binding | undefined,
+    ownsTarget: boolean,
+  ): Promise<ServerSideFound> {
     const { job, environment, ends, layout, runId } = this.#parts;
     const found = await findServerSide(ctx, job, {
       ends,
@@ -164,6 +168,7 @@ class Run {
       sourcePrefix: keyPrefixOf(job.source),
       probePrefix: probePrefix(this.#keyPrefix, runId),
       binding,
+      ownsTarget,
     });
     if (found.warning !== undefined) this.#warn(found.warning);
     environment.onEvent({ event: 'server-side', ...found.summary });

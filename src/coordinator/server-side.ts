@@ -18,6 +18,9 @@ const TIDY_MS = 5_000;
 /** What is copied on trial is the smallest object of the first page; a large one would take its time. */
 const TRIAL_BYTES_MAX = 1024 ** 3;
 
+export const WHY_NOT_MARKED =
+  'the service is not known to compute the sha256 of what it copies, and in a target that held something before nothing marks for sure what has not been read back yet';
+
 /** By the settings alone: could one service copy from one to the other? Then why not otherwise; undefined: it could. */
 export function whyNotServerSide(
   { source, target }: { readonly source: StorageSpec; readonly target: StorageSpec },
@@ -50,18 +53,21 @@ export async function findServerSide(
     /** Everything that reads a storage looks away from what is below it. */
     readonly probePrefix: string;
     readonly binding: Binding | undefined;
+    readonly ownsTarget: boolean;
   },
 ): Promise<ServerSideFound> {
   const why = whyNotServerSide(job, job.options, found.layout);
   if (why !== undefined) return streamed(why);
   const { source, target } = job;
   if (source.kind !== 's3' || target.kind !== 's3') return streamed('not both sides are S3');
+  const computes = found.binding?.computesCopySha256 === true;
+  if (!computes && !found.ownsTarget) return streamed(WHY_NOT_MARKED);
+
   const refusal = await tryCopy(ctx, found.ends, source, found);
   if (refusal !== undefined) {
     const warning = `Both sides are on one service, but it does not copy from one to the other with the target's credentials, so objects pass through this machine: ${refusal}`;
     return { ...streamed(refusal), warning };
   }
-  const computes = found.binding?.computesCopySha256 === true;
   const settings = { bucket: source.bucket, computes };
   return { settings, summary: { way: computes ? 'service' : 'read-back', why: wordsOf(computes) } };
 }

@@ -4,6 +4,7 @@
  */
 import { planMemory } from '../coordinator/memory.ts';
 import { firstKey } from '../coordinator/preflight.ts';
+import { WHY_NOT_MARKED } from '../coordinator/server-side.ts';
 import type { CopyContext } from '../copy/context.ts';
 import { OpenUploads } from '../copy/open-uploads.ts';
 import { SlabPool } from '../copy/slab-pool.ts';
@@ -106,7 +107,8 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
     ...(found === undefined ? {} : { targetHolds: found }),
     needsIntoNonempty: known === undefined && found !== undefined,
     ...result,
-    serverSide,
+    serverSide:
+      serverSide.way === 'read-back' && !ctx.ownsTarget ? { way: 'none', why: WHY_NOT_MARKED } : serverSide,
     threads: options.threads,
     memoryBytes: options.memoryBytes,
     partBytes: memory.partBytes,

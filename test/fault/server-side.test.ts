@@ -189,5 +189,9 @@ describe('a copy inside one service that computes nothing', () => {
     const { summary, exitCode } = await world.copy({ intoNonempty: true });
     assert.equal(exitCode, 0);
     assert.equal(summary.objectsServerSide, 0);
+    // It says so, and tries nothing that it would not use but what the probe of the target does.
+    assert.equal(summary.serverSide.way, 'none');
+    assert.match(summary.serverSide.why, /held something before/);
+    assert.equal((await world.server.stats()).requestsByOperation.CopyObject, 1);
   });
 });
