@@ -194,9 +194,11 @@ export class S3SdkDriver implements StorageDriver {
     ctx.signal.addEventListener('abort', onAbort, { once: true });
     try {
       const answer = await this.#send(ctx, 'write', key, () => upload.done());
-      // Whoever stands before the storage may say 200 to everything; what it took is in no bucket.
-      if (answer.ETag === undefined) throw malformed(call, 'no ETag came');
-      return { version: answer.ETag };
+      if (answer.ETag !== undefined) return { version: answer.ETag };
+      // Whoever stands before the storage may say 200 to everything; what it took is in no bucket. Parts had their
+      // ETags, and Ceph gives none for what was made of them.
+      if (upload.uploadId === undefined) throw malformed(call, 'no ETag came');
+      return {};
     } catch (error) {
       if (upload.uploadId !== undefined) await this.#abortUpload(key, upload.uploadId);
       ctx.signal.throwIfAborted();

@@ -92,6 +92,18 @@ describe('S3SdkDriver', () => {
     await assert.rejects(driver.write(CTX, 'k', body, {}), /no ETag came/);
   });
 
+  it('takes an object of parts from a server that gives it no ETag in the answer to Complete', async (t) => {
+    const begun = '<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>';
+    const { driver, asked } = await open(t, ({ method, query }) => {
+      if (method === 'PUT') return ok('', { ETag: '"part"' });
+      return ok(query.has('uploads') ? begun : '<CompleteMultipartUploadResult/>');
+    });
+    const body = bodyOfBytes(Buffer.alloc(20 * 1024 ** 2));
+    assert.ok(driver.streamUpload);
+    assert.deepEqual(await driver.streamUpload.upload(CTX, 'k', body, {}), {});
+    assert.ok(asked.some(({ method, query }) => method === 'POST' && query.has('uploadId')));
+  });
+
   const CALLS: Readonly<Record<string, (driver: S3SdkDriver) => Promise<unknown>>> = {
     list: async (driver) => {
       for await (const _ of driver.list(CTX, { prefix: '' }));
