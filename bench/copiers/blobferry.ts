@@ -68,12 +68,15 @@ function urlOf(place: Place): string {
 function claimsOf(stdout: string): Claims {
   const summary = summaryOf(stdout);
   if (!summary) return { hashed: 'no summary', bound: 'no summary' };
-  const { objectsCopied, objectsUnproved, binding } = summary;
-  const unproved = objectsUnproved === 0 ? '' : `, ${objectsUnproved} of them unproved`;
+  const { objectsCopied, objectsByProof, binding } = summary;
+  const { digest, ...others } = objectsByProof;
+  const otherwise = Object.entries(others).filter(([, count]) => count > 0);
+  const of = digest === objectsCopied ? 'all' : `${digest} of`;
+  const rest = otherwise.map(([by, count]) => `; ${count} proved by: ${by}`).join('');
   const hashed =
     objectsCopied === 0
       ? 'nothing to copy'
-      : `sha256 of all ${objectsCopied} objects, compared with the digests in their paths${unproved}`;
+      : `sha256 of ${of} ${objectsCopied} objects, compared with the digests in their paths${rest}`;
   return { hashed, bound: binding };
 }
 

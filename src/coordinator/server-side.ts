@@ -62,7 +62,6 @@ export async function findServerSide(
   if (source.kind !== 's3' || target.kind !== 's3') return streamed('not both sides are S3');
   const computes = found.binding?.computesCopySha256 === true;
   if (!computes && !found.ownsTarget) return streamed(WHY_NOT_MARKED);
-
   const refusal = await tryCopy(ctx, found.ends, source, found);
   if (refusal !== undefined) {
     const warning = `Both sides are on one service, but it does not copy from one to the other with the target's credentials, so objects pass through this machine: ${refusal}`;
