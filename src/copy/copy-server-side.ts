@@ -59,6 +59,8 @@ export async function copyServerSide(
   } catch (error) {
     ctx.signal.throwIfAborted();
     if (isStorageError(error, 'precondition')) throw new ObjectChanged(undefined);
+    // Whether it is gone for its own credentials, too, shows when it is read.
+    if (isStorageError(error, 'not-found') && error.details.scope === 'object') return undefined;
     if (!isRefusal(error)) throw error;
     serverSide.refused(error.message);
     return undefined;

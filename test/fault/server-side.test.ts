@@ -110,6 +110,16 @@ describe('a copy inside one service that computes sha256', () => {
     await assertHolds(world.server, 'target', world.tree);
   });
 
+  it('streams an object that the service cannot find although the source has it', async (t) => {
+    const world = await ServiceWorld.start(t);
+    const fault = { kind: 'status', status: 404, code: 'NoSuchKey' } as const;
+    const faults = await world.server.misbehave({ fault, operation: 'CopyObject', key: world.blob(2) });
+    const { summary, exitCode } = await world.copy();
+    await faults.assertUsedUp();
+    assert.deepEqual([exitCode, summary.objectsServerSide, summary.warnings], [0, INSIDE - 1, []]);
+    await assertHolds(world.server, 'target', world.tree);
+  });
+
   it('leaves no copy whose answer was lost when the same is refused after that, and the object cannot be read', async (t) => {
     const world = await ServiceWorld.start(t);
     const key = world.blob(2);
