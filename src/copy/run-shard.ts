@@ -2,6 +2,7 @@
 
 import type { ObjectState, Side } from '../core/counters.ts';
 import { BlobferryError, type StorageError, toErrorRecord } from '../core/errors.ts';
+import { followSignal } from '../core/followed-signal.ts';
 import type { CopyException } from '../core/job.ts';
 import { Unlisted } from '../core/unlisted.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
@@ -131,10 +132,10 @@ class ShardRun {
   }
 
   async copy(options: { readonly isSorting: boolean }): Promise<void> {
-    const stop = new AbortController();
+    const stop = followSignal(this.#base.signal);
     const ctx: CopyContext = {
       ...this.#base,
-      signal: AbortSignal.any([this.#base.signal, stop.signal]),
+      signal: stop.signal,
       doubtsTarget: this.#base.readsBack && this.#pass.doubtsTarget === true,
       doubtsCopies: this.#pass.doubtsCopies === true,
     };
@@ -177,6 +178,8 @@ class ShardRun {
       stop.abort(error);
       await window.drain().catch(() => undefined);
       throw error;
+    } finally {
+      stop.release();
     }
   }
 
