@@ -15,6 +15,7 @@ import {
 import type { Side } from '../../core/counters.ts';
 import { StorageError } from '../../core/errors.ts';
 import { pause } from '../../transport/pause.ts';
+import { orAborted } from '../or-aborted.ts';
 import { RateLimit } from './rate-limit.ts';
 
 const BEAT_MS = 500;
@@ -128,6 +129,8 @@ class Lane {
   readonly #now: () => number;
   readonly #pace: RateLimit;
   readonly #waiters: Waiter[] = [];
+  /** Settles when the last of those who want a turn has one, or wants none any more. */
+  #lastTurn: Promise<void> | undefined;
   /** How many wait with each signal, and what ends them. */
   readonly #bySignal = new Map<AbortSignal, { count: number; readonly onAbort: () => void }>();
 
@@ -187,16 +190,29 @@ class Lane {
 
   /** @returns whether there was one to wait for. */
   async #turn(signal: AbortSignal): Promise<boolean> {
-    while (this.#row.perSecond !== 0) {
-      const waitMs = this.#pace.aheadMs - TURN_MS_MAX;
-      if (waitMs <= 0) {
-        const turnMs = this.#pace.take(1);
-        if (turnMs >= WAIT_MS_MIN) await pause(turnMs, signal);
-        return true;
+    const turnMs = await this.#takeTurn(signal);
+    if (turnMs === undefined) return false;
+    if (turnMs >= WAIT_MS_MIN) await pause(turnMs, signal);
+    return true;
+  }
+
+  /** One after the other, in their order. @returns how far off it is; undefined: there is no rate any more. */
+  async #takeTurn(signal: AbortSignal): Promise<number | undefined> {
+    const before = this.#lastTurn;
+    const taken = Promise.withResolvers<void>();
+    this.#lastTurn = taken.promise;
+    try {
+      if (before) await orAborted(before, signal);
+      while (this.#row.perSecond !== 0) {
+        const waitMs = this.#pace.aheadMs - TURN_MS_MAX;
+        if (waitMs <= 0) return this.#pace.take(1);
+        await pause(Math.max(WAIT_MS_MIN, Math.min(waitMs, TURN_MS_MAX)), signal);
       }
-      await pause(Math.max(WAIT_MS_MIN, Math.min(waitMs, TURN_MS_MAX)), signal);
+      return undefined;
+    } finally {
+      if (this.#lastTurn === taken.promise) this.#lastTurn = undefined;
+      taken.resolve();
     }
-    return false;
   }
 
   /** @param error of the call; undefined: it was answered. */
