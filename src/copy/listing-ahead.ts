@@ -7,13 +7,15 @@
  *     lanes   ├─ read now ──────┤├─ held ────┤├─ held ────┤  (begun once there is room)
  *                               border       border
  *
- * A border need not be a key that exists, so a bad guess costs time and never an object. Lanes are handed out one after
+ * A border need not be a key that exists, so a bad guess costs time and never an object. For a server that has another
+ * order something else may lie behind a border, so each lane must come to the key that the one before it ended at. Lanes are handed out one after
  * the other, and what is held is bounded in pages. Where nobody waits there is one lane, the listing as it always was.
  */
 import { compareUtf8 } from '../core/byte-order.ts';
 import type { CallContext, ListPage, ListQuery, StorageDriver } from '../drivers/driver.ts';
 import { KeyScale } from './key-scale.ts';
 import { ListingLane } from './listing-lane.ts';
+import { ListingOutOfOrder } from './sorted-listing.ts';
 
 export interface AheadOptions {
   /** Ascending keys that cut the range into pieces of about one size; those outside of it are of no use. */
@@ -47,7 +49,10 @@ const WAIT_MS_MIN = 4;
 /** So many pages in a row that nobody waited for are a reason to list less at once. */
 const READY_PAGES = 16;
 
-/** The same objects in the same order as of `driver.list`, for drivers that list in byte order. */
+/**
+ * The same objects in the same order as of `driver.list`, for drivers that list in byte order.
+ * @throws ListingOutOfOrder where lanes do not fit together, be it that a key came or went while they were listed.
+ */
 export async function* listAhead(
   ctx: CallContext,
   driver: StorageDriver,
@@ -84,6 +89,8 @@ class Lanes {
   #distance = 0;
   /** Grows while lanes hold less than a page. */
   #stretch = 1;
+  /** Where the lane before this one met its border: what comes next. */
+  #expected: string | undefined;
   #isClosed = false;
 
   constructor(list: (query: ListQuery) => AsyncIterable<ListPage>, query: ListQuery, options: AheadOptions) {
@@ -108,17 +115,34 @@ class Lanes {
       if (!lane) return undefined;
       const page = lane.take();
       if (page) {
+        this.#meet(page);
         this.#adapt(hasWaited ? this.#now() - askedMs : 0, askedMs - this.#givenMs);
         this.#givenMs = this.#now();
         this.#fill();
         return page;
       }
-      if (lane.isDone) this.#open.shift();
-      else {
+      if (lane.isDone) {
+        this.#leave(lane);
+        this.#open.shift();
+      } else {
         hasWaited = true;
         await lane.fetch();
       }
     }
+  }
+
+  #meet({ objects }: ListPage): void {
+    const expected = this.#expected;
+    if (expected !== undefined && objects.some(({ key }) => key === expected)) this.#expected = undefined;
+  }
+
+  #leave({ border, reached, behind }: ListingLane): void {
+    const expected = this.#expected;
+    if (expected !== undefined && (border === undefined || compareUtf8(expected, border) <= 0))
+      throw new ListingOutOfOrder(border ?? reached ?? '', expected);
+    const { upTo } = this.#query;
+    const isOurs = behind !== undefined && (upTo === undefined || compareUtf8(behind, upTo) <= 0);
+    if (border !== undefined && isOurs) this.#expected ??= behind;
   }
 
   async close(): Promise<void> {

@@ -20,6 +20,7 @@ export class ListingLane {
   #hasEnded = false;
   #isFirst = true;
   #reached: string | undefined;
+  #behind: string | undefined;
   /** Keys behind it are another lane's. It may be set to one behind `reached`. */
   border: string | undefined;
 
@@ -33,6 +34,11 @@ export class ListingLane {
   /** The last key that came, or where it began. */
   get reached(): string | undefined {
     return this.#reached;
+  }
+
+  /** The first key behind the border, if it came to one. */
+  get behind(): string | undefined {
+    return this.#behind;
   }
 
   /** The one under way counts, too. */
@@ -94,6 +100,7 @@ export class ListingLane {
     const keys = isCut ? page.objects.map(({ key }) => key) : [];
     // A page out of order is given whole: whoever checks the order must see it. What ends here need not be all.
     const objects = isCut ? page.objects.slice(0, countUpTo(keys, border)) : page.objects;
+    this.#behind = isCut ? keys[objects.length] : page.behind;
     this.#held.push(this.#hasEnded ? { ...page, objects, isLast: false } : page);
     if (isFirst && this.#hasEnded) this.#onPage(undefined, undefined);
     if (!last || this.#hasEnded) return;

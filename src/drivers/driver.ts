@@ -67,6 +67,8 @@ export interface ListPage {
   readonly isAscending?: boolean;
   /** It is known that no page follows. */
   readonly isLast?: boolean;
+  /** The first key that was left out because it lies behind the query's `upTo`. */
+  readonly behind?: string;
 }
 
 export interface ReadOptions {

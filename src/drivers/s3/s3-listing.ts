@@ -25,8 +25,8 @@ export function md5OfETag(etag: string | undefined): string | undefined {
 interface Entries {
   readonly objects: readonly ObjectInfo[];
   readonly count: number;
-  /** There were some behind the range. */
-  readonly isPast: boolean;
+  /** The first one behind the range. */
+  readonly behind: string | undefined;
 }
 
 /**
@@ -39,6 +39,7 @@ export function parseListing(xml: string, upTo?: string): S3ListPage {
   const decode = nameDecoder(xml);
   let count = 0;
   const objects: ObjectInfo[] = [];
+  let behind: string | undefined;
   let past: string | undefined;
   let isDisordered = false;
   eachElement(xml, 'Contents', (from, to) => {
@@ -48,12 +49,14 @@ export function parseListing(xml: string, upTo?: string): S3ListPage {
     const isBehind = upTo !== undefined && compareUtf8(key, upTo) > 0;
     // What comes behind the range is still held against the order: it tells whether the range may end here.
     isDisordered = past !== undefined && compareUtf8(past, key) >= 0;
-    if (isBehind) past = key;
-    else objects.push(objectOf(one, key));
+    if (isBehind) {
+      past = key;
+      behind ??= key;
+    } else objects.push(objectOf(one, key));
     return !isDisordered;
   });
   if (isDisordered) return parseListing(xml);
-  return pageOf(xml, { objects, count, isPast: past !== undefined });
+  return pageOf(xml, { objects, count, behind });
 }
 
 /** In a page without its entries one without content stands for them, so that nothing is taken to be around them. */
@@ -90,7 +93,7 @@ function nameDecoder(xml: string): (text: string | undefined) => string {
 }
 
 /** @param xml the page, whose entries were read already and may be missing. */
-function pageOf(xml: string, { objects, count, isPast }: Entries): S3ListPage {
+function pageOf(xml: string, { objects, count, behind }: Entries): S3ListPage {
   const decode = nameDecoder(xml);
   const prefixes: string[] = [];
   eachElement(xml, 'CommonPrefixes', (from, to) => {
@@ -98,7 +101,9 @@ function pageOf(xml: string, { objects, count, isPast }: Entries): S3ListPage {
     return true;
   });
   checkCount(xml, count + prefixes.length);
-  if (!isTruncated(xml) || isPast) return { objects, prefixes };
+  const isTruncatedHere = isTruncated(xml);
+  if (behind !== undefined) return { objects, prefixes, behind };
+  if (!isTruncatedHere) return { objects, prefixes };
   const nextToken = onlyTextOf(xml, 'NextContinuationToken');
   if (nextToken === undefined || nextToken === '')
     throw new RangeError('the listing goes on but does not say where');

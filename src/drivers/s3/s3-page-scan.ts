@@ -16,8 +16,8 @@ export interface ScannedEntries {
   readonly objects: readonly ObjectInfo[];
   /** All entries of the page, those behind `upTo` included. */
   readonly count: number;
-  /** Did the page hold entries behind `upTo`? */
-  readonly isPast: boolean;
+  /** The first key behind `upTo`, if the page held any. */
+  readonly behind: string | undefined;
 }
 
 export interface ScanOptions {
@@ -116,7 +116,7 @@ class EntryScan {
     const page = this.#page;
     const objects: ObjectInfo[] = [];
     let count = 0;
-    let isPast = false;
+    let behind: string | undefined;
     let at = from;
     for (let next = at; isAt(page, next, CONTENTS); next = behindBlanks(page, at)) {
       at = this.#entry(next + CONTENTS.length);
@@ -124,20 +124,27 @@ class EntryScan {
       count += 1;
       if (this.#lastBytes >= 0 && compare(this.#name, this.#nameBytes, this.#last, this.#lastBytes) <= 0)
         return undefined;
-      isPast ||=
-        this.#upTo !== undefined && compare(this.#name, this.#nameBytes, this.#upTo, this.#upTo.length) > 0;
-      if (!isPast) objects.push(this.#object());
+      if (behind === undefined && !this.#isPast()) objects.push(this.#object());
+      else behind ??= this.#key();
       const last = this.#last;
       this.#last = this.#name;
       this.#lastBytes = this.#nameBytes;
       this.#name = last;
     }
-    return at === to ? { objects, count, isPast } : undefined;
+    return at === to ? { objects, count, behind } : undefined;
+  }
+
+  #isPast(): boolean {
+    const upTo = this.#upTo;
+    return upTo !== undefined && compare(this.#name, this.#nameBytes, upTo, upTo.length) > 0;
+  }
+
+  #key(): string {
+    return this.#name.toString(this.#isNameAscii ? 'latin1' : 'utf8', 0, this.#nameBytes);
   }
 
   #object(): ObjectInfo {
-    const name = this.#name;
-    const key = name.toString(this.#isNameAscii ? 'latin1' : 'utf8', 0, this.#nameBytes);
+    const key = this.#key();
     const version = etag.toString('latin1', 0, this.#etagBytes);
     const sizeBytes = this.#sizeBytes;
     if (!this.#isMd5) return { key, sizeBytes, version };
@@ -154,7 +161,7 @@ class EntryScan {
     while (!isAt(page, at, CONTENTS_END)) {
       if (!hasKey && isAt(page, at, KEY)) {
         hasKey = true;
-        at = this.#key(at + KEY.length);
+        at = this.#readKey(at + KEY.length);
       } else if (!hasSize && isAt(page, at, SIZE)) {
         hasSize = true;
         at = this.#size(at + SIZE.length);
@@ -170,7 +177,7 @@ class EntryScan {
     return hasKey && hasSize && hasETag ? at + CONTENTS_END.length : -1;
   }
 
-  #key(from: number): number {
+  #readKey(from: number): number {
     const page = this.#page;
     const name = this.#name;
     const isEncoded = this.#isEncoded;

@@ -1,7 +1,10 @@
 /** Servers that list as one walks through folders: all of `a/` before `a-b/`, and `start-after` by that order, too. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { listAhead } from '../../../src/copy/listing-ahead.ts';
+import { ListingLane } from '../../../src/copy/listing-lane.ts';
 import { listShard } from '../../../src/copy/shard-range.ts';
+import { ListingOutOfOrder, orderChecked } from '../../../src/copy/sorted-listing.ts';
 import { compareUtf8 } from '../../../src/core/byte-order.ts';
 import type { CallContext, ListPage, ListQuery, StorageDriver } from '../../../src/drivers/driver.ts';
 import { prefetchedPages } from '../../../src/drivers/paging.ts';
@@ -39,9 +42,10 @@ function pageOf(keys: readonly string[], query: ListQuery, token: string | undef
   // As drivers do: a page that ascends and reaches behind the range is the last one.
   const within = isAscending && upTo !== undefined ? page.filter((key) => compareUtf8(key, upTo) <= 0) : page;
   const objects = within.map((key) => ({ key, sizeBytes: 71 }));
+  const behind = page[within.length];
+  if (behind !== undefined) return { page: { objects, prefixes: [], behind } };
   const next = page.at(-1);
-  if (next === undefined || left.length === page.length || within.length < page.length)
-    return { page: { objects, prefixes: [] } };
+  if (next === undefined || left.length === page.length) return { page: { objects, prefixes: [] } };
   return { page: { objects, prefixes: [] }, next };
 }
 
@@ -71,6 +75,7 @@ async function inSuchAWorld(test: (world: CopyWorld) => Promise<void>): Promise<
   });
 }
 
+const WHOLE: ListQuery = { prefix: '' };
 const NAMES = Array.from({ length: 24 }, (_, at) => `r${String(at).padStart(2, '0')}`);
 
 describe('A source that lists as one walks through folders', { timeout: 60_000 }, () => {
@@ -119,6 +124,54 @@ describe('A source that lists as one walks through folders', { timeout: 60_000 }
       for await (const { objects } of pages) found.push(...objects.map(({ key }) => key));
       assert.deepEqual(found, [a]);
     });
+  });
+
+  for (const takesHints of [true, false]) {
+    it(`is noticed where listings side by side meet, which ${takesHints ? 'end' : 'do not end'} where they are told to`, async () => {
+      for (const [at, twin] of [...NAMES, ...NAMES, ...NAMES, ...NAMES].entries()) {
+        const objects = 1 + ((at * 7) % 13);
+        const keys = [...NAMES, `${twin}-x`].flatMap((name) =>
+          Array.from({ length: objects }, (_, number) => `org/${name}/_layers/${number}`),
+        );
+        const every4th = NAMES.filter((_, number) => number % 4 === at % 4);
+        const borders = every4th.map((name) => `org/${name}${at % 5 === 0 ? '-x/' : ''}`);
+        const list: StorageDriver['list'] = (_, query) =>
+          prefetchedPages(query, { backend: 'source', operation: 'list' }, async (token) => {
+            const { upTo: _upTo, ...whole } = query;
+            return pageOf(keys, takesHints ? query : whole, token);
+          });
+        let nowMs = 0;
+        const pages = listAhead({ signal: new AbortController().signal }, { list } as StorageDriver, WHOLE, {
+          borders,
+          pace: { lanes: 6 },
+          // Each page is long in coming.
+          now: () => {
+            nowMs += 50;
+            return nowMs;
+          },
+        });
+        await assert.rejects(async () => {
+          for await (const _ of orderChecked(pages));
+        }, ListingOutOfOrder);
+      }
+    });
+  }
+
+  it('is asked where it goes on behind a border, whoever cuts off what lies there', async () => {
+    const cut = { objects: [{ key: 'a', sizeBytes: 1 }], prefixes: [], behind: 'd', isLast: true };
+    const whole = { objects: ['a', 'd'].map((key) => ({ key, sizeBytes: 1 })), prefixes: [] };
+    for (const page of [cut, whole]) {
+      const pages = (async function* one() {
+        yield page;
+      })();
+      const lane = new ListingLane(pages, { after: undefined, border: 'c', onPage: () => undefined });
+      await lane.fetch();
+      assert.deepEqual(
+        lane.take()?.objects.map(({ key }) => key),
+        ['a'],
+      );
+      assert.equal(lane.behind, 'd');
+    }
   });
 
   it('is told from one whose listing of folders broke off and began anew', async () => {
