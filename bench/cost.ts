@@ -1,18 +1,26 @@
 /**
- * What a copy costs in CPU and memory, S3 to S3 on loopback with the source hashed and the target bound:
+ * A quick look at what a copy costs in CPU and memory, S3 to S3 on loopback with the source hashed and the target bound:
  *
- *     node bench/cost.ts [--small 20000] [--medium 1024] [--repeat 3]
+ *     node bench/cost.ts [--small 20000] [--medium 1024] [--large 0] [--repeat 3]
+ *     node bench/cost.ts --profile DIR [--small N] [--medium N] [--large N]
  *
- * Prints one JSON line per figure. Start-up is kept apart: cost per object = (CPU of 2N − CPU of N) / N.
+ * Prints one JSON line per figure. Start-up is kept apart: cost per object = (CPU of 2N − CPU of N) / N. With --profile a
+ * copy of each workload is run once under a CPU profile of all threads, which stays in the folder, and printed is what
+ * the CPU went into. All that was promised, with floors and peers: npm run bench -- --goals.
  */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { copyWorkload } from './support/copy-workload.ts';
+import { profileFlags, readProfiles } from './support/cpu-profile.ts';
 import { scaleToReference, sha256SecondsPerGib } from './support/measured-run.ts';
+import { sharesText } from './support/profile-shares.ts';
 
 const MIB = 1024 ** 2;
+const LARGE_BYTES = 256 * MIB;
 
 export interface Cost {
-  readonly workload: 'small' | 'medium';
+  readonly workload: 'small' | 'medium' | 'large';
   readonly objects: number;
   /** Scaled to a machine that hashes a GiB in 0.55 s. */
   readonly cpuMsPerObject: number;
@@ -29,7 +37,7 @@ export async function measureCost(
   objects: number,
   extra: readonly string[] = [],
 ): Promise<Cost> {
-  const size = workload === 'small' ? {} : { sizeBytes: MIB };
+  const size = sizeOf(workload);
   const sha256Seconds = sha256SecondsPerGib();
   const once = await copyWorkload({ objects, seed: 'cost', ...size }, extra);
   const twice = await copyWorkload({ objects: 2 * objects, seed: 'cost', ...size }, extra);
@@ -46,18 +54,35 @@ export async function measureCost(
   };
 }
 
+function sizeOf(workload: Cost['workload']): { readonly sizeBytes?: number } {
+  if (workload === 'small') return {};
+  return { sizeBytes: workload === 'medium' ? MIB : LARGE_BYTES };
+}
+
+async function profile(workload: Cost['workload'], objects: number, folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  if (readdirSync(folder).length > 0) throw new Error(`${folder} is not empty`);
+  await copyWorkload({ objects, seed: 'cost', ...sizeOf(workload) }, [], profileFlags(folder));
+  console.log(`${workload}, ${objects} objects: ${sharesText(readProfiles(folder, /\/src\//))}\n`);
+}
+
 if (process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({
     options: {
       small: { type: 'string', default: '20000' },
       medium: { type: 'string', default: '1024' },
+      large: { type: 'string', default: '0' },
       repeat: { type: 'string', default: '3' },
+      profile: { type: 'string' },
     },
   });
-  for (let count = 0; count < Number(values.repeat); count += 1) {
-    for (const workload of ['small', 'medium'] as const) {
-      const objects = Number(values[workload]);
-      if (objects > 0) console.log(JSON.stringify(await measureCost(workload, objects)));
+  const { small, medium, large, profile: folder } = values;
+  for (let count = 0; count < (folder === undefined ? Number(values.repeat) : 1); count += 1) {
+    for (const [workload, text] of Object.entries({ small, medium, large }) as [Cost['workload'], string][]) {
+      const objects = Number(text);
+      if (objects === 0) continue;
+      if (folder === undefined) console.log(JSON.stringify(await measureCost(workload, objects)));
+      else await profile(workload, objects, join(folder, workload));
     }
   }
 }

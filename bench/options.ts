@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { parseByteRate, parseBytes } from '../src/cli/units.ts';
 import { COPIERS } from './copiers/find-copiers.ts';
 import type { SetName } from './data/data-set.ts';
-import { FULL, type Parameters, QUICK } from './plan/parameters.ts';
+import { FULL, GOALS, type Parameters, QUICK } from './plan/parameters.ts';
 
 /** Usage mistakes: a sentence for the user, and no stack. */
 export class UsageError extends Error {
@@ -11,7 +11,7 @@ export class UsageError extends Error {
 }
 
 export interface BenchOptions {
-  readonly mode: 'run' | 'list' | 'report' | 'compare' | 'help';
+  readonly mode: 'run' | 'goals' | 'list' | 'report' | 'compare' | 'help';
   readonly isQuick: boolean;
   readonly patterns: readonly string[];
   readonly copiers: readonly string[];
@@ -52,11 +52,17 @@ Results
   --report [FILE…]       make one HTML page of result files (default: all of bench/results)
   --compare FILE FILE    how far two benches of the same thing are apart
 
+Goals
+  --goals                measure what was promised and print one table: figure, target, floor, reached or not. It has
+                         sizes of its own (--small ${GOALS.small} --medium ${GOALS.medium} --large ${GOALS.large} --repeat ${GOALS.repeat}), needs about ten minutes of a quiet
+                         machine, and exits with 0 whatever is reached. --only names goals: --only small,large-*
+
 Parameters (defaults in brackets; --quick has smaller ones)
   --small N [${FULL.small}]  --medium N [${FULL.medium}]  --medium-size BYTES [1MiB]  --large N [${FULL.large}]  --large-size BYTES [256MiB]
   --mixed N [${FULL.mixed}]  --mixed-median BYTES [1MiB]  --mixed-sigma X [${FULL.mixedSigma}]  --mixed-tail N [${FULL.mixedTail}]  --mixed-tail-size BYTES [1GiB]
   --listing N [${FULL.listing}]  --trial-size BYTES [96MiB]  --seed TEXT [${FULL.seed}]
   --latency MS [${FULL.latencyMs}]  --bandwidth RATE [80MB/s]  --refused PERCENT [${FULL.refusedShare * 100}]
+  --requests N [${FULL.limitPerSecond}]  --limited-seconds N [${FULL.limitedSeconds}]   a limited target takes so many a second; how long that is looked at
   --transfers N [${FULL.transfers}]  --part-size BYTES [8MiB]   what peers are told that have to be told
 `;
 
@@ -64,10 +70,10 @@ const TEXTS = [
   ...['only', 'copiers', 'repeat', 'limit', 'folder', 'out', 'seed'],
   ...['small', 'medium', 'medium-size', 'large', 'large-size', 'listing', 'trial-size'],
   ...['mixed', 'mixed-median', 'mixed-sigma', 'mixed-tail', 'mixed-tail-size'],
-  ...['latency', 'bandwidth', 'refused', 'transfers', 'part-size'],
+  ...['latency', 'bandwidth', 'refused', 'requests', 'limited-seconds', 'transfers', 'part-size'],
 ] as const;
 const FLAGS = [
-  ...['list', 'quick', 'full-only', 'no-trials', 'twice', 'md5-etags', 'report', 'compare', 'help'],
+  ...['list', 'quick', 'full-only', 'no-trials', 'twice', 'md5-etags', 'report', 'compare', 'goals', 'help'],
 ] as const;
 
 type TextName = (typeof TEXTS)[number];
@@ -77,7 +83,8 @@ type Given = Readonly<Partial<Record<TextName, string>>>;
 export function parseOptions(args: readonly string[]): BenchOptions {
   const { texts, flags, peers, files } = readArguments(args);
   const isQuick = flags.has('quick');
-  const mode = (['help', 'list', 'report', 'compare'] as const).find((name) => flags.has(name)) ?? 'run';
+  const mode =
+    (['help', 'list', 'report', 'compare', 'goals'] as const).find((name) => flags.has(name)) ?? 'run';
   if (files.length > 0 && mode !== 'report' && mode !== 'compare')
     throw new UsageError(`"${files[0]}" stands alone: result files go with --report or --compare`);
   if (mode === 'compare' && files.length !== 2) throw new UsageError('--compare takes two result files');
@@ -87,7 +94,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     patterns: listOf(texts.only),
     copiers: listOf(texts.copiers),
     peers: new Map(peers.map(parsePeer)),
-    parameters: readParameters(texts, isQuick ? QUICK : FULL),
+    parameters: readParameters(texts, isQuick ? QUICK : mode === 'goals' ? GOALS : FULL),
     withTrials: !flags.has('no-trials'),
     isTwice: flags.has('twice'),
     hasMd5Etags: flags.has('md5-etags'),
@@ -171,6 +178,8 @@ function readParameters(given: Given, defaults: Parameters): Parameters {
     refusedShare:
       number('refused', given.refused, defaults.refusedShare * 100, (value) => value > 0 && value < 100) /
       100,
+    limitPerSecond: whole('requests', defaults.limitPerSecond),
+    limitedSeconds: whole('limited-seconds', defaults.limitedSeconds),
     transfers: whole('transfers', defaults.transfers),
     repeat: whole('repeat', defaults.repeat),
     limitSeconds: whole('limit', defaults.limitSeconds),

@@ -3,8 +3,10 @@ import type { Check } from './check/check-target.ts';
 import type { Planted } from './check/planted-part.ts';
 import type { SetName } from './data/data-set.ts';
 import type { FloorName } from './floors/floors.ts';
+import type { Verdict } from './goals/verdict.ts';
 import type { Cell, Route, Scheme } from './plan/cell.ts';
 import type { Parameters } from './plan/parameters.ts';
+import type { SecondCounts, Transfers } from './s3-server/stats.ts';
 
 /** First line of a bench. */
 export interface BenchRecord {
@@ -44,6 +46,11 @@ export interface ServerShare {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly cpuSeconds: number;
+  /** Answers in each second of the run, under the conditions that limit them. */
+  readonly seconds?: readonly SecondCounts[];
+  /** Bodies of 1 MiB and more. */
+  readonly largeBodiesIn?: Transfers;
+  readonly largeBodiesOut?: Transfers;
 }
 
 export interface Usage {
@@ -135,4 +142,19 @@ export interface EndRecord {
   readonly load: number;
 }
 
-export type BenchLine = BenchRecord | RunRecord | AbsenceRecord | FloorRecord | TrialRecord | EndRecord;
+/** What became of a goal. */
+export interface GoalRecord extends Verdict {
+  readonly kind: 'goal';
+  readonly at: string;
+  readonly name: string;
+  readonly title: string;
+}
+
+export type BenchLine =
+  | BenchRecord
+  | RunRecord
+  | AbsenceRecord
+  | FloorRecord
+  | TrialRecord
+  | GoalRecord
+  | EndRecord;

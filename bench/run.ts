@@ -9,14 +9,18 @@ import { fileURLToPath } from 'node:url';
 import { isFound } from './copiers/copier.ts';
 import { findCopiers } from './copiers/find-copiers.ts';
 import { floorsOf } from './floors/floors.ts';
+import { chooseGoals, goalCopiers, measureGoals } from './goals/measure-goals.ts';
+import { goalsText } from './goals/table.ts';
 import { describeMachine } from './measure/machine.ts';
 import { type BenchOptions, HELP, parseOptions, UsageError } from './options.ts';
-import { allCells, chooseCells, ROUTES } from './plan/cell.ts';
+import { allCells, chooseCells, ROUTES, WORKLOADS } from './plan/cell.ts';
 import { renderPage } from './report/page.ts';
 import { agreementsOf, type Bench, readBench, resultsOf } from './report/summarise.ts';
 import { agreementText, progressLine, resultText } from './report/text.ts';
 import { runBench, type WriteLine } from './run/run-bench.ts';
 
+/** Who the goals name. */
+const GOAL_COPIERS = ['blobferry', 'rclone', 'rclone-new', 'mc'];
 const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
 
 async function main(): Promise<number> {
@@ -36,12 +40,36 @@ async function main(): Promise<number> {
     }
     case 'run':
       return run(options);
+    case 'goals':
+      return goals(options);
   }
 }
 
-async function run(options: BenchOptions): Promise<number> {
+async function goals(options: BenchOptions): Promise<number> {
+  assertLinux();
+  const { patterns, parameters, isQuick, folder, copiers } = options;
+  refuseUnknown(() => chooseGoals(patterns));
+  const names = copiers.length > 0 ? copiers : GOAL_COPIERS;
+  const searches = goalCopiers(await search({ ...options, copiers: names }), copiers);
+  const file = options.out ?? join(RESULTS, `goals-${stamp()}.jsonl`);
+  const plan = { patterns, parameters, isQuick, folder, searches };
+  const { records, failures } = await measureGoals(plan, lineWriter(file, 0));
+  const end = failures.map((text) => `FAILED: ${text}\n`).join('');
+  process.stdout.write(`${goalsText(records)}\n\n${end}results: ${relative(process.cwd(), file)}\n`);
+  return failures.length === 0 ? 0 : 1;
+}
+
+function assertLinux(): void {
   if (process.platform !== 'linux')
     throw new UsageError('The bench measures with what Linux keeps in /proc, and so runs on Linux only');
+}
+
+function stamp(): string {
+  return new Date().toISOString().replaceAll(':', '').slice(0, 15);
+}
+
+async function run(options: BenchOptions): Promise<number> {
+  assertLinux();
   const cells = choose(options);
   const searches = await search(options);
   const files = filesFor(options);
@@ -57,8 +85,7 @@ async function run(options: BenchOptions): Promise<number> {
 }
 
 function filesFor({ out, isTwice }: BenchOptions): readonly string[] {
-  const now = new Date().toISOString().replaceAll(':', '').slice(0, 15);
-  const file = out ?? join(RESULTS, `${now}.jsonl`);
+  const file = out ?? join(RESULTS, `${stamp()}.jsonl`);
   if (!isTwice) return [file];
   const stem = file.replace(/\.jsonl$/, '');
   return [`${stem}-1.jsonl`, `${stem}-2.jsonl`];
@@ -89,7 +116,10 @@ async function list(options: BenchOptions): Promise<number> {
   for (const one of await search(options))
     out.push(isFound(one) ? `  * ${one.name}: ${one.version}` : `    ${one.missing}`);
   out.push('', 'Floors:');
-  for (const route of ROUTES) out.push(`  ${route}: ${floorsOf(route).join(', ')}`);
+  for (const workload of WORKLOADS) {
+    for (const route of ROUTES)
+      out.push(`  ${workload}/${route}: ${floorsOf({ workload, route }).join(', ') || '–'}`);
+  }
   process.stdout.write(`${out.join('\n')}\n`);
   return 0;
 }
@@ -119,14 +149,21 @@ function readFile(file: string): Bench {
 }
 
 function choose({ isQuick, patterns }: BenchOptions): ReturnType<typeof chooseCells> {
+  return refuseUnknown(() => chooseCells(allCells(isQuick), patterns));
+}
+
+function refuseUnknown<T>(find: () => T): T {
   try {
-    return chooseCells(allCells(isQuick), patterns);
+    return find();
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
 }
 
-async function search({ copiers, peers }: BenchOptions): ReturnType<typeof findCopiers> {
+async function search({
+  copiers,
+  peers,
+}: Pick<BenchOptions, 'copiers' | 'peers'>): ReturnType<typeof findCopiers> {
   try {
     return await findCopiers({ names: copiers, commands: peers, commit: describeMachine().commit });
   } catch (error) {

@@ -18,22 +18,24 @@ export interface PlantedAt {
   readonly endpoint: string;
   readonly bucket: string;
   readonly ca?: string | undefined;
+  /** Default true; false: the server knows no checksums, and can refuse no wrong one. */
+  readonly checksums?: boolean | undefined;
 }
 
 /** Below no path of a workload, and gone afterwards. */
 const TARGET_KEY = 'planted-by-the-bench';
 const BODY = Buffer.alloc(100_000, 'part');
 
-export async function plantBadParts({ endpoint, bucket, ca }: PlantedAt): Promise<Planted> {
+export async function plantBadParts({ endpoint, bucket, ca, checksums = true }: PlantedAt): Promise<Planted> {
   const client = new RawClient(endpoint, ca === undefined ? {} : { ca });
   try {
-    return await plant(client, `/${bucket}/${TARGET_KEY}`);
+    return await plant(client, `/${bucket}/${TARGET_KEY}`, checksums);
   } finally {
     client.close();
   }
 }
 
-async function plant(client: RawClient, target: string): Promise<Planted> {
+async function plant(client: RawClient, target: string, checksums: boolean): Promise<Planted> {
   const begun = await client.send({ method: 'POST', target: `${target}?uploads` });
   const id = /<UploadId>([^<]+)</.exec(begun.text)?.[1];
   if (id === undefined) throw new Error(`No upload could be begun: ${begun.status} ${begun.text}`);
@@ -49,7 +51,9 @@ async function plant(client: RawClient, target: string): Promise<Planted> {
     'Content-MD5': await send({
       headers: { 'content-md5': createHash('md5').update(BODY).digest('base64') },
     }),
-    CRC32: await send({ headers: { 'x-amz-checksum-crc32': crc.toString('base64') } }),
+    ...(checksums
+      ? { CRC32: await send({ headers: { 'x-amz-checksum-crc32': crc.toString('base64') } }) }
+      : {}),
   };
   const listed = await client.send({ target: `${target}?${upload}` });
   await client.send({ method: 'DELETE', target: `${target}?${upload}` });

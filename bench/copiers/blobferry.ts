@@ -1,6 +1,6 @@
 /** blobferry itself, as `npm run blobferry` starts it, with its defaults. */
 import { readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { CopySummary, Engine } from '../../src/core/job.ts';
@@ -33,6 +33,7 @@ export function blobferry(engine: Engine, commit: string): FoundCopier {
         ...['--journal', join(job.scratch, 'journal'), '--json'],
         ...(job.isPrefilled ? ['--into-nonempty'] : []),
         ...(engine === 'sdk' ? ['--engine', 'sdk'] : []),
+        ...(job.onePutBytes === undefined ? [] : onePut(job.onePutBytes)),
       ],
       env: plainEnvironment(job, environmentOf(job)),
     }),
@@ -43,6 +44,16 @@ export function blobferry(engine: Engine, commit: string): FoundCopier {
       return summary?.stoppedBy?.message ?? (first && `${first.state}: ${first.error.message}`);
     },
   };
+}
+
+const MIB = 1024 ** 2;
+
+/** A part as large as the object, and memory for one in each thread beside what the process and its threads hold. */
+function onePut(bytes: number): readonly string[] {
+  const threads = availableParallelism();
+  const slabMib = 2 ** Math.ceil(Math.log2(Math.max(1, bytes / MIB)));
+  const memoryMib = 160 + threads * (40 + slabMib);
+  return ['--threads', String(threads), '--part-size', `${slabMib}MiB`, '--memory', `${memoryMib}MiB`];
 }
 
 function environmentOf(job: CopyJob): Readonly<Record<string, string>> {
@@ -57,12 +68,15 @@ function urlOf(place: Place): string {
 function claimsOf(stdout: string): Claims {
   const summary = summaryOf(stdout);
   if (!summary) return { hashed: 'no summary', bound: 'no summary' };
-  const { objectsCopied, objectsUnproved, binding } = summary;
-  const unproved = objectsUnproved === 0 ? '' : `, ${objectsUnproved} of them unproved`;
+  const { objectsCopied, objectsByProof, binding } = summary;
+  const { digest, ...others } = objectsByProof;
+  const otherwise = Object.entries(others).filter(([, count]) => count > 0);
+  const of = digest === objectsCopied ? 'all' : `${digest} of`;
+  const rest = otherwise.map(([by, count]) => `; ${count} proved by: ${by}`).join('');
   const hashed =
     objectsCopied === 0
       ? 'nothing to copy'
-      : `sha256 of all ${objectsCopied} objects, compared with the digests in their paths${unproved}`;
+      : `sha256 of ${of} ${objectsCopied} objects, compared with the digests in their paths${rest}`;
   return { hashed, bound: binding };
 }
 

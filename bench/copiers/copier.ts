@@ -28,6 +28,8 @@ export interface CopyJob {
   readonly transfers: number;
   /** Bytes of a part, where the program has to be told. */
   readonly partBytes: number;
+  /** Under the condition `one-put`: blobferry is told to send objects up to this size by one PUT. */
+  readonly onePutBytes?: number;
 }
 
 /** Who hashed what, in words. */

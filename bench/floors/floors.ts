@@ -7,19 +7,26 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { DataSet } from '../data/data-set.ts';
 import { type Measured, measureProcess } from '../measure/measure-process.ts';
-import type { Route } from '../plan/cell.ts';
+import type { Cell, Route } from '../plan/cell.ts';
+import type { ServerCertificate } from './listen.ts';
 
-export const FLOORS = ['sha256', 'pump', 'files'] as const;
+export const FLOORS = ['sha256', 'crc32', 'pump', 'exchange', 'files'] as const;
 export type FloorName = (typeof FLOORS)[number];
 
 const HASH = fileURLToPath(new URL('./hash-floor.ts', import.meta.url));
 const PUMP = fileURLToPath(new URL('./pump-floor.ts', import.meta.url));
-const ENDS = fileURLToPath(new URL('./pump-ends.ts', import.meta.url));
+const PUMP_ENDS = fileURLToPath(new URL('./pump-ends.ts', import.meta.url));
+const EXCHANGE = fileURLToPath(new URL('./exchange-floor.ts', import.meta.url));
+const EXCHANGE_ENDS = fileURLToPath(new URL('./exchange-ends.ts', import.meta.url));
 const FILES = fileURLToPath(new URL('./files-floor.ts', import.meta.url));
 
 export interface FloorInput {
   readonly route: Route;
   readonly set: DataSet;
+  /** What the pump moves, where that is not the set's bytes. */
+  readonly pumpedBytes?: number;
+  /** The pump speaks TLS. */
+  readonly tls?: ServerCertificate;
   /** Of the files to read, on the route from a file system. */
   readonly folder: string | undefined;
   readonly limitSeconds: number;
@@ -27,9 +34,19 @@ export interface FloorInput {
   readonly scratch: string;
 }
 
-/** Which floors mean something: buckets have no files to open. */
-export function floorsOf(route: Route): readonly FloorName[] {
-  return route === 's3-s3' ? ['sha256', 'pump'] : FLOORS;
+/**
+ * Which floors mean something: buckets have no files to open, small objects cost by the request and others by the byte,
+ * and CRC-32s are for what is uploaded in parts.
+ */
+export function floorsOf({ workload, route }: Pick<Cell, 'workload' | 'route'>): readonly FloorName[] {
+  if (workload === 'listing') return route === 's3-s3' ? ['pump'] : [];
+  const moving = workload === 'small' ? 'exchange' : 'pump';
+  const hasParts = workload === 'large' && route !== 's3-fs';
+  return FLOORS.filter((floor) => {
+    if (floor === 'sha256') return true;
+    if (floor === 'crc32') return hasParts;
+    return floor === 'files' ? route !== 's3-s3' : floor === moving;
+  });
 }
 
 /** @throws Error where a floor does not do its work. */
@@ -46,10 +63,15 @@ export async function measureFloor(name: FloorName, input: FloorInput): Promise<
 }
 
 const FLOOR_RUNS: Readonly<Record<FloorName, (input: FloorInput, folder: string) => Promise<Measured>>> = {
-  sha256: async (input, folder) => {
-    const list = join(folder, 'sizes');
-    writeFileSync(list, [...input.set.sizes.values()].join('\n'));
-    return runNode([HASH, list], input);
+  sha256: async (input, folder) => runNode([HASH, sizesIn(folder, input)], input),
+  crc32: async (input, folder) => runNode([HASH, sizesIn(folder, input), 'crc32'], input),
+  exchange: async (input, folder) => {
+    const ends = await startEnds([EXCHANGE_ENDS]);
+    try {
+      return await runNode([EXCHANGE, ...portsOf(input, ends), '--sizes', sizesIn(folder, input)], input);
+    } finally {
+      await ends.stop();
+    }
   },
   files: async (input, folder) => {
     const { route, set, folder: source } = input;
@@ -59,18 +81,36 @@ const FLOOR_RUNS: Readonly<Record<FloorName, (input: FloorInput, folder: string)
     const place = isRead ? (source ?? '') : join(folder, 'target');
     return runNode([FILES, isRead ? 'read' : 'write', place, list], input);
   },
-  pump: async (input) => {
-    const { route, set } = input;
-    const ends = await startEnds(set.bytes);
+  pump: async (input, folder) => {
+    const { set, tls } = input;
+    const bytes = String(input.pumpedBytes ?? set.bytes);
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+    if (tls) {
+      writeFileSync(key, tls.key);
+      writeFileSync(cert, tls.cert);
+    }
+    const ends = await startEnds([PUMP_ENDS, bytes, ...(tls ? [key, cert] : [])]);
     try {
-      const from = route === 'fs-s3' ? [] : ['--from', ends.from];
-      const to = route === 's3-fs' ? [] : ['--to', ends.to];
-      return await runNode([PUMP, ...from, ...to, '--bytes', String(set.bytes)], input);
+      const ca = tls ? ['--ca', cert] : [];
+      return await runNode([PUMP, ...portsOf(input, ends), '--bytes', bytes, ...ca], input);
     } finally {
       await ends.stop();
     }
   },
 };
+
+function sizesIn(folder: string, { set }: FloorInput): string {
+  const list = join(folder, 'sizes');
+  writeFileSync(list, [...set.sizes.values()].join('\n'));
+  return list;
+}
+
+function portsOf({ route, pumpedBytes }: FloorInput, ends: Ends): readonly string[] {
+  const from = route === 'fs-s3' ? [] : ['--from', ends.from];
+  // What is listed is only read.
+  const to = route === 's3-fs' || pumpedBytes !== undefined ? [] : ['--to', ends.to];
+  return [...from, ...to];
+}
 
 function runNode(args: readonly string[], { limitSeconds, scratch }: FloorInput): Promise<Measured> {
   const env = { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
@@ -83,11 +123,11 @@ interface Ends {
   stop(): Promise<void>;
 }
 
-async function startEnds(bytes: number): Promise<Ends> {
-  const child = spawn(process.execPath, [ENDS, String(bytes)], { stdio: ['pipe', 'pipe', 'inherit'] });
+async function startEnds(args: readonly string[]): Promise<Ends> {
+  const child = spawn(process.execPath, [...args], { stdio: ['pipe', 'pipe', 'inherit'] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const failed = exited.then(() => {
-    throw new Error('The ends of the pump did not start');
+    throw new Error('The ends of a floor did not start');
   });
   failed.catch(() => undefined);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

@@ -9,7 +9,15 @@ export type Route = (typeof ROUTES)[number];
 export const SCHEMES = ['http', 'https'] as const;
 export type Scheme = (typeof SCHEMES)[number];
 
-export const CONDITIONS = ['loopback', 'slow', 'refused'] as const;
+export const CONDITIONS = [
+  'loopback',
+  'slow',
+  'refused',
+  'limited',
+  'limited-silent',
+  'old-target',
+  'one-put',
+] as const;
 export type Condition = (typeof CONDITIONS)[number];
 
 export interface Cell {
@@ -46,9 +54,12 @@ const DEFAULTS: readonly string[] = [
   'medium/s3-s3/http/slow',
   'small/s3-s3/http/refused',
   'medium/s3-s3/http/refused',
+  'small/s3-s3/http/limited*',
+  'large/s3-s3/http/old-target',
+  'large/s3-s3/http/one-put',
 ];
 
-/** Each workload once, and between them every route, scheme and condition once. */
+/** Each workload once, and between them every route and scheme; the conditions that are missing are those of the goals. */
 const QUICK_DEFAULTS: readonly string[] = [
   'small/s3-s3/http/loopback',
   'medium/fs-s3/http/refused',

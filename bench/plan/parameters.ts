@@ -27,6 +27,10 @@ export interface Parameters {
   readonly bandwidthBytesPerSecond: number;
   /** Share of requests that are answered 503, from 0 to 1. */
   readonly refusedShare: number;
+  /** Requests that a target takes before it answers 503. */
+  readonly limitPerSecond: number;
+  /** For how long a copy is to be under that limit, where the goals are measured. */
+  readonly limitedSeconds: number;
   /** How many objects at once the peers are told to move; blobferry finds that out itself. */
   readonly transfers: number;
   readonly repeat: number;
@@ -54,6 +58,8 @@ export const FULL: Parameters = {
   latencyMs: 20,
   bandwidthBytesPerSecond: 80e6,
   refusedShare: 0.01,
+  limitPerSecond: 1_500,
+  limitedSeconds: 60,
   transfers: 64,
   repeat: 5,
   limitSeconds: 900,
@@ -61,6 +67,9 @@ export const FULL: Parameters = {
   // More cost rclone memory and CPU time and made nobody faster here.
   partBytes: 8 * MIB,
 };
+
+/** Enough for figures of a few percent on a quiet machine, in some ten minutes. */
+export const GOALS: Parameters = { ...FULL, medium: 2_000, large: 8, repeat: 3 };
 
 /** Everything once and so small that a CI run has time for it: it shows that the bench works, and no speed. */
 export const QUICK: Parameters = {
@@ -76,6 +85,8 @@ export const QUICK: Parameters = {
   mixedTailBytes: 12 * MIB,
   listing: 3_000,
   trialBytes: 24 * MIB,
+  limitPerSecond: 100,
+  limitedSeconds: 4,
   repeat: 1,
   limitSeconds: 60,
 };

@@ -1,7 +1,7 @@
 /** Result files as one page that needs nothing else: figures, what they mean, and where they come from. */
 import { formatBytes, formatCount, formatDuration } from '../../src/cli/units.ts';
 import { COPIERS } from '../copiers/find-copiers.ts';
-import { WORKLOADS } from '../plan/cell.ts';
+import { CONDITIONS, WORKLOADS } from '../plan/cell.ts';
 import type { Parameters } from '../plan/parameters.ts';
 import type { TrialRecord } from '../records.ts';
 import { cellChart } from './chart.ts';
@@ -45,7 +45,7 @@ function newest(ordered: readonly Bench[]): readonly Shown[] {
   // The whole list in the order of one bench, whatever order the files came in.
   const rank = ({ result: { cell } }: Shown): string =>
     [
-      ['loopback', 'slow', 'refused'].indexOf(cell.condition),
+      CONDITIONS.indexOf(cell.condition),
       ['http', 'https'].indexOf(cell.scheme),
       ['s3-s3', 'fs-s3', 's3-fs'].indexOf(cell.route),
       WORKLOADS.indexOf(cell.workload),

@@ -71,6 +71,7 @@ export function progressLine(line: BenchLine): string {
     case 'run':
       return runLine(line);
     case 'floor':
+    case 'goal':
       return '';
     case 'absence':
       return `${idOf(line.cell)}  ${line.copier}  not run: ${line.reason}`;
@@ -110,10 +111,10 @@ function cellText(result: CellResult): string {
   const unit = costUnitOf(cell);
   const head = [
     ...['', unit.name, '', 'CPU s', 'wall s', 'memory', 'start CPU s', 'requests', 'servers CPU s'],
-    ...['source’s', 'target’s'],
+    ...['source’s', 'target’s', 'CPU × ours', 'wall × ours'],
   ];
   const rows = [
-    ...[...floors].map(([name, figures]) => [`(${name})`, ...figureCells(unit, figures), '', '', '', '']),
+    ...[...floors].map(([name, figures]) => [`(${name})`, ...figureCells(unit, figures)]),
     ...copiers.filter((one) => one.outcome === 'ok').map((one) => copierRow(result, one)),
   ];
   const others = copiers
@@ -135,7 +136,23 @@ function copierRow(cell: CellResult, result: CopierResult): readonly string[] {
     servers.toFixed(2),
     serverCost(cell.cell, source, cell),
     serverCost(cell.cell, target, cell),
+    ...timesOurs(cell, result),
   ];
+}
+
+/** How many times blobferry's CPU and time this copier takes, each over the whole where its cost is not known. */
+function timesOurs({ cell, copiers }: CellResult, { copier, figures }: CopierResult): readonly string[] {
+  const ours = copiers.find((one) => one.copier === 'blobferry')?.figures;
+  if (copier === 'blobferry' || !figures || !ours) return ['', ''];
+  const unit = costUnitOf(cell);
+  const [cost, ourCost] = [unit.read(figures), unit.read(ours)];
+  const [theirs, own] = cost && ourCost ? [cost, ourCost] : [figures.cpuSeconds, ours.cpuSeconds];
+  return [
+    [theirs, own],
+    [figures.wallSeconds, ours.wallSeconds],
+  ].map(([theirs, own]) =>
+    theirs && own && own.median > 0 ? `× ${formatNumber(theirs.median / own.median)}` : '–',
+  );
 }
 
 function figureCells(unit: CostUnit, figures: Figures): readonly string[] {
@@ -163,12 +180,12 @@ export function agreementText(agreements: readonly Agreement[]): string {
   return table([['', '', 'first, ms/object', 'second', 'apart', 'repeats'], ...rows]).join('\n');
 }
 
-/** First column to the left, the others to the right. */
-function table(rows: readonly (readonly string[])[]): readonly string[] {
+/** @param sides `l` or `r` for each column; default: the first one to the left, the others to the right. */
+export function table(rows: readonly (readonly string[])[], sides = 'l'): readonly string[] {
   const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
   return rows.map((row) =>
     row
-      .map((text, at) => (at === 0 ? text.padEnd(widths[at] ?? 0) : text.padStart(widths[at] ?? 0)))
+      .map((text, at) => (sides[at] === 'l' ? text.padEnd(widths[at] ?? 0) : text.padStart(widths[at] ?? 0)))
       .join('  ')
       .trimEnd(),
   );

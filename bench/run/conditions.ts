@@ -5,9 +5,21 @@ import type { Parameters } from '../plan/parameters.ts';
 import type { FaultHandle, FaultRule } from '../s3-server/faults/fault.ts';
 import type { S3Server } from '../s3-server/s3-server.ts';
 
-function rulesOf(condition: Condition, parameters: Parameters, seed: number): readonly FaultRule[] {
+const SIDES = ['source', 'target'] as const;
+type SideName = (typeof SIDES)[number];
+
+/** What a limited server asks for, and the least it can ask for. */
+const RETRY_AFTER_SECONDS = 1;
+
+function rulesOf(
+  condition: Condition,
+  parameters: Parameters,
+  { side, seed }: { readonly side: SideName; readonly seed: number },
+): readonly FaultRule[] {
   switch (condition) {
     case 'loopback':
+    case 'old-target':
+    case 'one-put':
       return [];
     case 'slow':
       return [
@@ -27,20 +39,28 @@ function rulesOf(condition: Condition, parameters: Parameters, seed: number): re
           seed,
         },
       ];
+    case 'limited':
+    case 'limited-silent': {
+      // One limit only: with two of them it would be unclear which of them was reached.
+      if (side === 'source') return [];
+      const retryAfterSeconds = condition === 'limited' ? RETRY_AFTER_SECONDS : 0;
+      return [{ fault: { kind: 'request-rate', perSecond: parameters.limitPerSecond, retryAfterSeconds } }];
+    }
   }
 }
 
 /** @returns what ends the condition. */
 export async function impose(
-  servers: readonly S3Server[],
+  servers: Readonly<Record<SideName, S3Server | undefined>>,
   condition: Condition,
   parameters: Parameters,
-  seed: number,
+  round: number,
 ): Promise<() => Promise<void>> {
   const handles: FaultHandle[] = [];
-  for (const [index, server] of servers.entries()) {
-    const rules = rulesOf(condition, parameters, seed * servers.length + index);
-    if (rules.length > 0) handles.push(await server.misbehave(rules));
+  for (const [index, side] of SIDES.entries()) {
+    const rules = rulesOf(condition, parameters, { side, seed: round * SIDES.length + index });
+    const server = servers[side];
+    if (server && rules.length > 0) handles.push(await server.misbehave(rules));
   }
   return async () => {
     for (const handle of handles) await handle.remove();
@@ -55,5 +75,13 @@ export function describeCondition(condition: Condition, parameters: Parameters):
       return `${parameters.latencyMs} ms more per request, ${parameters.bandwidthBytesPerSecond / 1e6} MB/s per connection`;
     case 'refused':
       return `${parameters.refusedShare * 100} % of the requests answered 503`;
+    case 'limited':
+      return `a target that answers 503 with Retry-After above ${parameters.limitPerSecond} requests/s`;
+    case 'limited-silent':
+      return `a target that answers 503 without Retry-After above ${parameters.limitPerSecond} requests/s`;
+    case 'old-target':
+      return 'a target that knows no x-amz-checksum-*, as Ceph 16';
+    case 'one-put':
+      return 'blobferry may send each object by one PUT, with the memory that takes';
   }
 }

@@ -24,6 +24,8 @@ export interface BenchPlan {
   readonly withTrials: boolean;
   /** Only the whole workload, not its half: no cost per object without the start. */
   readonly sets: readonly SetName[];
+  /** Of the peers, where it differs. */
+  readonly peerSets?: readonly SetName[];
   /** Where the files of sources and targets lie. */
   readonly folder: string | undefined;
   /** True MD5 ETags in every target. */
@@ -74,6 +76,8 @@ class Bench {
   readonly #tls: Tls;
   readonly #caFile: string;
   readonly #gauge: SpeedGauge;
+  /** Bytes that both servers sent in the last run. */
+  readonly #listed = new Map<SetName, number>();
 
   constructor(plan: BenchPlan, writers: readonly WriteLine[], folder: string) {
     this.copiers = plan.searches.filter(isFound);
@@ -148,7 +152,7 @@ class Bench {
   }
 
   async #withStage(
-    { route, scheme, workload }: Pick<Cell, 'route' | 'scheme'> & Partial<Pick<Cell, 'workload'>>,
+    { route, scheme, workload, condition }: Pick<Cell, 'route' | 'scheme'> & Partial<Cell>,
     source: SourceSide,
     prefilled: Iterable<BenchObject> | undefined,
     use: (stage: Stage) => Promise<void>,
@@ -157,7 +161,9 @@ class Bench {
     mkdirSync(folder, { recursive: true });
     const kind = route === 's3-fs' ? 'fs' : 's3';
     const etags = isOfBytes(workload) && !this.#plan.hasMd5Etags ? 'opaque' : 'md5';
-    const target = await openTarget({ kind, scheme, tls: this.#tls, folder, etags }, prefilled);
+    const checksums = condition !== 'old-target';
+    const options = { kind, scheme, tls: this.#tls, folder, etags, checksums } as const;
+    const target = await openTarget(options, prefilled);
     try {
       await use({
         parameters: this.#plan.parameters,
@@ -179,11 +185,13 @@ class Bench {
     for (let repeat = 1; repeat <= this.#plan.parameters.repeat; repeat += 1) {
       for (const write of rotated(this.#writers, repeat - 1)) {
         const turn = { stage, cell, repeat, write };
-        if (workload !== 'listing') await this.#runFloors(turn);
+        if (workload !== 'listing') await this.#runFloors(turn, () => undefined);
         for (const copier of rotated([...able], repeat - 1)) {
           // What has failed is shown as failed, so no further figures are needed.
           if (!(await this.#runSets(turn, copier))) able.delete(copier);
         }
+        // How many bytes a listing is, the servers know when they have sent it.
+        if (workload === 'listing') await this.#runFloors(turn, (set) => this.#listed.get(set));
       }
     }
   }
@@ -195,22 +203,30 @@ class Bench {
   }
 
   async #runSets({ stage, cell, repeat, write }: Turn, copier: FoundCopier): Promise<boolean> {
-    for (const set of this.#plan.sets) {
+    const { sets, peerSets = sets } = this.#plan;
+    for (const set of copier.name.startsWith('blobferry') ? sets : peerSets) {
       const record = await runOnce(stage, { cell, copier, set, repeat });
       write(record);
+      this.#listed.set(set, (record.source?.bytesOut ?? 0) + (record.target?.bytesOut ?? 0));
       if (record.outcome !== 'ok') return false;
     }
     return true;
   }
 
-  async #runFloors({ stage, cell, repeat, write }: Turn): Promise<void> {
-    for (const floor of floorsOf(cell.route)) {
+  async #runFloors(
+    { stage, cell, repeat, write }: Turn,
+    pumpedBytesOf: (set: SetName) => number | undefined,
+  ): Promise<void> {
+    for (const floor of floorsOf(cell)) {
       for (const set of this.#plan.sets) {
+        const pumpedBytes = pumpedBytesOf(set);
         const expected = stage.source.sets[set];
         const place = stage.source.place(set);
         const measured = await measureFloor(floor, {
           route: cell.route,
           set: expected,
+          ...(pumpedBytes === undefined ? {} : { pumpedBytes }),
+          ...(cell.scheme === 'https' ? { tls: this.#tls } : {}),
           folder: place.kind === 'fs' ? place.folder : undefined,
           limitSeconds: this.#plan.parameters.limitSeconds,
           scratch: this.#folder,

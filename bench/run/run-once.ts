@@ -10,7 +10,7 @@ import type { Cell } from '../plan/cell.ts';
 import type { Parameters } from '../plan/parameters.ts';
 import type { RunRecord, ServerShare } from '../records.ts';
 import type { S3Server } from '../s3-server/s3-server.ts';
-import type { S3ServerStats } from '../s3-server/stats.ts';
+import type { S3ServerStats, Transfers } from '../s3-server/stats.ts';
 import { impose } from './conditions.ts';
 import type { SourceSide, TargetSide } from './sides.ts';
 
@@ -45,6 +45,7 @@ export async function runOnce(stage: Stage, plan: RunPlan): Promise<RunRecord> {
     caFile: stage.caFile,
     transfers: stage.parameters.transfers,
     partBytes: stage.parameters.partBytes,
+    ...(cell.condition === 'one-put' ? { onePutBytes: Math.max(...expected.sizes.values()) } : {}),
   });
   const base = {
     kind: 'run',
@@ -96,10 +97,11 @@ interface Watched {
 
 async function watched(stage: Stage, { cell, repeat }: RunPlan, line: CommandLine): Promise<Watched> {
   const { source, target, parameters } = stage;
-  const servers = [source.server, target.server].filter((server) => server !== undefined);
+  const servers = { source: source.server, target: target.server };
   const lift = await impose(servers, cell.condition, parameters, repeat);
+  const isLimited = cell.condition.startsWith('limited');
   try {
-    const ends = [startShare(source.server), startShare(target.server)];
+    const ends = [startShare(source.server, isLimited), startShare(target.server, isLimited)];
     const [sourceShare, targetShare] = await Promise.all(ends);
     const measured = await measureProcess(line, {
       limitSeconds: parameters.limitSeconds,
@@ -120,10 +122,17 @@ async function watched(stage: Stage, { cell, repeat }: RunPlan, line: CommandLin
 }
 
 /** @returns what tells later how much the server has done since now. */
-async function startShare(server: S3Server | undefined): Promise<(() => Promise<ServerShare>) | undefined> {
+async function startShare(
+  server: S3Server | undefined,
+  hasSeconds: boolean,
+): Promise<(() => Promise<ServerShare>) | undefined> {
   if (!server) return undefined;
   const before = await server.stats();
-  return async () => shareBetween(before, await server.stats());
+  return async () => {
+    const after = await server.stats();
+    const seconds = hasSeconds ? { seconds: after.seconds.slice(Math.ceil(before.uptimeSeconds)) } : {};
+    return { ...shareBetween(before, after), ...seconds };
+  };
 }
 
 function shareBetween(before: S3ServerStats, after: S3ServerStats): ServerShare {
@@ -136,7 +145,13 @@ function shareBetween(before: S3ServerStats, after: S3ServerStats): ServerShare 
     bytesIn: after.bytesIn - before.bytesIn,
     bytesOut: after.bytesOut - before.bytesOut,
     cpuSeconds: rounded(after.cpuSeconds - before.cpuSeconds),
+    largeBodiesIn: moved(before.largeBodiesIn, after.largeBodiesIn),
+    largeBodiesOut: moved(before.largeBodiesOut, after.largeBodiesOut),
   };
+}
+
+function moved(before: Transfers, after: Transfers): Transfers {
+  return { bytes: after.bytes - before.bytes, seconds: rounded(after.seconds - before.seconds) };
 }
 
 type Counts = Readonly<Record<string, number>>;

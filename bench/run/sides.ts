@@ -27,6 +27,8 @@ export interface SideOptions {
   readonly folder: string;
   /** Default `md5`; `opaque`: they are visibly no MD5s, which nobody then waits for or pays for. */
   readonly etags?: Etags;
+  /** Default true; false: it knows no `x-amz-checksum-*`. */
+  readonly checksums?: boolean;
 }
 
 const BUCKETS = ['full', 'half', 'target'];
@@ -61,6 +63,7 @@ function caOf({ scheme, tls }: SideOptions): string | undefined {
 function startServer(options: SideOptions): Promise<S3ServerProcess> {
   return startS3ServerProcess({
     buckets: BUCKETS,
+    checksums: options.checksums ?? true,
     opaqueEtags: options.etags === 'opaque' ? 'dashed' : false,
     // As AWS has it: mc over http does not sign it, and could not be measured at all.
     unsignedContentType: true,
@@ -133,7 +136,8 @@ async function bucketTarget(
     server,
     etags: options.etags ?? 'md5',
     place: (set) => ({ kind: 's3', endpoint: server.endpoint, bucket: bucket(set) }),
-    plant: () => plantBadParts({ endpoint: server.endpoint, bucket: 'target', ca }),
+    plant: () =>
+      plantBadParts({ endpoint: server.endpoint, bucket: 'target', ca, checksums: options.checksums }),
     check: (set, expected, sampling) => checkBucket(server, { bucket: bucket(set), ca }, expected, sampling),
     clear: () => emptyBucket(server, { bucket: 'target', ca }),
     close: () => server.close(),

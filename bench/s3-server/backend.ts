@@ -25,6 +25,8 @@ export interface BackendOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** False: as Ceph 16, which knows no `x-amz-checksum-*` and no trailers. */
   readonly checksums?: boolean;
+  /** Keys and groups in a page of a listing at most; default 1,000, as S3 has them. */
+  readonly pageKeysMax?: number;
   /** Accepts wrong payload hashes, MD5s, checksums and chunk signatures (the request's own signature is checked). */
   readonly checksNothing?: boolean;
   /**
@@ -32,6 +34,11 @@ export interface BackendOptions {
    * takes them for one. Spares the server most of its CPU time per byte.
    */
   readonly opaqueEtags?: boolean | 'dashed';
+  /**
+   * The checksum of what CopyObject makes. `computed` (default): as AWS, the one that is asked for; `copied`: the
+   * source's, whatever is asked for; `none`: as Ceph 20.
+   */
+  readonly copyChecksums?: 'computed' | 'copied' | 'none';
   /**
    * Lets a Content-Type pass that the signature does not cover, as AWS does and Ceph 20 does not: `mc` over http sends
    * such requests.
@@ -100,7 +107,9 @@ export async function openBackend(options: BackendOptions, scope: 'thread' | 'pr
     storage: options.storage ?? 'memory',
     checksums: options.checksums ?? true,
     checksNothing: options.checksNothing ?? false,
+    pageKeysMax: options.pageKeysMax ?? 1_000,
     opaqueEtags: options.opaqueEtags ?? false,
+    copyChecksums: options.copyChecksums ?? 'computed',
     unsignedContentType: options.unsignedContentType ?? false,
     clockOffsetMs: options.clockOffsetMs ?? 0,
     logsRequests: options.logsRequests ?? false,

@@ -17,6 +17,7 @@ const HELP = `Usage: node bench/s3-server/main.ts [options]
   --no-checksums           as Ceph 16: no x-amz-checksum-*, no trailers
   --checks-nothing         accepts wrong hashes and checksums
   --discard                contents above 4 KiB are checked and forgotten
+  --copy-checksums WHICH   of CopyObject: computed (default), copied from the source, none
   --opaque-etags           ETags are no MD5s (less CPU)
   --stay                   do not end when stdin closes
 `;
@@ -35,6 +36,7 @@ function readOptions(): { readonly server: BackendOptions; readonly stays: boole
       'no-checksums': { type: 'boolean', default: false },
       'checks-nothing': { type: 'boolean', default: false },
       'opaque-etags': { type: 'boolean', default: false },
+      'copy-checksums': { type: 'string', default: 'computed' },
       discard: { type: 'boolean', default: false },
       stay: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -54,8 +56,13 @@ function readOptions(): { readonly server: BackendOptions; readonly stays: boole
     key !== undefined && cert !== undefined
       ? { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
       : undefined;
+  const copyChecksums = (['computed', 'copied', 'none'] as const).find(
+    (one) => one === values['copy-checksums'],
+  );
+  if (copyChecksums === undefined) throw new Error(`--copy-checksums ${values['copy-checksums']} is none`);
   const server: BackendOptions = {
     port,
+    copyChecksums,
     buckets: values.buckets.split(',').filter((name) => name !== ''),
     ...(values['access-key'] === undefined ? {} : { accessKeyId: values['access-key'] }),
     ...(values['secret-key'] === undefined ? {} : { secretAccessKey: values['secret-key'] }),

@@ -1,9 +1,11 @@
-/** Fills a bucket with a registry's objects, from a seed, through the direct engine. */
+/** Fills a bucket with a registry's objects, from a seed. */
 import pLimit from 'p-limit';
 import type { StorageDriver } from '../../src/drivers/driver.ts';
 import { S3Driver } from '../../src/drivers/s3/s3-driver.ts';
 import type { S3Spec } from '../../src/drivers/spec.ts';
 import { type BenchObject, blobs, manifestsAndLinks } from '../data/objects.ts';
+import type { PlainObject } from '../s3-server/backend.ts';
+import type { S3Server } from '../s3-server/s3-server.ts';
 
 const KEY = { accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
 
@@ -27,23 +29,46 @@ export function openBucket(endpoint: string, bucket: string): StorageDriver {
   return new S3Driver(bucketSpec(endpoint, bucket), undefined, { credentials: KEY });
 }
 
+const BATCH_OBJECTS = 10_000;
+
 /**
- * Half manifests of 1 to 5 KiB, half the links that name them: what most objects of a registry are.
+ * Half manifests of 1 to 5 KiB, half the links that name them: what most objects of a registry are. Past all requests.
  * @returns how many bytes were written.
  */
-export function fillSmall(driver: StorageDriver, objects: number, seed: string): Promise<number> {
-  return fill(driver, manifestsAndLinks(seed, objects));
+export async function fillSmall(
+  server: Pick<S3Server, 'put'>,
+  bucket: string,
+  objects: number,
+  seed: string,
+): Promise<number> {
+  let bytes = 0;
+  let batch: PlainObject[] = [];
+  for (const { path, sizeBytes, pieces } of manifestsAndLinks(seed, objects)) {
+    bytes += sizeBytes;
+    batch.push({ key: path, body: Buffer.concat([...pieces()]) });
+    if (batch.length < BATCH_OBJECTS) continue;
+    await server.put(bucket, batch);
+    batch = [];
+  }
+  await server.put(bucket, batch);
+  return bytes;
 }
 
 /** @returns how many bytes were written. */
-export function fillBlobs(
-  driver: StorageDriver,
-  objects: number,
-  sizeBytes: number,
-  seed: string,
+export async function fillBlobs(
+  endpoint: string,
+  bucket: string,
+  {
+    objects,
+    sizeBytes,
+    seed,
+  }: { readonly objects: number; readonly sizeBytes: number; readonly seed: string },
 ): Promise<number> {
+  const driver = openBucket(endpoint, bucket);
   const sizes = Array.from({ length: objects }, () => sizeBytes);
-  return fill(driver, blobs(seed, sizes));
+  const bytes = await fill(driver, blobs(seed, sizes));
+  await driver.close();
+  return bytes;
 }
 
 const NEVER = new AbortController().signal;

@@ -87,6 +87,7 @@ async function copy(
           state.useCounters(counters);
           metrics?.useCounters(counters);
         },
+        onFlows: (read) => metrics?.useFlows(read),
       },
     );
   } finally {
@@ -105,6 +106,7 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
     ...(given.bandwidth === undefined ? {} : { bandwidthBytesPerSecond: given.bandwidth }),
     ...(given.requests === undefined ? {} : { requestsPerSecond: given.requests }),
     engine: given.engine,
+    serverSide: given.serverSide,
     readsTwice: given.readTwice === true,
     intoNonempty: given.intoNonempty === true,
     keepGoing: given.keepGoing === true,
@@ -124,6 +126,7 @@ function tell(event: CopyEvent, say: (line: string) => void): void {
     say(`removing ${formatObjects(event.objects)} from the target that the source no longer has`);
   }
   if (event.event === 'bound') say(`target check: ${event.binding}`);
+  if (event.event === 'server-side' && event.way !== 'none') say(`server-side copy: ${event.why}`);
   if (event.event === 'warning') say(`warning: ${printable(event.message)}`);
 }
 

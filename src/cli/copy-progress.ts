@@ -30,6 +30,10 @@ export class CopyProgress {
   /** @returns what it changed about backends that are waited for. */
   hear(event: CopyEvent): OutageChange | undefined {
     if (event.event === 'planned') this.#announced.set(event.phase, event.shards);
+    if (event.event === 'split') {
+      const { name } = this.#phase;
+      this.#announced.set(name, (this.#announced.get(name) ?? 0) + event.into.length);
+    }
     if (event.event === 'shard') this.#shards.set(event.shard, event.state);
     if (event.event === 'phase') {
       const { objects, bytes } = this.#done();

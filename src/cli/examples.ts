@@ -39,6 +39,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       line: "copy --from 's3://old/registry?region=eu-central-1' --to new.yml --bandwidth 100MiB/s --metrics-port 9464",
     },
     {
+      does: 'Within one service, but with every byte read here',
+      line: "copy --from 's3://old?endpoint=https://ceph.example:7480' --to 's3://new?endpoint=https://ceph.example:7480' --server-side never",
+    },
+    {
       does: 'Any other objects, whatever they are',
       line: 'copy --from file:///srv/files --to s3://files?region=eu-central-1 --layout raw',
     },

@@ -3,6 +3,7 @@ import { identityOf } from '../coordinator/coordinator.ts';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { peekOwnsTarget } from '../coordinator/peek-journal.ts';
 import { refuseOverlap } from '../coordinator/preflight.ts';
+import { expectedServerSide } from '../coordinator/server-side.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
 import { detectLayout } from '../layout/detect.ts';
@@ -88,6 +89,15 @@ async function plan(
         return layout;
       },
       ownedBefore: (layout) => peekOwnsTarget(journal, identityOf(storages, layout)),
+      serverSide: (layout, ctx) =>
+        expectedServerSide(ctx, {
+          ...storages,
+          serverSide: given.serverSide,
+          layout,
+          from,
+          sourcePrefix,
+          openDriver,
+        }),
       whyInvalidKey: await keyRuleOf(storages.target),
       threads: given.threads,
       memoryBytes: given.memory ?? defaultMemoryBytes(given.threads),

@@ -152,10 +152,13 @@ function sampled({ sample }: PlanSummary): number {
 const OPERATION_WORDS: Partial<Readonly<Record<Operation, readonly [string, string]>>> = {
   list: ['page listed', 'pages listed'],
   read: ['read', 'reads'],
+  stat: ['look at an object', 'looks at objects'],
   write: ['write', 'writes'],
+  copy: ['copy inside the service', 'copies inside the service'],
   begin: ['upload in parts begun', 'uploads in parts begun'],
   part: ['part', 'parts'],
   complete: ['upload completed', 'uploads completed'],
+  abort: ['upload ended', 'uploads ended'],
 };
 
 function countOf(operation: string, count: number): string {
@@ -173,6 +176,11 @@ function takes(summary: PlanSummary, paint: Paint): readonly string[] {
     for (const { upTo, why } of summary.possibleRequests.filter((one) => one.side === side)) {
       rows.push(['', `perhaps up to ${formatCount(upTo)} more: ${why}`]);
     }
+  }
+  const { serverSide, objectsServerSide, bytesServerSide } = summary;
+  if (objectsServerSide > 0) {
+    const what = `${formatObjects(objectsServerSide)}, ${formatBytes(bytesServerSide)}, copied by itself`;
+    rows.push(['service', what], ['', serverSide.why]);
   }
   const { memoryBytes, threads, partBytes } = summary;
   const setting = `${threads} ${plural(threads, 'thread', 'threads')}, parts of ${formatBytes(partBytes)}`;
@@ -209,6 +217,9 @@ function time(summary: PlanSummary, paint: Paint): readonly string[] {
     ...lines,
     '  not measured: writing, as a plan writes nothing. The first figure is listing and reading alone, the second takes',
     '  writing to be as slow as reading; a slower target takes longer',
+    ...(summary.objectsServerSide > 0
+      ? ['  nor is what the service takes to copy by itself, which is in neither figure']
+      : []),
   ];
 }
 

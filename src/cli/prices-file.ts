@@ -24,9 +24,12 @@ export const requestPrices = z.object({
   list: priceParameter('A page of a listing (S3: ListObjectsV2)'),
   read: priceParameter('A read, whole or a range (S3: GetObject)'),
   write: priceParameter('An object written in one request (S3: PutObject)'),
+  stat: priceParameter('A look at an object (S3: HeadObject)'),
+  copy: priceParameter('A copy that the service makes by itself (S3: CopyObject, UploadPartCopy)'),
   begin: priceParameter('The beginning of an upload in parts (S3: CreateMultipartUpload)'),
   part: priceParameter('One part of it (S3: UploadPart)'),
   complete: priceParameter('Its end (S3: CompleteMultipartUpload)'),
+  abort: priceParameter('Its end without an object (S3: AbortMultipartUpload)'),
 });
 
 export const sidePrices = z.object({

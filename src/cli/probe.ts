@@ -281,7 +281,7 @@ class Probe {
   async #binding(driver: StorageDriver, folder: string): Promise<void> {
     if (driver.binding === undefined) return;
     try {
-      const binding = await driver.binding.probe(this.#ctx, folder);
+      const binding = await driver.binding.probe(this.#ctx, folder, { copies: true });
       this.#found('checks', 'ok', describeBinding(driver, binding));
     } catch (error) {
       this.#failed('checks', error);

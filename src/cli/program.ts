@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Argument, Command, Option } from 'commander';
 import { DELETE_MAX_MOST } from '../coordinator/extras.ts';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
-import type { Engine, LayoutChoice } from '../core/job.ts';
+import type { Engine, LayoutChoice, ServerSideChoice } from '../core/job.ts';
 import { examplesText } from './examples.ts';
 import {
   orAuto,
@@ -29,6 +29,7 @@ export interface CopyArguments {
   readonly requests?: number;
   readonly outageLimit: number;
   readonly engine: Engine;
+  readonly serverSide: ServerSideChoice;
   readonly readTwice?: boolean;
   readonly intoNonempty?: boolean;
   readonly keepGoing?: boolean;
@@ -51,6 +52,7 @@ export interface PlanArguments {
   readonly partSize: number | 'auto';
   readonly memory?: number;
   readonly journal?: string;
+  readonly serverSide: ServerSideChoice;
   readonly sample: number;
   readonly prices?: string;
   readonly json?: boolean;
@@ -137,6 +139,15 @@ function engineOption(): Option {
     .default('direct');
 }
 
+function serverSideOption(): Option {
+  return new Option(
+    '--server-side <choice>',
+    'where one S3 service holds both sides: let it copy large blobs by itself, and prove them',
+  )
+    .choices(['auto', 'never'])
+    .default('auto');
+}
+
 function storages(command: Command): Command {
   return command
     .requiredOption('--from <storage>', 'source: YAML file or URL')
@@ -169,6 +180,7 @@ function addPlan(program: Command, actions: Actions): void {
     .addOption(threadsOption())
     .addOption(partSizeOption())
     .addOption(memoryOption())
+    .addOption(serverSideOption())
     .option('--journal <folder>', 'journal of the copy, to see what it has begun already (as for copy)')
     .addOption(
       new Option('--sample <size>', 'bytes read from the source to estimate the time; 0 reads none')
@@ -199,6 +211,7 @@ function addCopy(program: Command, actions: Actions): void {
         .default(OUTAGE_MS_DEFAULT, '10m'),
     )
     .addOption(engineOption())
+    .addOption(serverSideOption())
     .option('--read-twice', 'read objects twice that no digest or checksum proves')
     .option('--into-nonempty', 'allow a target that already holds something else')
     .option(

@@ -74,6 +74,11 @@ function whatMoved(summary: CopySummary): readonly string[] {
     const rate = `${formatByteRate(bytesCopied / seconds)}, ${formatCount(objectsCopied / seconds)} objects/s`;
     rows.push(['speed', `${rate}, ${summary.engine} engine`]);
   }
+  const { objectsServerSide, bytesServerSide } = summary;
+  if (objectsServerSide > 0) {
+    const what = `${formatObjects(objectsServerSide)}, ${formatBytes(bytesServerSide)}`;
+    rows.push(['service', `copied ${what} by itself; ${readBackWords(summary)} passed through this machine`]);
+  }
   if (summary.bytesReused > 0) {
     const bytes = formatBytes(summary.bytesReused);
     rows.push([
@@ -85,16 +90,37 @@ function whatMoved(summary: CopySummary): readonly string[] {
   return columns(rows, '  ');
 }
 
+function readBackWords({ objectsByProof: { readBack } }: CopySummary): string {
+  return readBack === 0 ? 'none of their bytes' : 'what was read back of them';
+}
+
 /** Only what was copied in this pass was proved in it; what was skipped was taken for equal by the rules of a pass. */
 function proof(summary: CopySummary, paint: Paint): readonly string[] {
-  const proved = Math.max(0, summary.objectsCopied - summary.objectsUnproved);
+  const { service, readBack } = summary.objectsByProof;
+  const inside = service + readBack;
+  const proved = Math.max(0, summary.objectsCopied - summary.objectsUnproved - inside);
   const lines: string[] = [];
   if (proved > 0) {
-    const share = summary.objectsUnproved === 0 ? 'all' : `${formatCount(proved)} of`;
+    const share = summary.objectsUnproved + inside === 0 ? 'all' : `${formatCount(proved)} of`;
     const copied = `${share} ${formatObjects(summary.objectsCopied)} copied were proved right as they passed`;
     lines.push(`  source  ${copied}`);
   }
+  if (service > 0) {
+    lines.push(
+      `  service ${formatCount(service)} of ${formatObjects(summary.objectsCopied)} copied have their digest by the sha256 that the service computed`,
+    );
+  }
+  if (readBack > 0) {
+    lines.push(
+      `  service ${formatCount(readBack)} of ${formatObjects(summary.objectsCopied)} copied had their digest when they were read back`,
+    );
+  }
   if (summary.objectsCopied > 0) lines.push(`  target  ${summary.binding}`);
+  if (summary.serverCopiesWrong > 0) {
+    const { serverCopiesWrong: count } = summary;
+    const what = `${formatObjects(count)} that the service copied by itself had other bytes than their ${plural(count, 'path says', 'paths say')}`;
+    lines.push(paint('warn', `  ${what}: removed, and read anew`));
+  }
   if (summary.objectsUnproved > 0) {
     const { objectsUnproved: count } = summary;
     lines.push(

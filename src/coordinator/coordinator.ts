@@ -4,6 +4,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { PassSettings } from '../copy/shard.ts';
+import type { PermitMemory } from '../core/concurrency/permit-memory.ts';
 import { allocateCounters, type CounterMemory, CounterReader, CounterWriter } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
 import type { CopyOptions, CopySummary } from '../core/job.ts';
@@ -12,6 +13,7 @@ import { storageName } from '../drivers/spec-name.ts';
 import { detectLayout } from '../layout/detect.ts';
 import { keyPrefixOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
+import { Concurrency } from './concurrency.ts';
 import { ExtraDeletion, refuseDeletion } from './delete-extra.ts';
 import { type CopyEnvironment, type CopyJob, type Ends, openEnds } from './ends.ts';
 import { namedExtrasMax } from './extras.ts';
@@ -22,23 +24,26 @@ import { Pass } from './pass.ts';
 import type { PassJournal } from './pass-journal.ts';
 import { warmThreadModules } from './pool.ts';
 import { bindTarget, claimTarget, describeBinding, refuseEmptySource, refuseOverlap } from './preflight.ts';
+import { findServerSide, type ServerSideFound, whyNotServerSide } from './server-side.ts';
 import { counterRows } from './shard-runner.ts';
 import { Gathered } from './summary.ts';
 import { TargetUploads } from './target-uploads.ts';
-
-/** Objects in flight per thread: keeps connections busy at tens of milliseconds a request. */
-const CONCURRENCY_AUTO = 32;
 
 /**
  * One pass. Rejects with ConfigError or StorageError before anything moved; after that every outcome is in the summary.
  */
 export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promise<CopySummary> {
   const { options } = job;
-  planThreadMemory(options);
+  const { objectsMax } = planThreadMemory(options);
   await refuseOverlap(job.source, job.target);
-  const counters = allocateCounters(counterRows(options.threads));
+  const rows = counterRows(options.threads);
+  const counters = allocateCounters(rows);
   const runId = randomBytes(6).toString('hex');
-  const ends = await openEnds(job, environment, new CounterWriter(counters), runId);
+  const perThreadMax = options.concurrency === 'auto' ? objectsMax : undefined;
+  const concurrency = new Concurrency({ threads: options.threads, rows, perThreadMax });
+  const mine = { counters: new CounterWriter(counters), concurrency, runId };
+  const ends = await openEnds(job, environment, mine);
+  concurrency.start();
   try {
     const ctx: CallContext = { signal: environment.signal };
     const sourcePrefix = keyPrefixOf(job.source);
@@ -46,12 +51,14 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
     await refuseEmptySource(ctx, ends.source, sourcePrefix, layout);
     const journal = Journal.open(options.journalDirectory, identityOf(job, layout));
     try {
-      const run = new Run({ job, environment, counters, runId, ends, layout, reason, journal });
+      const parts = { job, environment, counters, concurrency, runId, ends, layout, reason, journal };
+      const run = new Run(parts);
       return await run.copy(ctx);
     } finally {
       journal.close();
     }
   } finally {
+    concurrency.stop();
     await Promise.all([ends.source.close(), ends.target.close()]);
   }
 }
@@ -60,6 +67,7 @@ interface RunParts {
   readonly job: CopyJob;
   readonly environment: CopyEnvironment;
   readonly counters: CounterMemory;
+  readonly concurrency: Concurrency;
   readonly runId: string;
   readonly ends: Ends;
   readonly layout: Layout;
@@ -89,9 +97,10 @@ class Run {
       const claim = { layout, intoNonempty, journal, uploadsOpen: () => uploads.idsOpen(ctx) };
       const ownsTarget = await claimTarget(ctx, ends.target, this.#keyPrefix, claim);
       refuseDeletion(job.options, ownsTarget, ends.target.name);
-      const { interrupted, runsUntidied, hasUnseenWrites } = journal;
+      const { interrupted, runsUntidied, hasUnseenWrites, hasUnseenCopies } = journal;
       const passJournal = journal.beginPass(runId, job.options);
-      const found = { uploads, ownsTarget, interrupted, runsUntidied, hasUnseenWrites };
+      const unseen = { hasUnseenWrites, hasUnseenCopies };
+      const found = { uploads, ownsTarget, interrupted, runsUntidied, ...unseen };
       const pass = await this.#begin(ctx, passJournal, found);
       return await pass.run();
     } finally {
@@ -109,6 +118,7 @@ class Run {
       readonly interrupted: Journal['interrupted'];
       readonly runsUntidied: readonly string[];
       readonly hasUnseenWrites: boolean;
+      readonly hasUnseenCopies: boolean;
     },
   ): Promise<Pass> {
     try {
@@ -117,7 +127,8 @@ class Run {
         this.#parts.environment.onEvent({ event: 'interrupted', ...found.interrupted });
       }
       await this.#tidy(ctx, found);
-      return await this.#pass(passJournal, { ...found, binding });
+      const serverSide = await this.#findServerSide(ctx, binding, found.ownsTarget);
+      return await this.#pass(passJournal, { ...found, binding, serverSide });
     } catch (error) {
       passJournal.giveUp(toErrorRecord(error));
       throw error;
@@ -127,7 +138,10 @@ class Run {
   async #bind(ctx: CallContext, passJournal: PassJournal): Promise<Binding | undefined> {
     const { job, environment, ends, layout, reason, runId } = this.#parts;
     const folder = probePrefix(this.#keyPrefix, runId);
-    const binding = await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver);
+    const copies = whyNotServerSide(job, job.options, layout) === undefined;
+    const binding = await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver, {
+      copies,
+    });
     const words = describeBinding(ends.target, binding);
     passJournal.bound(words, binding);
     environment.onEvent({
@@ -138,7 +152,27 @@ class Run {
     });
     environment.onEvent({ event: 'bound', binding: words });
     environment.onCounters(new CounterReader(this.#parts.counters));
+    environment.onFlows?.(this.#parts.concurrency.read);
     return binding;
+  }
+
+  async #findServerSide(
+    ctx: CallContext,
+    binding: Binding | undefined,
+    ownsTarget: boolean,
+  ): Promise<ServerSideFound> {
+    const { job, environment, ends, layout, runId } = this.#parts;
+    const found = await findServerSide(ctx, job, {
+      ends,
+      layout,
+      sourcePrefix: keyPrefixOf(job.source),
+      probePrefix: probePrefix(this.#keyPrefix, runId),
+      binding,
+      ownsTarget,
+    });
+    if (found.warning !== undefined) this.#warn(found.warning);
+    environment.onEvent({ event: 'server-side', ...found.summary });
+    return found;
   }
 
   /** Removes what runs of this job that died left unfinished, and finds the uploads that can be gone on with. */
@@ -179,16 +213,19 @@ class Run {
       readonly uploads: TargetUploads;
       readonly ownsTarget: boolean;
       readonly hasUnseenWrites: boolean;
+      readonly hasUnseenCopies: boolean;
       readonly binding: Binding | undefined;
+      readonly serverSide: ServerSideFound;
     },
   ): Promise<Pass> {
-    const { job, environment, counters, ends, layout, runId } = this.#parts;
+    const { job, environment, counters, concurrency, ends, layout, runId } = this.#parts;
     const { options } = job;
-    const { uploads, ownsTarget, hasUnseenWrites, binding } = found;
+    const { uploads, ownsTarget, hasUnseenWrites, hasUnseenCopies, binding, serverSide } = found;
     await warmThreadModules(environment.workerUrl);
     const memory = planThreadMemory(options);
-    const known = { layout, binding, ownsTarget, doubtsTarget: hasUnseenWrites, runId };
-    const settings = settingsOf(job, { ...known, ...memory });
+    const doubts = { doubtsTarget: hasUnseenWrites, doubtsCopies: hasUnseenCopies };
+    const known = { layout, binding, ownsTarget, ...doubts, serverSide: serverSide.settings, runId };
+    const settings = settingsOf(job, { ...known, ...memory, permits: concurrency.memory });
     return new Pass({
       environment,
       options,
@@ -202,6 +239,7 @@ class Run {
       journal,
       journalPath: this.#parts.journal.path,
       binding: describeBinding(ends.target, binding),
+      serverSide: serverSide.summary,
       warn: (message) => this.#warn(message),
       removeOwnLeftovers: () =>
         removeTemporaries({ storage: job.target, openDriver: environment.openDriver }, [runId]),
@@ -232,16 +270,18 @@ function settingsOf(
     readonly binding: Binding | undefined;
     readonly slabBudgetBytes: number;
     readonly partBytes: number;
+    readonly objectsMax: number;
+    readonly permits: PermitMemory;
     readonly ownsTarget: boolean;
     readonly doubtsTarget: boolean;
+    readonly doubtsCopies: boolean;
+    readonly serverSide: ServerSideFound['settings'];
     readonly runId: string;
   },
 ): PassSettings {
   const { options } = job;
   const { layout, binding, runId } = found;
-  const share = (total: number | undefined) => (total === undefined ? undefined : total / options.threads);
-  const bandwidth = share(options.bandwidthBytesPerSecond);
-  const requests = share(options.requestsPerSecond);
+  const { bandwidthBytesPerSecond, requestsPerSecond } = options;
   return {
     jobId: randomUUID(),
     source: { storage: job.source, engine: options.engine },
@@ -254,12 +294,15 @@ function settingsOf(
     keepsGoing: options.keepGoing,
     ownsTarget: found.ownsTarget,
     doubtsTarget: found.doubtsTarget,
-    concurrency: options.concurrency === 'auto' ? CONCURRENCY_AUTO : options.concurrency,
+    doubtsCopies: found.doubtsCopies,
+    ...(found.serverSide ? { serverSide: found.serverSide } : {}),
+    concurrency: options.concurrency === 'auto' ? found.objectsMax : options.concurrency,
+    permits: found.permits,
     partBytes: found.partBytes,
     slabBudgetBytes: found.slabBudgetBytes,
     outageMsMax: options.outageMsMax,
     ...(options.deletesExtra ? { extrasMax: namedExtrasMax(options.deleteMax) } : {}),
-    ...(bandwidth === undefined ? {} : { bandwidthBytesPerSecond: bandwidth }),
-    ...(requests === undefined ? {} : { requestsPerSecond: requests }),
+    ...(bandwidthBytesPerSecond === undefined ? {} : { bandwidthBytesPerSecond }),
+    ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
   };
 }

@@ -1,12 +1,16 @@
 /** The coordinator's own drivers: for finding out what is there, and for the little it does to the target itself. */
+import { clockOfLimit } from '../core/concurrency/permit-memory.ts';
 import type { CounterReader, CounterWriter, Operation } from '../core/counters.ts';
 import type { CopyListener } from '../core/events.ts';
 import type { CopyOptions } from '../core/job.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
-import { RateLimit, withLimits } from '../drivers/wrap/limit.ts';
 import { withCounters } from '../drivers/wrap/observe.ts';
+import { Permits } from '../drivers/wrap/permits.ts';
+import { RateLimit } from '../drivers/wrap/rate-limit.ts';
 import { DEFAULT_RETRIES, RetryOwner, withRetries } from '../drivers/wrap/retry.ts';
+import { withPermits } from '../drivers/wrap/with-permits.ts';
+import type { Concurrency, ReadFlow } from './concurrency.ts';
 
 /** Before anything moves a wrong setting is likelier than a passing fault, and someone is waiting for the answer. */
 const PREFLIGHT_ATTEMPTS = 3;
@@ -18,6 +22,8 @@ export interface CopyEnvironment {
   readonly onEvent: CopyListener;
   /** Called once, before anything moves: live sums for progress and metrics. */
   readonly onCounters: (counters: CounterReader) => void;
+  /** The same for how many requests are made at once and a second, and how many may be. */
+  readonly onFlows?: (read: ReadFlow) => void;
   readonly signal: AbortSignal;
 }
 
@@ -34,27 +40,37 @@ export interface Ends {
   readonly patient: { readonly source: StorageDriver; readonly target: StorageDriver };
 }
 
-/** @param runId as in `DriverSpec`. */
+export interface EndsParts {
+  readonly counters: CounterWriter;
+  readonly concurrency: Concurrency;
+  /** As in `DriverSpec`. */
+  readonly runId: string;
+}
+
 export async function openEnds(
   job: CopyJob,
   environment: CopyEnvironment,
-  counters: CounterWriter,
-  runId: string,
+  { counters, concurrency, runId }: EndsParts,
 ): Promise<Ends> {
   const { engine, requestsPerSecond, outageMsMax } = job.options;
+  const { memory } = concurrency;
   const open = async (storage: StorageSpec, side: 'source' | 'target') => {
     const opened = await environment.openDriver({ storage, engine, runId }, side);
     const driver = withCounters(opened, side, counters);
-    const requests = requestsPerSecond === undefined ? undefined : new RateLimit(requestsPerSecond);
-    const limited = withLimits(driver, { requests, bytes: undefined });
+    const clock = clockOfLimit(memory, side, 'requests');
+    const requests =
+      requestsPerSecond === undefined ? undefined : new RateLimit(requestsPerSecond, { clock });
+    const permitted = withPermits(driver, new Permits({ memory, row: counters.row, side, requests }));
     const onRetry = (operation: Operation) => counters.retry(side, operation);
+    const hasty = withRetries(driver, { ...DEFAULT_RETRIES, attemptsMax: PREFLIGHT_ATTEMPTS }, onRetry);
     return {
-      hasty: withRetries(driver, { ...DEFAULT_RETRIES, attemptsMax: PREFLIGHT_ATTEMPTS }, onRetry),
+      hasty: { ...hasty, close: () => permitted.close() },
       patient: new RetryOwner(
-        limited,
+        permitted,
         { ...DEFAULT_RETRIES, outageMsMax },
         {
           onRetry,
+          probe: driver,
           onBackend: (news) => environment.onEvent({ event: 'backend', side, name: driver.name, ...news }),
         },
       ).driver,

@@ -139,6 +139,24 @@ export class Journal {
     return row?.['n'] !== 0;
   }
 
+  /**
+   * May there be copies that the service made by itself, without anybody having seen their proof? Where they are read
+   * back, open uploads mark them, unless one came to an end that was not seen.
+   */
+  get hasUnseenCopies(): boolean {
+    const row = this.#database
+      .prepare(
+        `SELECT count(*) AS n FROM pass
+         WHERE (summary ->> 'serverCopiesUnseen' > 0 OR (refusals ->> 'computesCopySha256' = 1
+             AND (ended_ms IS NULL OR summary ->> 'isStopped' = 1 OR summary ->> 'stoppedBy' IS NOT NULL)))
+           AND id > (SELECT coalesce(max(id), 0) FROM pass
+             WHERE summary ->> 'isComplete' = 1 AND summary ->> 'objectsUnsettled' = 0
+               AND summary ->> 'objectsDamaged' = 0 AND summary ->> 'serverCopiesUnseen' = 0)`,
+      )
+      .get();
+    return row?.['n'] !== 0;
+  }
+
   /** Uploads that this job began and that nobody has seen end. */
   get openUploads(): readonly Upload[] {
     return this.#database

@@ -61,9 +61,12 @@ export class PassJournal {
     if (this.#untold) listener(this.#untold);
   }
 
-  /** What the target was seen to refuse, in words and as found. */
+  /**
+   * What the target was seen to refuse, in words and as found. Written at once: it says what a run that dies a moment
+   * later may have left.
+   */
   bound(words: string, binding: Binding | undefined): void {
-    this.#write(() => {
+    this.#commit(() => {
       const update = this.#database.prepare('UPDATE pass SET binding = ?, refusals = ? WHERE id = ?');
       update.run(words, binding === undefined ? null : JSON.stringify(binding), this.#pass);
     });
@@ -77,6 +80,14 @@ export class PassJournal {
         "INSERT INTO shard (id, phase, range, state, attempts, updated_ms) VALUES (?, ?, ?, 'planned', 0, ?)",
       );
       for (const { id, phase, range } of all) insert.run(id, phase, JSON.stringify(range), Date.now());
+    });
+  }
+
+  /** A shard gave others away. `shard`: what it still is. */
+  split({ id, range }: Shard, given: readonly Shard[]): void {
+    this.planned(given);
+    this.#write(() => {
+      this.#database.prepare('UPDATE shard SET range = ? WHERE id = ?').run(JSON.stringify(range), id);
     });
   }
 

@@ -3,7 +3,7 @@
 import type { PassSettings, Phase, Shard, WorkerReport } from '../copy/shard.ts';
 import { type CounterMemory, CounterReader } from '../core/counters.ts';
 import { isStorageError, toErrorRecord } from '../core/errors.ts';
-import type { CopyOptions, CopySummary } from '../core/job.ts';
+import type { CopyOptions, CopySummary, ServerSideSummary } from '../core/job.ts';
 import type { CallContext } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { ExtraDeletion } from './delete-extra.ts';
@@ -11,6 +11,7 @@ import type { CopyEnvironment, Ends } from './ends.ts';
 import type { PassJournal } from './pass-journal.ts';
 import { planShards } from './plan-shards.ts';
 import { ShardPool } from './pool.ts';
+import { ShardQueue } from './shard-queue.ts';
 import { ShardRunner } from './shard-runner.ts';
 import type { Gathered } from './summary.ts';
 import type { TargetUploads } from './target-uploads.ts';
@@ -29,6 +30,7 @@ export interface PassParts {
   readonly journalPath: string;
   /** The target's binding in words. */
   readonly binding: string;
+  readonly serverSide: ServerSideSummary;
   readonly warn: (message: string) => void;
   /** Removes what threads of this run that died have left; called once no thread is left. */
   readonly removeOwnLeftovers: () => Promise<void>;
@@ -38,6 +40,7 @@ export class Pass {
   readonly #parts: PassParts;
   readonly #pool: ShardPool;
   readonly #runner: ShardRunner;
+  #queue: ShardQueue | undefined;
   readonly #ctx: CallContext;
 
   constructor(parts: PassParts) {
@@ -48,7 +51,6 @@ export class Pass {
       threads: options.threads,
       workerUrl: environment.workerUrl,
       counters,
-      jobId: settings.jobId,
       onReport: (report) => this.#hear(report),
     });
     this.#runner = new ShardRunner({
@@ -57,8 +59,12 @@ export class Pass {
       counters,
       threads: options.threads,
       uploadsOf: (shard) => uploads.of(shard),
-      onAttempt: ({ id }, attempt) => journal.shard(id, 'running', attempt),
+      onAttempt: ({ id }, attempt) => {
+        journal.shard(id, 'running', attempt);
+        if (attempt > 1) this.#queue?.interrupted(id);
+      },
       onDeath: () => uploads.lookAgain(),
+      onShared: (shard, given) => this.#shared(shard, given),
       warn: parts.warn,
     });
   }
@@ -94,13 +100,15 @@ export class Pass {
   }
 
   #summary(deleted: Awaited<ReturnType<ExtraDeletion['run']>>, seconds: number): CopySummary {
-    const { environment, options, gathered, ends, layout, uploads, binding, journalPath } = this.#parts;
+    const { environment, options, gathered, ends, layout, uploads, binding, serverSide, journalPath } =
+      this.#parts;
     return gathered.summary({
       ...deleted,
       source: ends.source.name,
       target: ends.target.name,
       layout: layout.name,
       engine: options.engine,
+      serverSide,
       binding,
       isFrozen: options.isFrozen,
       isStopped: environment.signal.aborted,
@@ -135,20 +143,37 @@ export class Pass {
     const { threads } = options;
     const input = { driver: ends.patient.source, keyPrefix: settings.sourcePrefix, layout, threads };
     try {
-      const shards = [...(await planShards(this.#ctx, input, phase))];
+      const shards = await planShards(this.#ctx, input, phase);
       journal.planned(shards);
       environment.onEvent({ event: 'planned', phase, shards: shards.length });
       environment.onEvent({ event: 'phase', phase });
       gathered.planned(shards.length);
-      const lanes = Array.from({ length: threads }, async () => {
-        for (let shard = shards.shift(); shard && gathered.isRunning; shard = shards.shift()) {
-          await this.#shard(shard);
-        }
-      });
-      await Promise.all(lanes);
+      const queue = new ShardQueue(shards, (shard) => this.#pool.share(shard));
+      this.#queue = queue;
+      await Promise.all(Array.from({ length: threads }, () => this.#lane(queue)));
     } catch (error) {
       gathered.stop(toErrorRecord(error));
     }
+  }
+
+  /** What one thread does. */
+  async #lane(queue: ShardQueue): Promise<void> {
+    const { gathered } = this.#parts;
+    for (;;) {
+      const shard = await queue.next();
+      if (!shard) return;
+      // Where the run ends early those that wait are left as they are.
+      if (gathered.isRunning) await this.#shard(shard);
+      queue.ended(shard.id);
+    }
+  }
+
+  #shared(shard: Shard, given: readonly Shard[]): void {
+    const { environment, gathered, journal } = this.#parts;
+    journal.split(shard, given);
+    gathered.split(given.length);
+    environment.onEvent({ event: 'split', shard: shard.id, into: given.map(({ id }) => id) });
+    this.#queue?.answered(shard.id, given);
   }
 
   async #shard(shard: Shard): Promise<void> {
@@ -185,7 +210,10 @@ export class Pass {
     const { environment, uploads, journal } = this.#parts;
     if (report.type === 'cursor') {
       this.#runner.hear(report);
+      this.#queue?.begun(report.shard);
       journal.cursor(report.shard, report.after);
+    } else if (report.type === 'shared') {
+      if (this.#runner.hearShared(report).length === 0) this.#queue?.answered(report.shard, []);
     } else if (report.type === 'upload') {
       uploads.hear(report);
       journal.upload(report.upload, report.state === 'open');

@@ -13,6 +13,8 @@ const SHARDS_PER_THREAD = 8;
 /** Bounds for planning itself: listings made, and names held in memory. */
 const LISTINGS_MAX = 64;
 const CUTS_MAX = 20_000;
+/** A shard is sent to a thread as a message: its inner borders take up to 10 kB. */
+const BORDERS_MAX = 63;
 
 export interface PlanInput {
   readonly driver: StorageDriver;
@@ -28,21 +30,31 @@ export async function planShards(
 ): Promise<readonly Shard[]> {
   const { layout } = input;
   const wanted = SHARDS_PER_THREAD * input.threads;
-  const ranges: KeyRange[] = [];
-  if (phase === 'blobs') {
-    for (const prefix of layout.blobPrefixes) {
-      ranges.push(...cutRange({ prefix }, await findCuts(ctx, input, prefix, wanted), wanted));
+  const pieces: Omit<Shard, 'id' | 'phase'>[] = [];
+  const add = (range: KeyRange, cuts: readonly string[] | undefined): void => {
+    // Where the server has another order, nothing that is listed behind a border can be relied on.
+    if (cuts === undefined) {
+      pieces.push({ range, isUnsorted: true });
+      return;
     }
+    for (const piece of cutRange(range, cuts, wanted)) {
+      const borders = innerBorders(piece, cuts, layout);
+      pieces.push({ range: piece, ...(borders.length === 0 ? {} : { borders }) });
+    }
+  };
+  if (phase === 'blobs') {
+    for (const prefix of layout.blobPrefixes) add({ prefix }, await findCuts(ctx, input, prefix, wanted));
   } else {
     const cuts = await findCuts(ctx, input, '', wanted, layout.blobPrefixes);
-    for (const gap of outside(layout.blobPrefixes)) ranges.push(...cutRange(gap, cuts, wanted));
+    for (const gap of outside(layout.blobPrefixes)) add(gap, cuts);
   }
-  return ranges.map((range, index) => ({ id: `${phase}-${index + 1}`, phase, range }));
+  return pieces.map((piece, index) => ({ id: `${phase}-${index + 1}`, phase, ...piece }));
 }
 
 /**
  * Borders below a prefix, in byte order: a border is a folder's name with its slash. Opens level after level until
  * there are as many as wanted, leaving out what the layout leaves out and whatever phase one does.
+ * @returns undefined where the folders are not listed by the bytes of their names.
  */
 async function findCuts(
   ctx: CallContext,
@@ -50,7 +62,7 @@ async function findCuts(
   root: string,
   wanted: number,
   closed: readonly string[] = [],
-): Promise<readonly string[]> {
+): Promise<readonly string[] | undefined> {
   let level = [root];
   let found: readonly string[] = [];
   let listings = 0;
@@ -58,7 +70,9 @@ async function findCuts(
     const names: string[] = [];
     for (const prefix of level) {
       listings += 1;
-      names.push(...(await foldersOf(ctx, input, prefix)));
+      const folders = await foldersOf(ctx, input, prefix);
+      if (folders === undefined) return undefined;
+      names.push(...folders);
       if (names.length >= CUTS_MAX) break;
     }
     if (names.length > 0) found = merge(found, names);
@@ -68,8 +82,14 @@ async function findCuts(
   return found;
 }
 
-async function foldersOf(ctx: CallContext, input: PlanInput, prefix: string): Promise<readonly string[]> {
+/** @returns undefined where they come in another order: some servers list `a/` before `a-b/`, as folders of a tree. */
+async function foldersOf(
+  ctx: CallContext,
+  input: PlanInput,
+  prefix: string,
+): Promise<readonly string[] | undefined> {
   const names = new Set<string>();
+  let last = '';
   const pages = input.driver.list(ctx, {
     prefix: input.keyPrefix + prefix,
     delimiter: '/',
@@ -81,7 +101,11 @@ async function foldersOf(ctx: CallContext, input: PlanInput, prefix: string): Pr
       const path = key.slice(input.keyPrefix.length);
       // A border inside a repository's own folders would part its tags from what they need.
       const name = path.slice(prefix.length);
-      if (!name.startsWith('_') && !input.layout.leavesOut(path, undefined)) names.add(path);
+      if (name.startsWith('_') || input.layout.leavesOut(path, undefined)) continue;
+      // A listing that broke off may begin anew, with names that came before.
+      if (compareUtf8(path, last) < 0 && !names.has(path)) return undefined;
+      names.add(path);
+      last = path;
     }
     if (names.size >= CUTS_MAX) break;
   }
@@ -115,6 +139,29 @@ function cutRange(range: KeyRange, cuts: readonly string[], wanted: number): rea
     after = border;
   }
   return ranges;
+}
+
+/** A folder of blobs that is named by the first two digits of what lies in it. */
+const HEX_FOLDER = /\/([0-9a-f]{2})\/$/;
+const DIGITS = '0123456789abcdef';
+
+/** The folders inside a shard's range, thinned out; where they are few and hold blobs, also their names' next digits. */
+function innerBorders(range: KeyRange, cuts: readonly string[], layout: Layout): readonly string[] {
+  const inside = cuts.filter((cut) => isInside(cut, range));
+  // The first folder's own border is where the range begins.
+  const folders = range.after === undefined ? inside : [range.after, ...inside];
+  let digits = DIGITS.length;
+  while (digits > 1 && folders.length * digits > BORDERS_MAX + 1) digits /= 2;
+  const step = DIGITS.length / digits;
+  const finer = folders.flatMap((folder) => {
+    const hex = layout.blobPrefixes.some((one) => folder.startsWith(one)) && HEX_FOLDER.exec(folder)?.[1];
+    if (!hex) return [folder];
+    const behind = [...DIGITS].filter((_, index) => index > 0 && index % step === 0);
+    return [folder, ...behind.map((digit) => folder + hex + digit)];
+  });
+  const borders = finer.filter((border) => isInside(border, range));
+  const every = Math.ceil((borders.length + 1) / (BORDERS_MAX + 1));
+  return borders.filter((_, index) => (index + 1) % every === 0);
 }
 
 function isInside(path: string, range: KeyRange): boolean {

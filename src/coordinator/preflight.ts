@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../core/errors.ts';
 import { bodyOfBytes } from '../drivers/body.ts';
-import type { Binding, CallContext, StorageDriver } from '../drivers/driver.ts';
+import type { Binding, BindingOptions, CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
@@ -124,8 +124,9 @@ export async function bindTarget(
   storage: StorageSpec,
   probePrefix: string,
   openDriver: OpenDriver,
+  options: BindingOptions = {},
 ): Promise<Binding | undefined> {
-  if (target.binding) return target.binding.probe(ctx, probePrefix);
+  if (target.binding) return target.binding.probe(ctx, probePrefix, options);
   if (storage.kind === 's3') {
     // The compatibility engine cannot send wrong checksums; what the server refuses does not depend on the engine.
     const direct = await openDriver({ storage, engine: 'direct' }, 'target');
@@ -150,7 +151,15 @@ export function describeBinding(target: StorageDriver, binding: Binding | undefi
   if (binding.partCrc32) refused.push('a wrong CRC-32 of a part');
   if (binding.objectCrc32) refused.push('a wrong CRC-32 of the whole object');
   if (binding.contentMd5) refused.push('a wrong Content-MD5');
-  if (refused.length === 0) return 'the target refused nothing wrong: every object is read back';
+  const copies = describeCopies(binding);
+  if (refused.length === 0) return `the target refused nothing wrong: every object is read back${copies}`;
   const keeps = binding.storesSha256 ? '; keeps the sha256 of what fits one request' : '';
-  return `the target was seen to refuse ${refused.join(', ')}${keeps}`;
+  return `the target was seen to refuse ${refused.join(', ')}${keeps}${copies}`;
+}
+
+function describeCopies({ computesCopySha256 }: Binding): string {
+  if (computesCopySha256 === undefined) return '';
+  return computesCopySha256
+    ? '; computes the sha256 of what it copies itself'
+    : '; computes no sha256 of what it copies itself';
 }

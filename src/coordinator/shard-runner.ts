@@ -1,10 +1,16 @@
-/** Runs shards on threads that may die: another thread goes on from where the dead one had reported to be. */
-import type { KeyRange, PassSettings, Shard, ShardReply, ShardTask, WorkerReport } from '../copy/shard.ts';
+/**
+ * Runs shards on threads that may die: another thread goes on from where the dead one had reported to be, with what the
+ * dead one had not given away.
+ */
+import type { PassSettings, Shard, ShardReply, ShardTask, WorkerReport } from '../copy/shard.ts';
 import { type CounterMemory, restoreRow } from '../core/counters.ts';
 import { BlobferryError } from '../core/errors.ts';
 import type { Upload } from '../drivers/driver.ts';
+import { SharedShards } from './shared-shards.ts';
 
 const DEATHS_PER_SHARD_MAX = 3;
+/** What a dead thread may have written is looked at by whoever comes to it. */
+const DOUBTS = { doubtsTarget: true, doubtsCopies: true } as const;
 
 /** In all shards of a run. */
 function deathsMax(threads: number): number {
@@ -19,6 +25,7 @@ export function counterRows(threads: number): number {
 }
 
 type CursorReport = Extract<WorkerReport, { readonly type: 'cursor' }>;
+type SharedReport = Extract<WorkerReport, { readonly type: 'shared' }>;
 
 export interface ShardRunnerParts {
   readonly pool: { readonly isCancelled: boolean; run(task: ShardTask): Promise<ShardReply> };
@@ -28,6 +35,8 @@ export interface ShardRunnerParts {
   readonly uploadsOf: (shard: Shard) => readonly Upload[];
   readonly onAttempt: (shard: Shard, attempt: number) => void;
   readonly onDeath: () => void;
+  /** A shard gave these away. `shard`: what it still is. */
+  readonly onShared: (shard: Shard, given: readonly Shard[]) => void;
   readonly warn: (message: string) => void;
 }
 
@@ -35,6 +44,7 @@ export class ShardRunner {
   readonly #parts: ShardRunnerParts;
   /** First and last report of the shards that run. */
   readonly #cursors = new Map<string, { readonly first: CursorReport; last: CursorReport }>();
+  readonly #shards = new SharedShards();
   #deaths = 0;
 
   constructor(parts: ShardRunnerParts) {
@@ -52,51 +62,64 @@ export class ShardRunner {
     else this.#cursors.set(report.shard, { first: report, last: report });
   }
 
+  /** @returns what was given away and had not been heard of. */
+  hearShared({ shard: id, given }: SharedReport): readonly Shard[] {
+    const shards = this.#shards.give(id, given);
+    const rest = this.#shards.rest(id);
+    if (rest && shards.length > 0) this.#parts.onShared(rest, shards);
+    return shards;
+  }
+
   /** @throws BlobferryError where threads die again and again, and what the pool says where the run was cancelled. */
   async run(shard: Shard): Promise<ShardReply> {
     const { pool, settings, uploadsOf, onAttempt } = this.#parts;
-    let rest = shard;
-    for (let attempt = 1; ; attempt += 1) {
-      onAttempt(shard, attempt);
-      try {
-        const pass = attempt === 1 ? settings : { ...settings, doubtsTarget: true };
-        return await pool.run({ pass, shard: rest, uploads: uploadsOf(rest) });
-      } catch (error) {
-        if (pool.isCancelled) throw error;
-        rest = this.#afterDeath(rest, attempt, error);
-      } finally {
-        this.#cursors.delete(shard.id);
+    this.#shards.begin(shard);
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        onAttempt(shard, attempt);
+        try {
+          const rest = this.#shards.rest(shard.id) ?? shard;
+          const pass = this.#shards.hasLost(shard.id) ? { ...settings, ...DOUBTS } : settings;
+          const reply = await pool.run({ pass, shard: rest, uploads: uploadsOf(rest) });
+          // Its reply may have come another, faster way than what it had told before.
+          const given = reply.result.givenAway;
+          if (given) this.hearShared({ type: 'shared', shard: shard.id, given });
+          return reply;
+        } catch (error) {
+          if (pool.isCancelled) throw error;
+          this.#afterDeath(shard.id, attempt, error);
+        } finally {
+          this.#cursors.delete(shard.id);
+        }
       }
+    } finally {
+      this.#shards.end(shard.id);
     }
   }
 
-  #afterDeath(shard: Shard, deaths: number, error: unknown): Shard {
+  #afterDeath(id: string, deaths: number, error: unknown): void {
     const { settings, counters, threads, onDeath, warn } = this.#parts;
     onDeath();
-    const reached = this.#cursors.get(shard.id);
+    const reached = this.#cursors.get(id);
     // What only the target has was in the dead thread's memory: then the shard begins again.
     const cursor = settings.extrasMax === undefined ? reached?.last : reached?.first;
     if (cursor) restoreRow(counters, cursor.row, cursor.values);
     this.#deaths += 1;
     const why = whyItDied(error);
     if (deaths >= DEATHS_PER_SHARD_MAX || this.#deaths > deathsMax(threads)) {
-      const where = deaths >= DEATHS_PER_SHARD_MAX ? `in shard ${shard.id}` : 'in this run';
+      const where = deaths >= DEATHS_PER_SHARD_MAX ? `in shard ${id}` : 'in this run';
       const count = deaths >= DEATHS_PER_SHARD_MAX ? deaths : this.#deaths;
       throw new BlobferryError(`${count} worker threads died ${where}, the last one because it ${why}`, {
         cause: error,
         hint: 'Run again with a lower --concurrency or fewer --threads; it copies only what is missing',
       });
     }
-    const after = cursor?.after ?? shard.range.after;
+    this.#shards.lost(id, cursor?.after);
+    const after = this.#shards.rest(id)?.range.after;
     warn(
-      `A worker thread died because it ${why}; another goes on with shard ${shard.id}${after === undefined ? '' : ` behind "${after}"`}`,
+      `A worker thread died because it ${why}; another goes on with shard ${id}${after === undefined ? '' : ` behind "${after}"`}`,
     );
-    return { ...shard, range: behind(shard.range, after) };
   }
-}
-
-function behind(range: KeyRange, after: string | undefined): KeyRange {
-  return after === undefined ? range : { ...range, after };
 }
 
 function whyItDied(error: unknown): string {

@@ -4,7 +4,7 @@ import type { ShardResult } from '../copy/shard.ts';
 import type { CounterReader } from '../core/counters.ts';
 import { CLASSES } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
-import type { CopyException, CopySummary, Engine } from '../core/job.ts';
+import type { CopyException, CopySummary, Engine, ServerSideSummary } from '../core/job.ts';
 
 const EXCEPTIONS_SHOWN_MAX = 100;
 const LEFT_OUT_NAMED_MAX = 10;
@@ -21,6 +21,7 @@ interface About extends DeletionSummary {
   readonly target: string;
   readonly layout: CopySummary['layout'];
   readonly engine: Engine;
+  readonly serverSide: ServerSideSummary;
   readonly binding: string;
   readonly isFrozen: boolean;
   readonly isStopped: boolean;
@@ -37,6 +38,7 @@ export class Gathered {
   #stoppedBy: ErrorRecord | undefined;
   #planned = 0;
   #done = 0;
+  #split = 0;
   #isCancelled = false;
 
   constructor(counters: CounterReader) {
@@ -64,6 +66,12 @@ export class Gathered {
 
   planned(shards: number): void {
     this.#planned += shards;
+  }
+
+  /** A shard gave so many others away. */
+  split(shards: number): void {
+    this.#planned += shards;
+    this.#split += shards;
   }
 
   done(): void {
@@ -114,6 +122,18 @@ export class Gathered {
       objectsFailed: counters.objects('failed'),
       objectsDamaged: counters.objects('damaged'),
       objectsUnproved: counters.count('unproved'),
+      objectsByProof: {
+        digest: counters.count('provedDigest'),
+        service: counters.count('provedService'),
+        readBack: counters.count('provedReadBack'),
+        stored: counters.count('provedStored'),
+        twice: counters.count('provedTwice'),
+        none: counters.count('unproved'),
+      },
+      objectsServerSide: counters.count('serverSide'),
+      bytesServerSide: counters.count('bytesServerSide'),
+      serverCopiesWrong: counters.count('serverCopiesWrong'),
+      serverCopiesUnseen: counters.count('serverCopiesUnseen'),
       objectsVanished: counters.objects('vanished'),
       objectsUnsettled: counters.objects('unsettled'),
       objectsConflicting: counters.objects('conflict'),
@@ -125,6 +145,7 @@ export class Gathered {
       objectsByClass: Object.fromEntries(byClass) as CopySummary['objectsByClass'],
       exceptions: this.#exceptions,
       ...(this.#stoppedBy && !about.isStopped ? { stoppedBy: this.#stoppedBy } : {}),
+      shardsSplit: this.#split,
       warnings: this.#warnings,
     };
   }

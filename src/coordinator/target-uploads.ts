@@ -103,7 +103,8 @@ export class TargetUploads {
     }
     this.#mayBeUnnoted = job.runs.length > 0;
     const { ours: known, unnoted, strangers } = sortUploads(found.uploads, this.#known(job));
-    const ours = withUnlisted(known, found.uploads, journal.openUploads);
+    // One that somebody else has aborted, such as a rule of the bucket, still marks what was left behind it unproved.
+    const ours = withOthers(known, journal.openUploads);
     const probes = ours.filter(({ key }) => key.startsWith(this.#place.keyPrefix + PROBE_FOLDER));
     this.#ours = new OwnUploads(ours.filter((upload) => !probes.includes(upload)));
     this.#unnoted = new OwnUploads(unnoted);
@@ -149,7 +150,8 @@ export class TargetUploads {
       const listed = await this.#list(ctx);
       if ('uploads' in listed) {
         const { ours, unnoted } = sortUploads(listed.uploads, this.#known(job, left));
-        left = withUnlisted(ours, listed.uploads, left);
+        // Of a listing that was cut short it cannot be said what is gone.
+        left = listed.uploads.length < LISTED_MAX ? ours : withOthers(ours, left);
         left = [...left, ...(await this.#thoseOf(ctx, unnoted, isInSource))];
       }
     }
@@ -238,13 +240,7 @@ export class TargetUploads {
   }
 }
 
-/** Of a listing that was cut short it cannot be said what is gone. */
-function withUnlisted(
-  found: readonly Upload[],
-  listed: readonly Upload[],
-  known: readonly Upload[],
-): readonly Upload[] {
-  if (listed.length < LISTED_MAX) return found;
+function withOthers(found: readonly Upload[], known: readonly Upload[]): readonly Upload[] {
   const names = new Set(found.map(nameOfUpload));
   return [...found, ...known.filter((upload) => !names.has(nameOfUpload(upload)))];
 }

@@ -3,6 +3,7 @@ import type { CounterWriter } from '../core/counters.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import type { Classified, Layout } from '../layout/layout.ts';
 import type { OpenUploads } from './open-uploads.ts';
+import type { ServerSide } from './server-side.ts';
 import type { WorkerReport } from './shard.ts';
 import type { SlabPool } from './slab-pool.ts';
 
@@ -12,6 +13,8 @@ export interface CopyContext {
   readonly layout: Layout;
   readonly slabs: SlabPool;
   readonly counters: CounterWriter;
+  /** How many objects may be worked on now: more could only wait for their requests; absent: as many as the pass says. */
+  readonly objectsNow?: () => number;
   readonly signal: AbortSignal;
   readonly isFrozen: boolean;
   readonly readsTwice: boolean;
@@ -21,6 +24,10 @@ export interface CopyContext {
   readonly readsBack: boolean;
   /** Whoever wrote an object may have died before it was read back: that the size is right shows nothing. */
   readonly doubtsTarget?: boolean;
+  /** Both sides are on one service, which may copy by itself. */
+  readonly serverSide?: ServerSide | undefined;
+  /** A run or a thread died, or could not see the end of a copy inside the service: its digest is looked at first. */
+  readonly doubtsCopies?: boolean;
   readonly report: (report: WorkerReport) => void;
   /** Uploads of an earlier run that may be continued. */
   readonly uploads: OpenUploads;
@@ -38,10 +45,27 @@ export interface CopyItem {
 }
 
 /** How the bytes that were written are known to be the right ones. */
-export type Proof = 'digest' | 'stored' | 'twice' | 'none';
+export type Proof =
+  /** They have the digest that is known of them. */
+  | 'digest'
+  /** The service copied them, and the sha256 that it computed is that digest. */
+  | 'service'
+  /** The service copied them, and read back they have that digest. */
+  | 'readBack'
+  /** They have a checksum that the source keeps. */
+  | 'stored'
+  /** Two reads gave the same. */
+  | 'twice'
+  | 'none';
 
 export type CopyOutcome =
-  | { readonly state: 'copied'; readonly bytes: number; readonly proof: Proof }
+  | {
+      readonly state: 'copied';
+      readonly bytes: number;
+      readonly proof: Proof;
+      /** No byte of it came here, save for what was read back. */
+      readonly isServerSide?: boolean;
+    }
   | { readonly state: 'skipped'; readonly bytes: number }
   | { readonly state: 'failed' | 'damaged' | 'unsettled' | 'vanished' | 'conflict'; readonly error: Error };
 
@@ -49,8 +73,9 @@ export type CopyOutcome =
 export class ObjectChanged extends Error {
   /** The size it has now, where that is known. */
   readonly totalBytes: number | undefined;
-  constructor(totalBytes: number | undefined) {
-    super('The object changed while it was read');
+  /** @param cause what else it was that wants a new beginning: then that is what to tell where none helps. */
+  constructor(totalBytes: number | undefined, cause?: Error) {
+    super('The object changed while it was read', cause === undefined ? undefined : { cause });
     this.name = 'ObjectChanged';
     this.totalBytes = totalBytes;
   }

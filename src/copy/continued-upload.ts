@@ -70,7 +70,7 @@ function planAsStored(
 }
 
 /** May a new upload go better? Not where the whole backend refuses, or does not answer. */
-export function mayBeOfThisUpload(error: unknown): boolean {
+export function mayBeOfThisUpload(error: unknown): error is StorageError {
   if (!(error instanceof StorageError) || error.details.scope === 'backend') return false;
   return !['throttled', 'timeout', 'unavailable'].includes(error.kind);
 }

@@ -2,9 +2,11 @@
 import { IntegrityError, isStorageError, StorageError } from '../core/errors.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, WrongBytes } from './context.ts';
 import { copyParts } from './copy-parts.ts';
+import { copyServerSide } from './copy-server-side.ts';
 import { copyStreamed } from './copy-streamed.ts';
 import { copyWhole } from './copy-whole.ts';
 import { differenceByContent, differenceByListing } from './equal.ts';
+import type { ServerSide } from './server-side.ts';
 
 /** An object that changes while it is read, or is corrupted on its way, is begun again this often. */
 const STARTS_MAX = 4;
@@ -42,6 +44,21 @@ function wholeBytesMax({ partBytes, slabs, target }: CopyContext): number {
 }
 
 function transfer(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<CopyOutcome> {
+  const { serverSide } = ctx;
+  return serverSide?.isOn ? letCopy(ctx, serverSide, item, sizeBytes) : stream(ctx, item, sizeBytes);
+}
+
+async function letCopy(
+  ctx: CopyContext,
+  serverSide: ServerSide,
+  item: CopyItem,
+  sizeBytes: number,
+): Promise<CopyOutcome> {
+  const size = { sizeBytes, isSmall: sizeBytes <= wholeBytesMax(ctx) };
+  return (await copyServerSide(ctx, serverSide, item, size)) ?? stream(ctx, item, sizeBytes);
+}
+
+function stream(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<CopyOutcome> {
   const { multipart, streamUpload } = ctx.target;
   if (sizeBytes <= wholeBytesMax(ctx)) return copyWhole(ctx, item, sizeBytes);
   if (streamUpload) return copyStreamed(ctx, item, sizeBytes, streamUpload);
@@ -65,7 +82,9 @@ async function outcomeOfError(ctx: CopyContext, item: CopyItem, error: unknown):
   if (ctx.signal.aborted) throw ctx.signal.reason;
   if (error instanceof StorageError && error.details.scope === 'backend') throw error;
   if (error instanceof WrongBytes) return wrongBytes(ctx, item, error);
-  if (error instanceof ObjectChanged) return changed(ctx, item);
+  if (error instanceof ObjectChanged) {
+    return error.cause === undefined ? changed(ctx, item) : outcomeOfError(ctx, item, error.cause);
+  }
   if (isStorageError(error, 'not-found')) return missing(ctx, item, error);
   return { state: 'failed', error: error instanceof Error ? error : new Error(String(error)) };
 }

@@ -8,6 +8,7 @@ import { combineCrc32 } from '../core/crc32.ts';
 import { isStorageError, StorageError } from '../core/errors.ts';
 import { bodyOfBytes } from '../drivers/body.ts';
 import type {
+  CallContext,
   CompleteOptions,
   FileAttributes,
   MultipartFacet,
@@ -56,7 +57,7 @@ export async function copyParts(
     const sent = await transfer.run(open.plan);
     const proof = await settleVerdict(ctx, item, sizeBytes, transfer.finish());
     const whole = sent.reduce((sum, part) => combineCrc32(sum, part.crc32 ?? 0, part.sizeBytes), 0);
-    await complete(ctx, multipart, upload, sent, {
+    await completeWhole(ctx, multipart, upload, sent, {
       sizeBytes,
       ...(multipart.partChecksum === 'crc32' ? { crc32: whole } : {}),
       ...(transfer.attributes ? { attributes: transfer.attributes } : {}),
@@ -65,11 +66,14 @@ export async function copyParts(
     // Without a checksum of the whole, that every part arrived is known but not that all are in it.
     if (multipart.partChecksum === 'sha256') await checkSize(ctx, item, sizeBytes);
     if (ctx.readsBack) await verifyReadBack(ctx, item, sizeBytes, transfer.sha256);
+    // Only now: of an object that is begun again everything is sent.
+    ctx.counters.count('partsReused', transfer.keptParts);
+    ctx.counters.count('bytesReused', transfer.keptBytes);
     return { state: 'copied', bytes: sizeBytes, proof };
   } catch (error) {
     await abortUpload(ctx, multipart, upload);
     // What a new upload may not meet, such as a checksum that this one was not begun with, is tried with a new one.
-    if (open.stored.size > 0 && mayBeOfThisUpload(error)) throw new ObjectChanged(sizeBytes);
+    if (open.stored.size > 0 && mayBeOfThisUpload(error)) throw new ObjectChanged(sizeBytes, error);
     throw error;
   }
 }
@@ -86,7 +90,11 @@ async function begin(
 }
 
 /** A begin that was cut off may have opened an upload nobody knows of, so it gets a moment more than the run has. */
-async function beginWhole(ctx: CopyContext, multipart: MultipartFacet, key: string): Promise<Upload> {
+export async function beginWhole(
+  ctx: CopyContext,
+  multipart: Pick<MultipartFacet, 'begin'>,
+  key: string,
+): Promise<Upload> {
   ctx.signal.throwIfAborted();
   const patience = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -103,9 +111,9 @@ async function beginWhole(ctx: CopyContext, multipart: MultipartFacet, key: stri
 }
 
 /** An upload that is gone may have been completed by a request whose answer was lost: the object is copied anew. */
-async function complete(
-  ctx: CopyContext,
-  multipart: MultipartFacet,
+export async function completeWhole(
+  ctx: CallContext,
+  multipart: Pick<MultipartFacet, 'complete'>,
   upload: Upload,
   parts: readonly PartReceipt[],
   options: CompleteOptions,
@@ -113,7 +121,7 @@ async function complete(
   try {
     await multipart.complete(ctx, upload, parts, options);
   } catch (error) {
-    if (isStorageError(error, 'not-found')) throw new ObjectChanged(options.sizeBytes);
+    if (isStorageError(error, 'not-found')) throw new ObjectChanged(options.sizeBytes, error);
     throw error;
   }
 }
@@ -135,6 +143,9 @@ interface PartInFlight {
 
 class PartTransfer {
   sha256 = '';
+  /** What the upload held already, and its bytes. */
+  keptParts = 0;
+  keptBytes = 0;
   readonly #ctx: CopyContext;
   readonly #item: CopyItem;
   readonly #sizeBytes: number;
@@ -243,11 +254,10 @@ class PartTransfer {
   #kept({ number, sizeBytes }: PartPlan, sumsOfPart: () => PartSums): PartReceipt | undefined {
     const stored = this.#open.stored.get(number);
     if (!stored) return undefined;
-    const { counters, target } = this.#ctx;
     const sums = sumsOfPart();
-    if (!holdsPart(stored, sums, target.facts.md5MayBeOpaque)) return undefined;
-    counters.count('partsReused');
-    counters.count('bytesReused', sizeBytes);
+    if (!holdsPart(stored, sums, this.#ctx.target.facts.md5MayBeOpaque)) return undefined;
+    this.keptParts += 1;
+    this.keptBytes += sizeBytes;
     return { number, sizeBytes, tag: stored.tag, crc32: sums.crc32 };
   }
 

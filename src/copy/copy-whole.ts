@@ -21,9 +21,11 @@ interface ProvedBytes {
 
 /** @throws ObjectChanged, WrongBytes, StorageError. */
 export async function copyWhole(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<CopyOutcome> {
-  const slab = await ctx.slabs.acquire(sizeBytes, ctx.signal);
+  const slab =
+    ctx.slabs.acquireNow(sizeBytes, ctx.signal) ?? (await ctx.slabs.acquire(sizeBytes, ctx.signal));
   try {
-    const proved = await readProved(ctx, item, slab.bytes);
+    const first = await readJudged(ctx, item, slab.bytes, false);
+    const proved = proofOf(ctx, first) ?? (await readAgain(ctx, item, slab.bytes, first));
     await ctx.target.write(ctx, item.targetKey, bodyOfBytes(slab.bytes), {
       sha256: proved.sha256,
       ...(proved.read.attributes ? { attributes: proved.read.attributes } : {}),
@@ -35,15 +37,23 @@ export async function copyWhole(ctx: CopyContext, item: CopyItem, sizeBytes: num
   }
 }
 
+/** How the first read is known to be right; undefined where it must be read again. */
+function proofOf(ctx: CopyContext, { sha256, read, verdict }: JudgedRead): ProvedBytes | undefined {
+  if (verdict.is === 'right') return { sha256, read, proof: verdict.by };
+  const isTakenAsItIs = verdict.is === 'unknown' && !ctx.readsTwice && !verdict.looksWrong;
+  return isTakenAsItIs ? { sha256, read, proof: 'none' } : undefined;
+}
+
 /**
- * Fills `bytes` with the object and says how it is known to be right. Bytes that look wrong are read again over another
- * connection: two different reads are the transport's fault, two equal ones the source's.
+ * Bytes that look wrong are read again over another connection: two different reads are the transport's fault, two
+ * equal ones the source's.
  */
-async function readProved(ctx: CopyContext, item: CopyItem, bytes: Uint8Array): Promise<ProvedBytes> {
-  const first = await readJudged(ctx, item, bytes, false);
-  if (first.verdict.is === 'right') return { ...first, proof: first.verdict.by };
-  const isTakenAsItIs = first.verdict.is === 'unknown' && !ctx.readsTwice && !first.verdict.looksWrong;
-  if (isTakenAsItIs) return { ...first, proof: 'none' };
+async function readAgain(
+  ctx: CopyContext,
+  item: CopyItem,
+  bytes: Uint8Array,
+  first: JudgedRead,
+): Promise<ProvedBytes> {
   const second = await readJudged(ctx, item, bytes, true);
   if (second.verdict.is === 'right') return { ...second, proof: second.verdict.by };
   if (second.sha256 !== first.sha256) throw new WrongBytes(READS_DIFFER, false);

@@ -4,19 +4,21 @@ import { isStorageError } from '../core/errors.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, ObjectChanged } from './context.ts';
 import { readRanges } from './read-ranges.ts';
+import { isUnseenCopy, settleUnseenCopy } from './unseen-copy.ts';
 
 export type Difference = 'equal' | 'differs' | 'conflict';
 
 /** Decides from the two listings alone where that is possible; `compare` means the contents must be read. */
 export function differenceByListing(
   item: CopyItem,
-  { ownsTarget, doubtsTarget }: Pick<CopyContext, 'ownsTarget' | 'doubtsTarget'>,
+  ctx: Pick<CopyContext, 'ownsTarget' | 'doubtsTarget' | 'doubtsCopies' | 'uploads'>,
 ): Difference | 'compare' {
+  const { ownsTarget, doubtsTarget } = ctx;
   const { source, target, classified } = item;
   if (!target) return 'differs';
   const hasSameSize = source.sizeBytes === target.sizeBytes;
   if (classified.isImmutable) {
-    if (hasSameSize) return doubtsTarget ? 'compare' : 'equal';
+    if (hasSameSize) return doubtsTarget || isUnseenCopy(ctx, item) ? 'compare' : 'equal';
     // Someone else's object under a name that promises other content is never overwritten.
     return ownsTarget ? 'differs' : 'conflict';
   }
@@ -30,6 +32,7 @@ export async function differenceByContent(ctx: CopyContext, item: CopyItem): Pro
   const { source, target, classified } = item;
   if (!target) return 'differs';
   const different = classified.isImmutable && !ctx.ownsTarget ? 'conflict' : 'differs';
+  if (isUnseenCopy(ctx, item)) return settleUnseenCopy(ctx, item);
   const ours = await contentHashes(ctx, ctx.source, source);
   if (target.md5 !== undefined) {
     if (target.md5 === ours.md5) return 'equal';

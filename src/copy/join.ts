@@ -12,6 +12,7 @@ export interface Joined {
 }
 
 export interface Listing {
+  /** Strictly ascending. */
   readonly pages: AsyncIterable<ListPage>;
   /** What every key begins with before its logical path. */
   readonly keyPrefix: string;
@@ -27,6 +28,8 @@ class Cursor {
   #objects: readonly ObjectInfo[] = [];
   #at = 0;
   #isDone = false;
+  /** The page does not reach behind `upTo`: none of its objects need be looked at for that. */
+  #isWithin = false;
   path = '';
   object: ObjectInfo | undefined;
 
@@ -43,7 +46,7 @@ class Cursor {
     if (!object) return this.#isDone;
     this.#at += 1;
     this.path = object.key.slice(this.#skip);
-    if (this.#upTo !== undefined && compareUtf8(this.path, this.#upTo) > 0) {
+    if (!this.#isWithin && this.#isBehind(this.path)) {
       this.#isDone = true;
       this.#objects = [];
       return true;
@@ -52,11 +55,17 @@ class Cursor {
     return true;
   }
 
+  #isBehind(path: string): boolean {
+    return this.#upTo !== undefined && compareUtf8(path, this.#upTo) > 0;
+  }
+
   async #load(): Promise<void> {
     const step = await this.#pages.next();
     this.#at = 0;
     this.#objects = step.done ? [] : step.value.objects;
     if (step.done) this.#isDone = true;
+    const last = this.#objects.at(-1);
+    this.#isWithin = last !== undefined && !this.#isBehind(last.key.slice(this.#skip));
   }
 
   async advance(): Promise<void> {
@@ -80,9 +89,9 @@ class Others {
     this.#onExtra = onExtra;
   }
 
-  pair(theirs: Cursor, path: string): ObjectInfo | undefined {
-    this.#paired = theirs.path === path ? theirs.object : undefined;
-    return this.#paired;
+  pair(object: ObjectInfo | undefined): ObjectInfo | undefined {
+    this.#paired = object;
+    return object;
   }
 
   passBy({ path, object }: Cursor, isBehind = false): void {
@@ -115,11 +124,15 @@ export async function* joinListings(
     while (ours.object) {
       const batch: Joined[] = [];
       while (ours.object) {
-        while (theirs.object && compareUtf8(theirs.path, ours.path) < 0) {
+        let order = 1;
+        while (theirs.object) {
+          order = compareUtf8(theirs.path, ours.path);
+          if (order >= 0) break;
           others.passBy(theirs);
           if (!theirs.step()) await theirs.advance();
         }
-        batch.push({ path: ours.path, source: ours.object, target: others.pair(theirs, ours.path) });
+        const target = others.pair(order === 0 ? theirs.object : undefined);
+        batch.push({ path: ours.path, source: ours.object, target });
         if (!ours.step()) break;
       }
       yield batch;

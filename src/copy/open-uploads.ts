@@ -9,6 +9,10 @@ export class OpenUploads {
       this.#byKey.set(upload.key, [...(this.#byKey.get(upload.key) ?? []), upload]);
   }
 
+  has(key: string): boolean {
+    return this.#byKey.size > 0 && this.#byKey.has(key);
+  }
+
   /** Those of this key. Whoever takes them completes or aborts them; an object that is begun again finds none. */
   take(key: string): readonly Upload[] {
     const uploads = this.#byKey.get(key) ?? [];

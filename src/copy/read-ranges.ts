@@ -63,6 +63,9 @@ export async function readRange(
       ...(options.isFresh ? { isFresh: true } : {}),
     });
     if (read.totalBytes !== options.sizeBytes) throw new ObjectChanged(read.totalBytes);
+    // There are servers that do not look at If-Match; what they send says which version it is.
+    if (options.version !== undefined && (read.version ?? options.version) !== options.version)
+      throw new ObjectChanged(undefined);
     if (read.bytesRead !== into.length) throw new ObjectChanged(undefined);
     return read;
   } catch (error) {

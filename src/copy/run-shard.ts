@@ -1,18 +1,22 @@
 /** One shard: list both sides, join, copy what differs. The same code under the thread pool and under any other scheduler. */
 
-import type { CounterWriter, ObjectState, Side } from '../core/counters.ts';
+import type { ObjectState, Side } from '../core/counters.ts';
 import { BlobferryError, type StorageError, toErrorRecord } from '../core/errors.ts';
+import { followSignal } from '../core/followed-signal.ts';
 import type { CopyException } from '../core/job.ts';
 import { Unlisted } from '../core/unlisted.ts';
-import type { ListPage, StorageDriver } from '../drivers/driver.ts';
+import type { StorageDriver } from '../drivers/driver.ts';
 import { mayBeDeleted } from '../layout/deletable.ts';
+import type { Classified } from '../layout/layout.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
 import { copyObject } from './copy-object.ts';
 import { Cuts } from './cuts.ts';
 import { type Joined, joinListings, type Listing, type OnExtra } from './join.ts';
 import { type Missing, ObjectWindow } from './object-window.ts';
+import { countProof, heldBack, isGood, missingAfter, notSeen } from './outcomes.ts';
 import { EXCEPTIONS_MAX, type PassSettings, type Shard, type ShardResult } from './shard.ts';
 import { belongsToPhaseOne, isInRange, listShard } from './shard-range.ts';
+import { Sharing } from './sharing.ts';
 import { ListingOutOfOrder } from './sorted-listing.ts';
 import { Tally } from './tally.ts';
 
@@ -27,6 +31,12 @@ export interface ShardOutcome extends ShardResult {
 export interface ShardOptions {
   /** A cursor may be reported after so many objects; default 5,000. */
   readonly cursorObjects?: number;
+  /** As of the window. */
+  readonly lookAheadBytes?: number;
+  /** Is given what makes the shard give some of itself away, as reported then. */
+  readonly onBegin?: (share: () => Promise<void>) => void;
+  /** As of the search for a border. */
+  readonly worthBytes?: number;
 }
 
 export async function runShard(
@@ -36,8 +46,9 @@ export async function runShard(
   options: ShardOptions = {},
 ): Promise<ShardOutcome> {
   const run = new ShardRun(base, pass, shard, options);
+  options.onBegin?.(() => run.share());
   try {
-    await run.copy({ isSorting: false });
+    await run.copy({ isSorting: shard.isUnsorted === true });
   } catch (error) {
     if (!(error instanceof ListingOutOfOrder)) return run.result(error);
     try {
@@ -60,6 +71,7 @@ class ShardRun {
   readonly #base: CopyContext;
   readonly #pass: PassSettings;
   readonly #shard: Shard;
+  readonly #sharing: Sharing;
   readonly #exceptions: CopyException[] = [];
   #failures = 0;
   #vanished = 0;
@@ -78,23 +90,36 @@ class ShardRun {
     this.#shard = shard;
     this.#options = options;
     this.#tally = new Tally(base.counters);
+    this.#sharing = new Sharing({ base, shard, tally: this.#tally, pass, worthBytes: options.worthBytes });
+    if (shard.isUnsorted) this.#sorts('The listing of folders is out of order');
+  }
+
+  share(): Promise<void> {
+    return this.#sharing.share();
   }
 
   result(stoppedBy: unknown): ShardOutcome {
+    const notice = this.#base.serverSide?.takeNotice();
+    if (notice !== undefined) this.#warnings.push(notice);
     return {
       exceptions: this.#exceptions,
       leftOut: [...this.#leftOut],
       warnings: this.#warnings,
       extras: this.#extras,
+      ...this.#sharing.end(),
       ...(this.#extrasUnnamed === 0 ? {} : { extrasUnnamed: this.#extrasUnnamed }),
       ...(this.#extrasKept === 0 ? {} : { extrasKept: this.#extrasKept }),
       ...(stoppedBy === undefined ? {} : { stoppedBy }),
     };
   }
 
-  startOver(reason: string): void {
+  #sorts(reason: string): void {
     this.#warnings.push(`${reason}: shard ${this.#shard.id} sorts its listings first`);
     this.#base.counters.count('sortedShards');
+  }
+
+  startOver(reason: string): void {
+    this.#sorts(reason);
     this.#exceptions.length = 0;
     this.#failures = 0;
     this.#vanished = 0;
@@ -107,14 +132,24 @@ class ShardRun {
   }
 
   async copy(options: { readonly isSorting: boolean }): Promise<void> {
-    const stop = new AbortController();
+    const stop = followSignal(this.#base.signal);
     const ctx: CopyContext = {
       ...this.#base,
-      signal: AbortSignal.any([this.#base.signal, stop.signal]),
+      signal: stop.signal,
       doubtsTarget: this.#base.readsBack && this.#pass.doubtsTarget === true,
+      doubtsCopies: this.#pass.doubtsCopies === true,
     };
-    const window = new ObjectWindow(this.#pass.concurrency, (error) => stop.abort(error));
+    const concurrency = ctx.objectsNow ?? this.#pass.concurrency;
+    const { partBytes, slabs } = ctx;
+    const window = new ObjectWindow({
+      concurrency,
+      partBytes,
+      slabBudgetBytes: slabs.budgetBytes,
+      lookAheadBytes: this.#options.lookAheadBytes,
+      onFailure: (error) => stop.abort(error),
+    });
     const cuts = this.#newCuts(ctx, window);
+    this.#sharing.begin({ window, cuts, isSorting: options.isSorting });
     this.#reportCursor(ctx, undefined, ctx.counters.values());
     try {
       const batches = joinListings(
@@ -127,27 +162,37 @@ class ShardRun {
         cuts.listed(batch.length);
         // They are told at the shard's end, so whoever goes on must meet them again.
         if (this.#extras.length + this.#extrasUnnamed + this.#extrasKept > 0) cuts.block();
-        for (const joined of batch) await this.#admit(ctx, { window, cuts }, joined);
+        for (const joined of batch) {
+          if (this.#sharing.passesBy(joined.path)) continue;
+          const working = this.#admit(ctx, { window, cuts }, joined);
+          if (!working) continue;
+          cuts.countSkipped();
+          await working;
+        }
+        cuts.countSkipped();
       }
       await window.drain();
       await ctx.target.flush(ctx);
     } catch (error) {
+      cuts.countSkipped();
       stop.abort(error);
       await window.drain().catch(() => undefined);
       throw error;
+    } finally {
+      stop.release();
     }
   }
 
   #newCuts(ctx: CopyContext, window: ObjectWindow): Cuts {
     return new Cuts({
       counters: ctx.counters,
+      tally: this.#tally,
       everyObjects: this.#options.cursorObjects,
       onCursor: (after, values, onSent) =>
-        window.add(undefined, false, async () => {
+        window.addFirst(async () => {
           await ctx.target.flush(ctx);
           this.#reportCursor(ctx, after, values);
           onSent();
-          return undefined;
         }),
     });
   }
@@ -166,7 +211,7 @@ class ShardRun {
   ): Listing {
     const isSource = driver === ctx.source;
     const listing = listShard(ctx, driver, {
-      shard: this.#shard,
+      shard: this.#sharing.rest,
       keyPrefix,
       isSorting: options.isSorting,
       prune: (folder) => this.#prunes(ctx, folder, isSource ? options.cuts : undefined),
@@ -175,39 +220,64 @@ class ShardRun {
         return isSource ? this.#goesOnWithout(ctx, options, path, error) : this.#targetHides(path, error);
       },
     });
-    return isSource ? listing : { ...listing, pages: countedPages(listing.pages, ctx.counters) };
+    if (isSource) return { ...listing, pages: this.#sharing.ofSource(listing.pages, keyPrefix) };
+    return { ...listing, pages: this.#sharing.ofTarget(listing.pages, keyPrefix) };
   }
 
   /** Pages are joined in batches; objects of one whose whole answer is "equal by listing" cost no promise. */
-  async #admit(ctx: CopyContext, { window, cuts }: Lane, joined: Joined): Promise<void> {
+  #admit(ctx: CopyContext, lane: Lane, joined: Joined): Promise<void> | undefined {
     const { path, source, target } = joined;
-    const segment = cuts.admit(path);
-    if (this.#isOfPhaseOne(path)) return cuts.settle(segment, true);
+    const { cuts } = lane;
+    if (this.#isOfPhaseOne(path)) {
+      cuts.settle(cuts.admit(path), true);
+      return undefined;
+    }
     if (ctx.layout.leavesOut(path, source.sizeBytes)) {
-      if (isInRange(this.#shard.range, path)) {
+      const segment = cuts.admit(path);
+      if (isInRange(this.#sharing.range, path)) {
         this.#countLeftOut(path);
         cuts.count(segment, 'leftOut');
       }
-      return cuts.settle(segment, true);
+      cuts.settle(segment, true);
+      return undefined;
     }
     const classified = ctx.layout.classify(path);
+    const isSameSize = target?.sizeBytes === source.sizeBytes;
+    if (classified.isImmutable && isSameSize && !this.#mayBeUnseen(ctx, path)) {
+      cuts.skip(path, classified.objectClass, source.sizeBytes);
+      return undefined;
+    }
+    return this.#lookInto(ctx, lane, joined, classified);
+  }
+
+  #lookInto(ctx: CopyContext, lane: Lane, joined: Joined, classified: Classified): Promise<void> | undefined {
+    const { window, cuts } = lane;
+    const { path, source, target } = joined;
+    const segment = cuts.admit(path);
     const count = (state: ObjectState, bytes: number): void => {
       this.#tally.object(state, classified.objectClass, bytes);
       cuts.object(segment, state, classified.objectClass, bytes);
     };
-    const isSameSize = target?.sizeBytes === source.sizeBytes;
-    if (classified.isImmutable && isSameSize && !ctx.doubtsTarget) {
-      count('skipped', source.sizeBytes);
-      return cuts.settle(segment, true);
-    }
     const item: CopyItem = { path, classified, source, target, targetKey: this.#pass.targetPrefix + path };
-    await window.room();
-    window.add(classified.repository, classified.objectClass === 'tag', async (lacking) => {
+    const { repository, objectClass } = classified;
+    const { sizeBytes } = source;
+    const takenOver = this.#sharing.takenOver(segment, repository);
+    const object = { path, sizeBytes, repository, isTag: objectClass === 'tag', ...takenOver };
+    const task = async (lacking: Missing | undefined): Promise<Missing | undefined> => {
       const outcome = await this.#outcome(ctx, item, lacking);
       this.#record(ctx, item, outcome, count);
       cuts.settle(segment, isGood(outcome, ctx.isFrozen));
       return missingAfter(outcome, ctx.isFrozen);
-    });
+    };
+    const room = window.room();
+    if (room) return room.then(() => window.add(object, task));
+    window.add(object, task);
+    return undefined;
+  }
+
+  #mayBeUnseen(ctx: CopyContext, path: string): boolean {
+    if (ctx.doubtsTarget || ctx.doubtsCopies) return true;
+    return ctx.uploads.has(this.#pass.targetPrefix + path);
   }
 
   async #outcome(ctx: CopyContext, item: CopyItem, lacking: Missing | undefined): Promise<CopyOutcome> {
@@ -232,7 +302,7 @@ class ShardRun {
   ): void {
     if (outcome.state === 'skipped' || outcome.state === 'copied') {
       count(outcome.state, outcome.bytes);
-      if (outcome.state === 'copied' && outcome.proof === 'none') ctx.counters.count('unproved');
+      if (outcome.state === 'copied') countProof(ctx.counters, outcome);
       return;
     }
     count(outcome.state, item.source.sizeBytes);
@@ -262,7 +332,7 @@ class ShardRun {
       if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes)) return;
       if (this.#unlisted.source.hiding(path)) return;
       // A listing may begin before its shard does; what lies there is another shard's.
-      if (!isInRange(this.#shard.range, path)) return;
+      if (!isInRange(this.#sharing.range, path)) return;
       if (!mayBeDeleted(ctx.layout, path)) this.#extrasKept += 1;
       // A path may be a slice of the page it came in, which a copy of its own does not hold on to.
       else if (this.#extras.length < extrasMax) this.#extras.push(structuredClone(path));
@@ -283,18 +353,20 @@ class ShardRun {
   /** Left out as a whole, and counted as one, on the source's side. */
   #isNotMissed(ctx: CopyContext, path: string, cuts: Cuts | undefined): boolean {
     if (this.#isOfPhaseOne(path)) return true;
+    if (cuts) this.#sharing.tell(path);
     if (!ctx.layout.leavesOut(path, undefined)) return false;
     // A walk passes through folders of its neighbours' ranges; each is counted in its own.
-    if (cuts && isInRange(this.#shard.range, path) && cuts.folder(path)) this.#countLeftOut(path);
+    if (cuts && isInRange(this.#sharing.range, path) && cuts.folder(path)) this.#countLeftOut(path);
     return true;
   }
 
   /** A folder of the source that cannot be listed is one failed thing, where the run was told to keep going. */
   #goesOnWithout(ctx: CopyContext, { cuts, window }: Lane, path: string, error: StorageError): boolean {
     if (!this.#pass.keepsGoing || this.#failures >= EXCEPTIONS_MAX) return false;
-    const { after, upTo } = this.#shard.range;
+    this.#sharing.tell(path);
+    const { after, upTo } = this.#sharing.range;
     // A border between two shards is a folder's name: what it holds belongs to the second one.
-    const isOurs = (isInRange(this.#shard.range, path) && upTo !== path) || after?.startsWith(path);
+    const isOurs = (isInRange(this.#sharing.range, path) && upTo !== path) || after?.startsWith(path);
     if (!this.#unlisted.source.add(path, error) || !isOurs) return true;
     const segment = cuts.block();
     this.#tally.object('failed', 'other', 0);
@@ -305,7 +377,7 @@ class ShardRun {
       path.endsWith('/') ? `${path}current/link` : path,
     );
     // Links that are not seen are missing in the target, so the tags behind them stay behind.
-    if (objectClass !== 'tag') window.add(repository, false, async () => 'failed');
+    if (objectClass !== 'tag' && repository !== undefined) window.lacks(repository, 'failed');
     return true;
   }
 
@@ -321,39 +393,6 @@ class ShardRun {
   }
 }
 
-async function* countedPages(
-  pages: AsyncIterable<ListPage>,
-  counters: CounterWriter,
-): AsyncGenerator<ListPage> {
-  for await (const page of pages) {
-    counters.count('listedTarget', page.objects.length);
-    yield page;
-  }
-}
-
-/** Tags go without what the source itself lacks: damaged bytes, and what was deleted while it may be. */
-function missingAfter({ state }: CopyOutcome, isFrozen: boolean): Missing | undefined {
-  if (state === 'unsettled') return 'unsettled';
-  if (state === 'vanished') return isFrozen ? 'failed' : undefined;
-  return state === 'failed' || state === 'conflict' ? 'failed' : undefined;
-}
-
-/** Is there nothing to tell of it at the shard's end? What vanished under a live pass is only counted. */
-function isGood({ state }: CopyOutcome, isFrozen: boolean): boolean {
-  return state === 'copied' || state === 'skipped' || (state === 'vanished' && !isFrozen);
-}
-
 function newUnlisted(): Readonly<Record<Side, Unlisted>> {
   return { source: new Unlisted(), target: new Unlisted() };
-}
-
-function notSeen(item: CopyItem, cause: StorageError): CopyOutcome {
-  const message = `"${item.path}" was not copied, as it is not known whether the target has it: ${cause.message}`;
-  return { state: 'failed', error: new BlobferryError(message, { cause, hint: cause.hint }) };
-}
-
-function heldBack(item: CopyItem, lacking: Missing): CopyOutcome {
-  const message = `"${item.path}" was held back: other objects of its repository did not reach the target`;
-  const hint = lacking === 'failed' ? 'Mend those first, then run again' : 'Run again: it goes with them';
-  return { state: lacking, error: new BlobferryError(message, { hint }) };
 }

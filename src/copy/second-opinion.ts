@@ -1,7 +1,7 @@
 /** What to think of a large object whose bytes look wrong, or that nothing can be compared with. */
 import { createHash } from 'node:crypto';
 import type { StorageDriver } from '../drivers/driver.ts';
-import { type CopyContext, type CopyItem, type Proof, WrongBytes } from './context.ts';
+import { type CopyContext, type CopyItem, ObjectChanged, type Proof, WrongBytes } from './context.ts';
 import type { Verdict } from './judge.ts';
 import { readRanges } from './read-ranges.ts';
 
@@ -40,11 +40,22 @@ export function verifyReadBack(
   sizeBytes: number,
   sha256: string,
 ): Promise<void> {
-  return keepIfRight(
-    ctx,
-    item,
-    async () => (await hashRanges(ctx, ctx.target, item.targetKey, sizeBytes)) === sha256,
-  );
+  return keepIfRight(ctx, item, async () => (await hashOfTarget(ctx, item, sizeBytes)) === sha256);
+}
+
+/** What was written or copied there, read over connections of their own; undefined where it has another size. */
+export async function hashOfTarget(
+  ctx: CopyContext,
+  item: CopyItem,
+  sizeBytes: number,
+): Promise<string | undefined> {
+  try {
+    return await hashRanges(ctx, ctx.target, item.targetKey, sizeBytes);
+  } catch (error) {
+    // It is the target's object that is another one, not the source's that changed.
+    if (error instanceof ObjectChanged) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -1,15 +1,19 @@
 /** One thread's share of a job: opens its own ends of both storages, runs shards one after another, counts in shared memory. */
+import { allocatePermits, clockOfLimit } from '../core/concurrency/permit-memory.ts';
 import { CounterWriter, type Side } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
 import type { Binding, StorageDriver } from '../drivers/driver.ts';
 import type { DriverSpec, OpenDriver } from '../drivers/spec.ts';
-import { RateLimit, withLimits } from '../drivers/wrap/limit.ts';
 import { withCounters } from '../drivers/wrap/observe.ts';
+import { Permits } from '../drivers/wrap/permits.ts';
+import { RateLimit } from '../drivers/wrap/rate-limit.ts';
 import { DEFAULT_RETRIES, RetryOwner } from '../drivers/wrap/retry.ts';
+import { withPermits } from '../drivers/wrap/with-permits.ts';
 import { layoutNamed } from '../layout/layouts.ts';
 import type { CopyContext } from './context.ts';
 import { OpenUploads } from './open-uploads.ts';
 import { runShard } from './run-shard.ts';
+import { ServerSide } from './server-side.ts';
 import type {
   ControlMessage,
   PassSettings,
@@ -19,6 +23,10 @@ import type {
   WorkerReport,
 } from './shard.ts';
 import { SlabPool } from './slab-pool.ts';
+
+const UNBOUNDED = 2 ** 30;
+/** Objects beside those whose requests have places: that some wait for one shows that more could be used. */
+const OBJECTS_BETWEEN = 4;
 
 interface Engine {
   readonly jobId: string;
@@ -30,23 +38,33 @@ interface Engine {
 export class ShardWorker {
   readonly #counters: CounterWriter;
   readonly #openDriver: OpenDriver;
-  readonly #channel: BroadcastChannel;
-  readonly #reports: BroadcastChannel;
+  readonly #tell: (report: WorkerReport) => void;
   #engine: Promise<Engine> | undefined;
+  /** Of what runs now. */
+  #share: (() => Promise<void>) | undefined;
   readonly #cancelled: Int32Array;
 
-  constructor(data: WorkerData, openDriver: OpenDriver) {
+  /** @param tell takes what is reported while a shard runs. */
+  constructor(data: WorkerData, openDriver: OpenDriver, tell: (report: WorkerReport) => void) {
     this.#counters = new CounterWriter(data.counters);
     this.#openDriver = openDriver;
     this.#cancelled = new Int32Array(data.cancelled);
-    this.#channel = new BroadcastChannel(data.channel);
-    this.#channel.onmessage = (event) => this.#onControl((event as { data: ControlMessage }).data);
-    this.#reports = new BroadcastChannel(`${data.channel}-reports`);
-    // The channels must not keep a finished thread alive.
-    for (const channel of [this.#channel, this.#reports]) (channel as unknown as { unref(): void }).unref();
+    this.#tell = tell;
   }
 
   async run(task: ShardTask): Promise<ShardReply> {
+    const { control, pass } = task;
+    control?.on('message', (message: ControlMessage) => this.#onControl(message, pass.jobId));
+    // It must not keep a finished thread alive.
+    control?.unref();
+    try {
+      return await this.#run(task);
+    } finally {
+      control?.close();
+    }
+  }
+
+  async #run(task: ShardTask): Promise<ShardReply> {
     const nothing = { exceptions: [], leftOut: [], warnings: [], extras: [] };
     let engine: Engine;
     try {
@@ -60,11 +78,17 @@ export class ShardWorker {
         { ...engine.base, uploads: new OpenUploads(task.uploads) },
         task.pass,
         task.shard,
+        {
+          onBegin: (share) => {
+            this.#share = share;
+          },
+        },
       );
       if (stoppedBy === undefined) return { ok: true, result };
       const isCancelled = engine.cancel.signal.aborted;
       return { ok: false, result, error: toErrorRecord(stoppedBy), isCancelled };
     } finally {
+      this.#share = undefined;
       this.#counters.gauge('workersBusy', -1);
     }
   }
@@ -84,9 +108,10 @@ export class ShardWorker {
   async #open(pass: PassSettings): Promise<Engine> {
     const cancel = new AbortController();
     if (Atomics.load(this.#cancelled, 0) === 1) cancel.abort();
+    const permits = { source: this.#permits(pass, 'source'), target: this.#permits(pass, 'target') };
     const [source, target] = await Promise.all([
-      this.#wrapped(pass, pass.source, 'source'),
-      this.#wrapped(pass, pass.target, 'target'),
+      this.#wrapped(pass, pass.source, 'source', permits.source),
+      this.#wrapped(pass, pass.target, 'target', permits.target),
     ]);
     const base: CopyContext = {
       source,
@@ -94,13 +119,19 @@ export class ShardWorker {
       layout: layoutNamed(pass.layout),
       slabs: new SlabPool(pass.slabBudgetBytes, (delta) => this.#counters.gauge('slabBytesUsed', delta)),
       counters: this.#counters,
+      objectsNow: () =>
+        Math.min(
+          pass.concurrency,
+          OBJECTS_BETWEEN + permits.source.places('read') + permits.target.places('write'),
+        ),
       signal: cancel.signal,
       isFrozen: pass.isFrozen,
       readsTwice: pass.readsTwice,
       ownsTarget: pass.ownsTarget,
       partBytes: pass.partBytes,
       readsBack: checksNothing(pass.target.binding),
-      report: (report: WorkerReport) => this.#reports.postMessage(report),
+      ...(pass.serverSide ? { serverSide: new ServerSide(pass.serverSide) } : {}),
+      report: this.#tell,
       uploads: new OpenUploads(),
     };
     return {
@@ -111,32 +142,43 @@ export class ShardWorker {
     };
   }
 
-  /** Innermost first: driver, counters, limits, retries; so that every attempt is counted and every attempt is paced. */
-  async #wrapped(pass: PassSettings, spec: DriverSpec, side: Side): Promise<StorageDriver> {
-    const driver = await this.#openDriver(spec, side);
-    const counted = withCounters(driver, side, this.#counters);
-    // Bytes are counted against the limit where they come in: what goes out is the same again.
-    const bytes = side === 'source' ? pass.bandwidthBytesPerSecond : undefined;
-    const limited = withLimits(counted, {
-      requests: pass.requestsPerSecond === undefined ? undefined : new RateLimit(pass.requestsPerSecond),
-      bytes: bytes === undefined ? undefined : new RateLimit(bytes),
-    });
+  /** Innermost first: driver, counters, permits, retries; so that every attempt is counted and every attempt waits its turn. */
+  async #wrapped(pass: PassSettings, spec: DriverSpec, side: Side, permits: Permits): Promise<StorageDriver> {
+    const driver = withCounters(await this.#openDriver(spec, side), side, this.#counters);
     const policy = { ...DEFAULT_RETRIES, outageMsMax: pass.outageMsMax };
     const { name } = driver;
-    return new RetryOwner(limited, policy, {
+    return new RetryOwner(withPermits(driver, permits), policy, {
       onRetry: (operation) => this.#counters.retry(side, operation),
-      onBackend: (news) => this.#report({ type: 'backend', side, name, ...news }),
+      onBackend: (news) => this.#tell({ type: 'backend', side, name, ...news }),
+      probe: driver,
     }).driver;
   }
 
-  #report(report: WorkerReport): void {
-    this.#reports.postMessage(report);
+  #permits(pass: PassSettings, side: Side): Permits {
+    const { row } = this.#counters;
+    const memory = pass.permits ?? allocatePermits(row + 1, UNBOUNDED);
+    const limit = (what: 'requests' | 'bytes', perSecond: number | undefined): RateLimit | undefined =>
+      perSecond === undefined
+        ? undefined
+        : new RateLimit(perSecond, { clock: clockOfLimit(memory, side, what) });
+    return new Permits({
+      memory,
+      row,
+      side,
+      requests: limit('requests', pass.requestsPerSecond),
+      // Bytes are counted against the limit where they come in: what goes out is the same again.
+      bytes: limit('bytes', side === 'source' ? pass.bandwidthBytesPerSecond : undefined),
+    });
   }
 
-  #onControl(message: ControlMessage): void {
+  #onControl({ type }: ControlMessage, jobId: string): void {
+    if (type === 'share') {
+      void this.#share?.();
+      return;
+    }
     void this.#engine?.then(
       (engine) => {
-        if (engine.jobId === message.jobId) engine.cancel.abort();
+        if (engine.jobId === jobId) engine.cancel.abort();
       },
       () => undefined,
     );

@@ -1,10 +1,13 @@
 /** What crosses between coordinator and workers: plain records. */
+import type { MessagePort } from 'node:worker_threads';
+import type { PermitMemory } from '../core/concurrency/permit-memory.ts';
 import type { CounterMemory, Side } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { CopyException } from '../core/job.ts';
 import type { Upload } from '../drivers/driver.ts';
 import type { DriverSpec } from '../drivers/spec.ts';
 import type { LayoutName } from '../layout/layout.ts';
+import type { ServerSideSettings } from './server-side.ts';
 
 /**
  * A disjoint slice of the logical paths: those that begin with `prefix` and lie behind `after` up to and including
@@ -22,6 +25,24 @@ export interface Shard {
   readonly id: string;
   readonly phase: Phase;
   readonly range: KeyRange;
+  /**
+   * Where the range can be cut: ascending logical paths inside it, at most 63, about as many keys between any two. None
+   * lies inside a repository's own folders, and none need be an object's name. A range that was shortened since may
+   * leave some of them outside.
+   */
+  readonly borders?: readonly string[];
+  /** The source was seen to list its names in another order than by their bytes: listings are sorted first. */
+  readonly isUnsorted?: boolean;
+  /** Single objects inside the range that other threads have taken over. */
+  readonly without?: readonly string[];
+}
+
+/** What a thread gives away of the shard it runs, so that no other is idle; nothing of it has begun. */
+export interface GivenAway {
+  /** Where the shard ends now; absent: where it did. */
+  readonly upTo?: string;
+  /** Single objects of what stays. */
+  readonly objects: readonly string[];
 }
 
 /** The same for every shard of a pass. */
@@ -43,11 +64,18 @@ export interface PassSettings {
    * nothing a size is then no proof, and what is found is read.
    */
   readonly doubtsTarget?: boolean;
+  /** As `CopyContext.doubtsCopies`. */
+  readonly doubtsCopies?: boolean;
+  /** Absent: every object passes through this machine. */
+  readonly serverSide?: ServerSideSettings;
+  /** Objects that one thread works on at once, at most. */
   readonly concurrency: number;
+  /** Where all threads keep to the same limits of requests; absent: each goes by itself. */
+  readonly permits?: PermitMemory;
   readonly partBytes: number;
   /** Bytes in flight per thread. */
   readonly slabBudgetBytes: number;
-  /** Shares of one thread. */
+  /** Of all threads together, where they have permits. */
   readonly bandwidthBytesPerSecond?: number;
   readonly requestsPerSecond?: number;
   /** A backend that does not answer is waited for so long. */
@@ -61,6 +89,8 @@ export interface ShardTask {
   readonly shard: Shard;
   /** Uploads of this job that are open for keys of this shard: continued, or aborted once they are not needed. */
   readonly uploads: readonly Upload[];
+  /** Where control messages come from while the shard runs. */
+  readonly control?: MessagePort;
 }
 
 /** So many failures in one shard end the run: something general is wrong, and lists must stay bounded. */
@@ -76,23 +106,23 @@ export interface ShardResult {
   readonly extrasUnnamed?: number;
   /** Objects that only the target has and that are never deleted: blobs, and what lies among them. */
   readonly extrasKept?: number;
+  /** All that was given away while the shard ran. */
+  readonly givenAway?: GivenAway;
 }
 
 /** What a worker thread is started with. */
 export interface WorkerData {
   readonly counters: CounterMemory;
-  /** Name of the BroadcastChannel that control messages come over. */
-  readonly channel: string;
-  /** One 32-bit cell, 1 once the job is cancelled: a thread that was still starting does not hear the message. */
+  /** One 32-bit cell, 1 once the job is cancelled: so that none begins what is over already. */
   readonly cancelled: SharedArrayBuffer;
 }
 
-export interface ControlMessage {
-  readonly type: 'cancel';
-  readonly jobId: string;
-}
+export type ControlMessage =
+  | { readonly type: 'cancel' }
+  /** A thread has nothing to do: whoever runs this shard gives some of it away, or says that it does not. */
+  | { readonly type: 'share' };
 
-/** What a thread tells while it runs a shard, over the channel `${WorkerData.channel}-reports`. */
+/** What a thread tells its parent while it runs a shard. */
 export type WorkerReport =
   /** Sent before the first part of an upload, and when the upload is completed or aborted. */
   | { readonly type: 'upload'; readonly upload: Upload; readonly state: 'open' | 'closed' }
@@ -108,6 +138,8 @@ export type WorkerReport =
       readonly row: number;
       readonly values: Float64Array;
     }
+  /** The answer to `share`; sent before anything else is done with what was given away. */
+  | { readonly type: 'shared'; readonly shard: string; readonly given: GivenAway }
   | {
       readonly type: 'backend';
       readonly side: Side;

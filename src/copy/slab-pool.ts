@@ -56,6 +56,12 @@ export class SlabPool {
     return BLOCK_BYTES_MIN * 2 ** (this.#free.length - 1);
   }
 
+  /** What `acquire` would give at once; undefined where it would wait or reject. */
+  acquireNow(sizeBytes: number, signal: AbortSignal): Slab | undefined {
+    if (this.#waiters.length > 0 || sizeBytes > this.slabBytesMax || signal.aborted) return undefined;
+    return this.#tryTake(sizeBytes);
+  }
+
   /** Waits for its turn. @throws RangeError for more than `slabBytesMax`; rejects with the signal's reason. */
   acquire(sizeBytes: number, signal: AbortSignal): Promise<Slab> {
     if (sizeBytes > this.slabBytesMax) {
@@ -64,10 +70,8 @@ export class SlabPool {
       );
     }
     if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#waiters.length === 0) {
-      const slab = this.#tryTake(sizeBytes);
-      if (slab) return Promise.resolve(slab);
-    }
+    const slab = this.acquireNow(sizeBytes, signal);
+    if (slab) return Promise.resolve(slab);
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         waiter.isGone = true;

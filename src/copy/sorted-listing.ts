@@ -33,7 +33,10 @@ export async function* orderChecked(
 ): AsyncGenerator<ListPage> {
   let previousKey: string | undefined;
   for await (const page of pages) {
-    for (const { key } of page.objects) {
+    const { objects, isAscending } = page;
+    const [first] = objects;
+    // Of a page that was seen to ascend only the beginning is new.
+    for (const { key } of isAscending && first ? [first] : objects) {
       if (previousKey !== undefined && compareUtf8(previousKey, key) >= 0) {
         const error = new ListingOutOfOrder(previousKey, key);
         onDisorder(error);
@@ -41,6 +44,7 @@ export async function* orderChecked(
       }
       previousKey = key;
     }
+    previousKey = objects.at(-1)?.key ?? previousKey;
     yield page;
   }
 }

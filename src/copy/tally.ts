@@ -18,15 +18,15 @@ export class Tally {
     this.#counters = counters;
   }
 
-  object(state: ObjectState, objectClass: CounterClass, bytes: number): void {
-    this.#counters.object(state, objectClass, bytes);
+  object(state: ObjectState, objectClass: CounterClass, bytes: number, count = 1): void {
+    this.#counters.object(state, objectClass, bytes, count);
     const name = `${state}/${objectClass}`;
     const entry = this.#entries.get(name);
     if (entry) {
-      entry.count += 1;
+      entry.count += count;
       entry.bytes += bytes;
     } else {
-      this.#entries.set(name, { state, objectClass, count: 1, bytes });
+      this.#entries.set(name, { state, objectClass, count, bytes });
     }
   }
 

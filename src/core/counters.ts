@@ -11,6 +11,7 @@ export const OPERATIONS = [
   'stat',
   'read',
   'write',
+  'copy',
   'begin',
   'part',
   'complete',
@@ -49,6 +50,18 @@ export type Gauge = (typeof GAUGES)[number];
 
 const PLAIN = [
   'unproved',
+  /** Of what was copied: by what it is known to be right; `unproved` is the rest. */
+  'provedDigest',
+  'provedService',
+  'provedStored',
+  'provedTwice',
+  'provedReadBack',
+  /** Copied inside the service, and their bytes. */
+  'serverSide',
+  'bytesServerSide',
+  /** Copies inside the service that turned out wrong, and those whose end nobody saw. */
+  'serverCopiesWrong',
+  'serverCopiesUnseen',
   'leftOut',
   'listedSource',
   'listedTarget',
@@ -113,12 +126,34 @@ export function allocateCounters(rows: number): CounterMemory {
   };
 }
 
-const objectIndex = new Map<string, number>();
-const requestIndex = new Map<string, number>();
-for (const slot of SLOTS) {
-  if (slot.startsWith('objects/')) objectIndex.set(slot.slice('objects/'.length), indexOf(slot));
-  if (slot.startsWith('requests/')) requestIndex.set(slot.slice('requests/'.length), indexOf(slot));
+/** Where the counters of one sort of request begin. */
+interface RequestSlots {
+  readonly outcomes: Readonly<Record<Outcome, number>>;
+  readonly latency: number;
+  readonly latencySum: number;
 }
+
+function tableOf<K extends string, V>(keys: readonly K[], make: (key: K) => V): Readonly<Record<K, V>> {
+  return Object.fromEntries(keys.map((key) => [key, make(key)])) as Record<K, V>;
+}
+
+/** Names are put together here, once: counted is several times per object. */
+const OBJECT_SLOTS = tableOf(OBJECT_STATES, (state) =>
+  tableOf(CLASSES, (objectClass) => indexOf(`objects/${state}/${objectClass}`)),
+);
+const PLAIN_SLOTS = tableOf(PLAIN, (name) => indexOf(`count/${name}`));
+const GAUGE_SLOTS = tableOf(GAUGES, (name) => indexOf(`gauge/${name}`));
+const WIRE_SLOTS = tableOf(SIDES, (side) => indexOf(`wire/${side}`));
+const REQUEST_SLOTS = tableOf(SIDES, (side) =>
+  tableOf(
+    OPERATIONS,
+    (operation): RequestSlots => ({
+      outcomes: tableOf(OUTCOMES, (outcome) => indexOf(`requests/${side}/${operation}/${outcome}`)),
+      latency: indexOf(`latency/${side}/${operation}/0`),
+      latencySum: indexOf(`latencySum/${side}/${operation}`),
+    }),
+  ),
+);
 
 /** One thread's row, for ever; whoever allocates must have one for each thread there may ever be. */
 export class CounterWriter {
@@ -143,21 +178,21 @@ export class CounterWriter {
   }
 
   object(state: ObjectState, objectClass: CounterClass, bytes: number, count = 1): void {
-    const at = objectIndex.get(`${state}/${objectClass}`) ?? indexOf(`objects/${state}/${objectClass}`);
+    const at = OBJECT_SLOTS[state][objectClass];
     this.#add(at, count);
     this.#add(at + 1, bytes);
   }
 
   count(name: PlainCounter, by = 1): void {
-    this.#add(indexOf(`count/${name}`), by);
+    this.#add(PLAIN_SLOTS[name], by);
   }
 
   gauge(name: Gauge, by: number): void {
-    this.#add(indexOf(`gauge/${name}`), by);
+    this.#add(GAUGE_SLOTS[name], by);
   }
 
   wire(side: Side, bytes: number): void {
-    this.#add(indexOf(`wire/${side}`), bytes);
+    this.#add(WIRE_SLOTS[side], bytes);
   }
 
   retry(side: Side, operation: Operation): void {
@@ -165,11 +200,12 @@ export class CounterWriter {
   }
 
   request(side: Side, operation: Operation, outcome: Outcome, seconds: number): void {
-    this.#add(indexOf(`requests/${side}/${operation}/${outcome}`), 1);
+    const { outcomes, latency, latencySum } = REQUEST_SLOTS[side][operation];
+    this.#add(outcomes[outcome], 1);
     let bucket = 0;
     while (bucket < LATENCY_BUCKETS.length && seconds > (LATENCY_BUCKETS[bucket] ?? 0)) bucket += 1;
-    this.#add(indexOf(`latency/${side}/${operation}/0`) + bucket, 1);
-    this.#add(indexOf(`latencySum/${side}/${operation}`), seconds);
+    this.#add(latency + bucket, 1);
+    this.#add(latencySum, seconds);
   }
 
   #add(index: number, by: number): void {

@@ -8,12 +8,15 @@ export interface Digest {
   readonly hex: string;
 }
 
-const HEX_LENGTH: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha512: 128 };
 const HEX = /^[0-9a-f]+$/;
 
+/** The algorithm's name is not the caller's: that would be a slice, which holds on to what it was cut from. */
 export function makeDigest(algorithm: string, hex: string): Digest | undefined {
-  if (algorithm !== 'sha256' && algorithm !== 'sha512') return undefined;
-  return hex.length === HEX_LENGTH[algorithm] && HEX.test(hex) ? { algorithm, hex } : undefined;
+  if (algorithm === 'sha256')
+    return hex.length === 64 && HEX.test(hex) ? { algorithm: 'sha256', hex } : undefined;
+  if (algorithm === 'sha512')
+    return hex.length === 128 && HEX.test(hex) ? { algorithm: 'sha512', hex } : undefined;
+  return undefined;
 }
 
 /** Parses `sha256:…`; undefined when the text is anything else, a trailing newline included. */

@@ -1,6 +1,7 @@
 /** What happens during a pass, for progress, metrics, logs and pages; listeners never slow the data path. */
 
 import type { Side } from './counters.ts';
+import type { ServerSideSummary } from './job.ts';
 
 export type ShardState = 'planned' | 'running' | 'done' | 'failed';
 
@@ -16,10 +17,14 @@ export type CopyEvent =
       readonly shards: number;
     }
   | { readonly event: 'bound'; readonly binding: string }
+  /** How objects go that need not pass through this machine; said once, before anything moves. */
+  | ({ readonly event: 'server-side' } & ServerSideSummary)
   | { readonly event: 'planned'; readonly phase: 'blobs' | 'names'; readonly shards: number }
   | { readonly event: 'phase'; readonly phase: 'blobs' | 'names' }
   /** Objects that only the target has are about to be removed. */
   | { readonly event: 'deleting'; readonly objects: number }
+  /** A running shard gave some of itself away as new shards, so that no thread is idle. */
+  | { readonly event: 'split'; readonly shard: string; readonly into: readonly string[] }
   | { readonly event: 'shard'; readonly shard: string; readonly state: ShardState }
   /** A backend stopped answering and is waited for, or is back. `name`: without secrets; `reason`: its last error. */
   | {

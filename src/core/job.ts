@@ -3,6 +3,7 @@ import type { ErrorRecord } from './errors.ts';
 
 export type LayoutChoice = 'auto' | 'registry' | 'raw';
 export type Engine = 'direct' | 'sdk';
+export type ServerSideChoice = 'auto' | 'never';
 
 /** The options of one pass; names and meaning as the CLI's flags. */
 export interface CopyOptions {
@@ -18,6 +19,8 @@ export interface CopyOptions {
   readonly bandwidthBytesPerSecond?: number;
   readonly requestsPerSecond?: number;
   readonly engine: Engine;
+  /** `auto`: one service that holds both sides copies by itself what it can be proved to have copied right. */
+  readonly serverSide: ServerSideChoice;
   /** Objects without a digest or a stored checksum are read twice. */
   readonly readsTwice: boolean;
   readonly intoNonempty: boolean;
@@ -45,6 +48,14 @@ export interface CopyException {
   readonly error: ErrorRecord;
 }
 
+/** How objects went whose bytes need not pass through this machine. */
+export interface ServerSideSummary {
+  /** `service`: proved by the sha256 that the service computes; `read-back`: by reading them back; `none`: not at all. */
+  readonly way: 'service' | 'read-back' | 'none';
+  /** In words, for either. */
+  readonly why: string;
+}
+
 /** The last line of `--json`, and what people are shown. Exit codes follow from it (see `exitCodeOf`). */
 export interface CopySummary {
   readonly event: 'summary';
@@ -62,6 +73,22 @@ export interface CopySummary {
   readonly objectsFailed: number;
   readonly objectsDamaged: number;
   readonly objectsUnproved: number;
+  /**
+   * Of those copied, by what each is known to be right: its digest, as its bytes passed; the digest, by the sha256 that
+   * the service computed of its own copy, or by reading that copy back; a checksum that the source keeps; two equal
+   * reads; nothing.
+   */
+  readonly objectsByProof: Readonly<
+    Record<'digest' | 'service' | 'readBack' | 'stored' | 'twice' | 'none', number>
+  >;
+  readonly serverSide: ServerSideSummary;
+  /** Of those copied: by the service, and their bytes. */
+  readonly objectsServerSide: number;
+  readonly bytesServerSide: number;
+  /** Copies of the service that were not right: each was removed, and its object read. */
+  readonly serverCopiesWrong: number;
+  /** Copies of the service whose end was not seen: the next run looks at what they may have left. */
+  readonly serverCopiesUnseen: number;
   readonly objectsVanished: number;
   readonly objectsUnsettled: number;
   readonly objectsConflicting: number;
@@ -88,6 +115,8 @@ export interface CopySummary {
   /** Of `bytesCopied`: in parts that an interrupted run had sent, found right and not sent again. */
   readonly bytesReused: number;
   readonly seconds: number;
+  /** Shards that others gave away while they ran, so that no thread was idle. */
+  readonly shardsSplit: number;
   readonly objectsByClass: Readonly<
     Record<'blob' | 'link' | 'tag' | 'other', { copied: number; skipped: number }>
   >;

@@ -13,6 +13,8 @@ import type { StorageError } from '../core/errors.ts';
 
 export interface CallContext {
   readonly signal: AbortSignal;
+  /** Told of each failure after which the call is made again by whoever owns the retries. */
+  readonly onRetry?: (error: StorageError) => void;
 }
 
 /** Owner and mode of a file; only file systems have and keep them. */
@@ -63,6 +65,12 @@ export interface ListPage {
   readonly objects: readonly ObjectInfo[];
   /** Common prefixes, each ending in the delimiter; always empty without a delimiter. */
   readonly prefixes: readonly string[];
+  /** Whoever made the page has seen that its keys strictly ascend by UTF-8 bytes. */
+  readonly isAscending?: boolean;
+  /** It is known that no page follows. */
+  readonly isLast?: boolean;
+  /** The first key that was left out because it lies behind the query's `upTo`. */
+  readonly behind?: string;
 }
 
 export interface ReadOptions {
@@ -180,6 +188,11 @@ export interface Binding {
   readonly objectCrc32: boolean;
   /** Keeps a sha256 that was sent with the body and gives it back. */
   readonly storesSha256: boolean;
+  /**
+   * Computes the sha256 of an object that it copies, and keeps it: seen with an object whose sha256 it had never been
+   * told. Absent where that was not asked about.
+   */
+  readonly computesCopySha256?: boolean;
 }
 
 export interface BindingFacet {
@@ -187,7 +200,64 @@ export interface BindingFacet {
    * Sends deliberately wrong checksums under names below `prefix`, and leaves nothing behind.
    * Workers get the result with their storage settings and build their driver with it.
    */
-  probe(ctx: CallContext, prefix: string): Promise<Binding>;
+  probe(ctx: CallContext, prefix: string, options?: BindingOptions): Promise<Binding>;
+}
+
+export interface BindingOptions {
+  /** Also find out whether the service computes the sha256 of what it copies. */
+  readonly copies?: boolean;
+}
+
+/** An object as a copy inside its service names it. */
+export interface CopySource {
+  readonly bucket: string;
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** Copy only this version; another one is kind `precondition`. */
+  readonly version: string;
+}
+
+export interface CopyResult {
+  readonly version?: string;
+  /** Lower-case hex, of the whole object, where the answer states it. Only a binding says what it is worth. */
+  readonly sha256?: string;
+}
+
+/** What a service keeps of an object. */
+export interface KeptObject extends ObjectInfo {
+  /** A sha256 is kept with it, of the whole or of its parts. */
+  readonly hasSha256: boolean;
+  /** Lower-case hex, where it is one of the whole object. */
+  readonly sha256?: string;
+}
+
+/**
+ * Copies inside the service: no byte of the object comes here. The service's word is no proof, save for a sha256 that
+ * it was seen to compute itself.
+ */
+export interface ServerCopyFacet {
+  /** Largest object that one `copy` takes, and largest part. */
+  readonly copyBytesMax: number;
+  /** As `stat`, with the sha256 that is kept. */
+  look(ctx: CallContext, key: string): Promise<KeptObject>;
+  /** Replaces an existing object. Asks for a sha256 where the binding says that it would be computed. */
+  copy(ctx: CallContext, source: CopySource, key: string): Promise<CopyResult>;
+  /** An upload that takes copied parts; `MultipartFacet.abort` ends it as well. */
+  begin(ctx: CallContext, key: string): Promise<Upload>;
+  copyPart(ctx: CallContext, upload: Upload, source: CopySource, part: CopiedPart): Promise<PartReceipt>;
+  complete(
+    ctx: CallContext,
+    upload: Upload,
+    parts: readonly PartReceipt[],
+    options: CompleteOptions,
+  ): Promise<WriteResult>;
+}
+
+/** A range of the source, and the number of the part that it becomes. */
+export interface CopiedPart {
+  readonly number: number;
+  readonly offset: number;
+  readonly sizeBytes: number;
 }
 
 export interface DriverFacts {
@@ -195,6 +265,8 @@ export interface DriverFacts {
   readonly listOrder: 'bytes' | 'unsorted';
   /** May a listing's `md5` differ from the content's MD5 (SSE-KMS)? Equal values mean equal content either way. */
   readonly md5MayBeOpaque: boolean;
+  /** A page of a listing is a request to a service, which answers several at once: listings may run side by side. */
+  readonly listsSideBySide?: boolean;
   /** Largest body one `write` takes. */
   readonly writeBytesMax: number;
   /** A file system keeps owner and mode. */
@@ -214,6 +286,7 @@ export interface StorageDriver {
   readonly multipart?: MultipartFacet;
   readonly streamUpload?: StreamUploadFacet;
   readonly binding?: BindingFacet;
+  readonly serverCopy?: ServerCopyFacet;
   /** Pages in listing order. A prefix without keys gives no objects; a missing container is an error. */
   list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage>;
   stat(ctx: CallContext, key: string): Promise<ObjectInfo>;

@@ -3,6 +3,8 @@
  * was doing goes on unheard, so it must not be something that still uses the caller's memory.
  */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Where the signal was first nobody else hears of it, and a rejection nobody hears of ends the process.
+  promise.catch(() => undefined);
   signal.throwIfAborted();
   let onAbort = (): void => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {

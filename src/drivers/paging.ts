@@ -24,11 +24,14 @@ export async function* prefetchedPages(
   const tokens = new CircleWatch();
   const keys = new CircleWatch();
   let emptyPages = 0;
+  let hasBegun = query.after === undefined;
   const fetch = async (token: string | undefined): Promise<FetchedPage> => {
     const { page, next } = await fetchPage(token);
     if (!isWithin(page, query)) throw nonsense(call, 'it names keys not asked for');
-    const wanted = { ...page, objects: objectsBehind(page.objects, query.after) };
-    if (next === undefined) return { page: wanted };
+    const wanted = hasBegun ? page : { ...page, objects: objectsBehind(page, query.after) };
+    // What comes before `after` from here on is out of order, and whoever checks the order must see it.
+    hasBegun ||= wanted.objects.length > 0;
+    if (next === undefined) return { page: { ...wanted, isLast: true } };
     if (next === token) throw nonsense(call, 'the listing goes on where it began');
     const first = page.objects[0]?.key;
     emptyPages = first === undefined && page.prefixes.length === 0 ? emptyPages + 1 : 0;
@@ -86,15 +89,19 @@ function nonsense({ backend, operation }: ListCall, what: string): StorageError 
 }
 
 /** Does every key of the page begin with the prefix ? A server that errs here would make us lose keys. */
-function isWithin(page: ListPage, query: ListQuery): boolean {
-  const { prefix } = query;
-  return (
-    page.objects.every((object) => object.key.startsWith(prefix)) &&
-    page.prefixes.every((one) => one.startsWith(prefix))
-  );
+function isWithin({ objects, prefixes, isAscending }: ListPage, { prefix }: ListQuery): boolean {
+  const isOurs = ({ key }: ObjectInfo): boolean => key.startsWith(prefix);
+  const first = objects[0];
+  const last = objects.at(-1);
+  // All that sorts between two keys with this prefix begins with it, too.
+  const areOurs =
+    isAscending && first && last ? isOurs(first) && isOurs(last) : objects.every((object) => isOurs(object));
+  return areOurs && prefixes.every((one) => one.startsWith(prefix));
 }
 
-/** Servers that do not know start-after begin at the beginning; some repeat the key itself. */
-function objectsBehind(objects: readonly ObjectInfo[], after: string | undefined): readonly ObjectInfo[] {
-  return after === undefined ? objects : objects.filter(({ key }) => compareUtf8(key, after) > 0);
+/** Servers that do not know start-after begin at the beginning; some repeat the key itself. What they begin with is cut off. */
+function objectsBehind({ objects }: ListPage, after: string | undefined): readonly ObjectInfo[] {
+  if (after === undefined) return objects;
+  const from = objects.findIndex(({ key }) => compareUtf8(key, after) > 0);
+  return from < 0 ? [] : objects.slice(from);
 }

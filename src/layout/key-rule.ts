@@ -105,6 +105,18 @@ function accountOf({ authVersion, tenantId, tenant, user }: SwiftAccess): string
   return tenantId ?? tenant ?? (authVersion === 1 ? (user.split(':')[0] ?? '') : '');
 }
 
+/** Could one copy from the other without any byte leaving it? Partitions of AWS know nothing of each other. */
+export function isSameService(left: S3Spec, right: S3Spec): boolean {
+  return (
+    serverOf(left) === serverOf(right) &&
+    (serverOf(left) !== 'aws' || partitionOf(left) === partitionOf(right))
+  );
+}
+
+function partitionOf({ region }: S3Spec): string {
+  return /^(?:cn|us-gov|us-iso[a-z]?|eu-isoe|eusc)(?=-)/.exec(region)?.[0] ?? 'aws';
+}
+
 /**
  * Names the server, not the way to it. All of AWS is one, as bucket names are unique there; HTTP and HTTPS on their
  * usual ports are one; so are the names of this machine. Two DNS names of one server cannot be told from here.

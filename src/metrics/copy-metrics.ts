@@ -3,6 +3,8 @@
  * a scrape asks, so a metric costs nothing between scrapes. No label ever holds a key, a path or a repository.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ReadFlow } from '../coordinator/concurrency.ts';
+import { REQUEST_CLASSES } from '../core/concurrency/permit-memory.ts';
 import {
   CLASSES,
   type CounterReader,
@@ -31,6 +33,7 @@ export class CopyMetrics {
   readonly #shards = new ShardBoard();
   readonly #outages = new Outages();
   #counters: CounterReader | undefined;
+  #flows: ReadFlow | undefined;
 
   constructor(options: CopyMetricsOptions) {
     this.#options = options;
@@ -39,6 +42,7 @@ export class CopyMetrics {
     this.#addObjects();
     this.#addRequests();
     this.#addGauges();
+    this.#addFlows();
     this.#addOutages();
     this.#addPlainCounters();
   }
@@ -46,6 +50,10 @@ export class CopyMetrics {
   /** Until the workers' counters exist, everything they would count is 0. */
   readonly useCounters = (counters: CounterReader): void => {
     this.#counters = counters;
+  };
+
+  readonly useFlows = (read: ReadFlow): void => {
+    this.#flows = read;
   };
 
   readonly onEvent: CopyListener = (event) => {
@@ -164,6 +172,33 @@ export class CopyMetrics {
     });
   }
 
+  #addFlows(): void {
+    const labelNames = ['backend', 'side', 'class'] as const;
+    const { backends } = this.#options;
+    const gauges = [
+      ['blobferry_requests_in_flight', 'Requests sent and not answered yet.', 'inFlight'],
+      [
+        'blobferry_requests_in_flight_limit',
+        'Requests that may be in flight now; infinite where --concurrency is a number.',
+        'window',
+      ],
+      [
+        'blobferry_requests_per_second_limit',
+        'Requests a second that are sent now at most, as the server refused some; infinite where it did not.',
+        'perSecond',
+      ],
+    ] as const;
+    for (const [name, help, value] of gauges) {
+      this.#gauge(name, help, labelNames, (set) => {
+        for (const [side, requestClass] of pairs(SIDES, REQUEST_CLASSES)) {
+          const state = this.#flows?.(side, requestClass);
+          const labels = { backend: backends[side], side, class: requestClass };
+          set(labels, state && (state[value] ?? Number.POSITIVE_INFINITY));
+        }
+      });
+    }
+  }
+
   #addOutages(): void {
     const labelNames = ['backend', 'side'] as const;
     const { backends } = this.#options;
@@ -193,11 +228,25 @@ export class CopyMetrics {
         'sortedShards',
       ],
       ['blobferry_restarted_objects_total', 'Objects begun again because they changed.', 'restartedObjects'],
+      ['blobferry_server_side_objects_total', 'Objects that the service copied by itself.', 'serverSide'],
+      ['blobferry_server_side_bytes_total', 'Bytes of these objects.', 'bytesServerSide'],
+      [
+        'blobferry_server_side_wrong_total',
+        'Copies of the service that were not right, removed and read anew.',
+        'serverCopiesWrong',
+      ],
       ['blobferry_reused_bytes_total', 'Bytes of parts an interrupted run had sent.', 'bytesReused'],
     ];
     for (const [name, help, counter] of counters) {
       this.#counter(name, help, [], (add) => add({}, this.#counters?.count(counter)));
     }
+    this.#addProofs();
+    this.#counter(
+      'blobferry_shards_split_total',
+      'Shards that others gave away while they ran, so that no thread was idle.',
+      [],
+      (add) => add({}, this.#shards.split),
+    );
     this.#counter(
       'blobferry_listed_objects_total',
       'Objects seen in listings.',
@@ -208,6 +257,13 @@ export class CopyMetrics {
         add({ backend: backends.target, side: 'target' }, this.#counters?.count('listedTarget'));
       },
     );
+  }
+
+  #addProofs(): void {
+    const help = 'Objects copied, by what they are known to be right.';
+    this.#counter('blobferry_proved_objects_total', help, ['by'], (add) => {
+      for (const [by, counter] of PROOFS) add({ by }, this.#counters?.count(counter));
+    });
   }
 
   /** A counter that is told its values at each scrape; the sums only ever grow, as Prometheus expects. */
@@ -237,6 +293,15 @@ export class CopyMetrics {
     });
   }
 }
+
+const PROOFS = [
+  ['digest', 'provedDigest'],
+  ['service', 'provedService'],
+  ['read_back', 'provedReadBack'],
+  ['stored', 'provedStored'],
+  ['twice', 'provedTwice'],
+  ['none', 'unproved'],
+] as const;
 
 type Read<L extends string> = (
   put: (labels: Partial<Record<L, string>>, value: number | undefined) => void,

@@ -6,16 +6,23 @@ export const SHARD_STATES: readonly ShardState[] = ['planned', 'running', 'done'
 export class ShardBoard {
   readonly #states = new Map<string, ShardState>();
   #announced = 0;
+  #split = 0;
 
   hear(event: CopyEvent): void {
     if (event.event === 'planned') this.#announced += event.shards;
+    if (event.event === 'split') {
+      this.#announced += event.into.length;
+      this.#split += event.into.length;
+    }
     if (event.event === 'shard') this.#states.set(event.shard, event.state);
   }
 
-  /**
-   * A phase announces a number of shards and later names them one by one; a shard that is split while it runs adds
-   * names that nobody announced. So there are as many as were announced, or as were named if those are more.
-   */
+  /** Shards that others gave away while they ran. */
+  get split(): number {
+    return this.#split;
+  }
+
+  /** A phase announces a number of shards, a shard that is split some more; they are named one by one as they begin. */
   counts(): Readonly<Record<ShardState, number>> {
     const counts: Record<ShardState, number> = { planned: 0, running: 0, done: 0, failed: 0 };
     for (const state of this.#states.values()) counts[state] += 1;

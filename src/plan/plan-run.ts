@@ -6,6 +6,7 @@ import { differenceByContent } from '../copy/equal.ts';
 import type { Shard } from '../copy/shard.ts';
 import type { Side } from '../core/counters.ts';
 import { isStorageError } from '../core/errors.ts';
+import type { ServerSideSummary } from '../core/job.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import { OBJECT_CLASSES } from '../layout/layout.ts';
 import type { SampleResult, WorkToDo } from './estimate.ts';
@@ -30,6 +31,16 @@ const UNLISTABLE_NAMED = 100;
  */
 const BINDING_REQUESTS_MAX = 18;
 
+/** An object that is copied on trial, and what the probe of the checks does more. */
+const INSIDE_TRIAL: readonly PossibleRequests[] = [
+  { side: 'source', upTo: 2, why: 'listing an object to try a copy inside the service with' },
+  {
+    side: 'target',
+    upTo: 7,
+    why: 'finding out whether the service copies by itself, and what it computes then, under names of its own',
+  },
+];
+
 /** Numbers that only grow. */
 export interface PlanProgress {
   readonly phase: 'listing' | 'comparing' | 'sampling';
@@ -51,6 +62,7 @@ interface PlanRunParts {
   readonly requests: Requests;
   readonly sample: Sample;
   readonly hasBinding: boolean;
+  readonly serverSide: ServerSideSummary['way'];
   readonly onProgress: (progress: PlanProgress) => void;
 }
 
@@ -76,6 +88,8 @@ type Sums = Pick<
   | 'requests'
   | 'possibleRequests'
   | 'bytesRead'
+  | 'objectsServerSide'
+  | 'bytesServerSide'
   | 'warnings'
 >;
 
@@ -166,9 +180,11 @@ export class PlanRun {
       requests: requests.counts(),
       possibleRequests: this.#possibleRequests(),
       bytesRead: {
-        source: bytesToCopy + bytesCompared.source + objects.undecided.bytes,
-        target: bytesCompared.target + objects.undecided.bytes,
+        source: bytesToCopy - tally.bytesServerSide + bytesCompared.source + objects.undecided.bytes,
+        target: tally.bytesReadBack + bytesCompared.target + objects.undecided.bytes,
       },
+      objectsServerSide: tally.objectsServerSide,
+      bytesServerSide: tally.bytesServerSide,
       warnings: this.#warnings,
     };
   }
@@ -263,10 +279,10 @@ export class PlanRun {
 
   /** Only a copy finds out what the target checks, as it must write for that. */
   #possibleRequests(): readonly PossibleRequests[] {
-    const { hasBinding, plain } = this.#parts;
+    const { hasBinding, plain, serverSide } = this.#parts;
     if (!hasBinding) return [];
     const { largeObjects, requests } = this.#tally;
-    const rows: readonly PossibleRequests[] = [
+    const rows: PossibleRequests[] = [
       {
         side: 'target',
         upTo: BINDING_REQUESTS_MAX,
@@ -283,6 +299,7 @@ export class PlanRun {
         why: 'reading everything back, where the target is seen to check nothing',
       },
     ];
+    if (serverSide !== 'none') rows.push(...INSIDE_TRIAL);
     return rows.filter(({ upTo }) => upTo > 0);
   }
 

@@ -4,10 +4,12 @@
  */
 import { planMemory } from '../coordinator/memory.ts';
 import { firstKey } from '../coordinator/preflight.ts';
+import { WHY_NOT_MARKED } from '../coordinator/server-side.ts';
 import type { CopyContext } from '../copy/context.ts';
 import { OpenUploads } from '../copy/open-uploads.ts';
 import { SlabPool } from '../copy/slab-pool.ts';
 import { allocateCounters, CounterWriter, type Side } from '../core/counters.ts';
+import type { ServerSideSummary } from '../core/job.ts';
 import type { CallContext, StorageDriver } from '../drivers/driver.ts';
 import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from '../drivers/wrap/retry.ts';
 import type { Layout } from '../layout/layout.ts';
@@ -28,6 +30,8 @@ export interface PlanOptions {
   readonly detect: (source: StorageDriver, ctx: CallContext) => Promise<Layout>;
   /** Was the target empty when the job of these two storages began? Undefined where none has begun yet. */
   readonly ownedBefore: (layout: Layout) => Promise<boolean | undefined>;
+  /** How the service is expected to copy by itself; default: not at all. */
+  readonly serverSide?: (layout: Layout, ctx: CallContext) => Promise<ServerSideSummary>;
   /** Why the target cannot hold a key, as a clause; undefined when it can. */
   readonly whyInvalidKey: (key: string) => string | undefined;
   /** As the copy would be given them. */
@@ -44,6 +48,8 @@ export interface PlanOptions {
   readonly onProgress?: (progress: PlanProgress) => void;
 }
 
+const NOT_INSIDE: ServerSideSummary = { way: 'none', why: 'it was not asked about' };
+
 /** Rejects with what a copy would meet before it moves anything: ConfigError, StorageError; and when aborted. */
 export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
   const startMs = performance.now();
@@ -55,6 +61,7 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
   const target = withRequests(plain.target, 'target', requests);
   const call: CallContext = { signal: options.signal };
   const layout = await options.detect(source, call);
+  const serverSide = (await options.serverSide?.(layout, call)) ?? NOT_INSIDE;
   const known = await options.ownedBefore(layout);
   // A copy looks once per job.
   const found = await firstKey(call, known === undefined ? target : plain.target, options.targetPrefix);
@@ -82,6 +89,7 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
     sample,
     requests,
     limits: transferLimits(plain.target, { ...memory, slabBytesMax: slabs.slabBytesMax }),
+    serverSide: serverSide.way,
     hasBinding: options.target.binding !== undefined,
     onProgress: options.onProgress ?? (() => undefined),
   });
@@ -99,6 +107,8 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
     ...(found === undefined ? {} : { targetHolds: found }),
     needsIntoNonempty: known === undefined && found !== undefined,
     ...result,
+    serverSide:
+      serverSide.way === 'read-back' && !ctx.ownsTarget ? { way: 'none', why: WHY_NOT_MARKED } : serverSide,
     threads: options.threads,
     memoryBytes: options.memoryBytes,
     partBytes: memory.partBytes,

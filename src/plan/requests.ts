@@ -1,6 +1,7 @@
 /** How many requests a copy makes: a mirror of what `copy/` does with an object, held to it by tests. */
 import { planParts } from '../copy/plan-parts.ts';
 import { OPERATIONS, type Operation, SIDES, type Side } from '../core/counters.ts';
+import type { ServerSideSummary } from '../core/job.ts';
 import type { CallContext, ListPage, ListQuery, MultipartFacet, StorageDriver } from '../drivers/driver.ts';
 
 export interface TransferLimits {
@@ -8,6 +9,8 @@ export interface TransferLimits {
   readonly slabBytesMax: number;
   readonly writeBytesMax: number;
   readonly multipart: Pick<MultipartFacet, 'partBytesMin' | 'partBytesMax' | 'partsMax'>;
+  /** Of one copy inside the service; absent where it makes none. */
+  readonly copyBytesMax?: number;
 }
 
 /** A driver opened for reading only may have no way to write in parts; only file systems are so, and bound nothing. */
@@ -21,6 +24,7 @@ export function transferLimits(
     ...memory,
     writeBytesMax: target.facts.writeBytesMax,
     multipart: target.multipart ?? NO_LIMITS,
+    ...(target.serverCopy ? { copyBytesMax: target.serverCopy.copyBytesMax } : {}),
   };
 }
 
@@ -29,6 +33,35 @@ export interface ObjectRequests {
   readonly reads: number;
   /** 0: in one write. */
   readonly parts: number;
+  /** The service copies it by itself: then these instead. */
+  readonly inside?: InsideRequests;
+}
+
+/** Beside one look at the object in the source. All go to the target. */
+export interface InsideRequests {
+  readonly copies: number;
+  /** Uploads: of an object in parts, and the mark of one that is read back. */
+  readonly begins: number;
+  readonly completes: number;
+  readonly aborts: number;
+  /** Of the copy. */
+  readonly reads: number;
+}
+
+/** How `copy/` would have the service copy an object by itself; undefined where it would be streamed. */
+export function requestsInside(
+  sizeBytes: number,
+  way: ServerSideSummary['way'],
+  limits: TransferLimits,
+): InsideRequests | undefined {
+  const { partBytes, slabBytesMax, writeBytesMax, copyBytesMax } = limits;
+  if (copyBytesMax === undefined || way === 'none') return undefined;
+  const isWhole = sizeBytes <= copyBytesMax;
+  if (way === 'service' && isWhole) return { copies: 1, begins: 0, completes: 0, aborts: 0, reads: 0 };
+  if (sizeBytes <= Math.min(partBytes, slabBytesMax, writeBytesMax)) return undefined;
+  const copies = Math.ceil(sizeBytes / copyBytesMax);
+  const more = isWhole ? { begins: 1, completes: 0 } : { begins: 2, completes: 1 };
+  return { copies, ...more, aborts: 1, reads: readsOf(sizeBytes, limits) };
 }
 
 /** Undefined for an object that no upload of this target can take. */
@@ -63,7 +96,11 @@ export class Requests {
   }
 
   /** @param sign -1 takes it back. */
-  addCopy({ reads, parts }: ObjectRequests, sign: 1 | -1 = 1): void {
+  addCopy({ reads, parts, inside }: ObjectRequests, sign: 1 | -1 = 1): void {
+    if (inside) {
+      this.#addInside(inside, sign);
+      return;
+    }
     this.add('source', 'read', sign * reads);
     if (parts === 0) {
       this.add('target', 'write', sign);
@@ -72,6 +109,15 @@ export class Requests {
     this.add('target', 'begin', sign);
     this.add('target', 'part', sign * parts);
     this.add('target', 'complete', sign);
+  }
+
+  #addInside({ copies, begins, completes, aborts, reads }: InsideRequests, sign: 1 | -1): void {
+    this.add('source', 'stat', sign);
+    this.add('target', 'copy', sign * copies);
+    this.add('target', 'begin', sign * begins);
+    this.add('target', 'complete', sign * completes);
+    this.add('target', 'abort', sign * aborts);
+    this.add('target', 'read', sign * reads);
   }
 
   addAll(other: Requests): void {

@@ -5,14 +5,22 @@ import { type Joined, joinListings, type Listing, type OnExtra } from '../copy/j
 import type { Shard } from '../copy/shard.ts';
 import { belongsToPhaseOne, isInRange, listShard } from '../copy/shard-range.ts';
 import { ListingOutOfOrder } from '../copy/sorted-listing.ts';
+import { sha256ForCopy } from '../copy/unseen-copy.ts';
 import { compareUtf8 } from '../core/byte-order.ts';
 import type { Side } from '../core/counters.ts';
 import type { StorageError } from '../core/errors.ts';
+import type { ServerSideSummary } from '../core/job.ts';
 import { Unlisted } from '../core/unlisted.ts';
 import type { ListPage, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import { mayBeDeleted } from '../layout/deletable.ts';
 import { KeyClashes } from './key-clash.ts';
-import { type ObjectRequests, readsOf, requestsToCopy, type TransferLimits } from './requests.ts';
+import {
+  type ObjectRequests,
+  readsOf,
+  requestsInside,
+  requestsToCopy,
+  type TransferLimits,
+} from './requests.ts';
 import type { Sample } from './sample.ts';
 import type { PlanState, UnlistablePath } from './summary.ts';
 import { type Counted, Tally } from './tally.ts';
@@ -29,6 +37,8 @@ export interface ScanInput {
   /** Why the target cannot hold a key, as a clause; undefined when it can. */
   readonly whyInvalidKey: (key: string) => string | undefined;
   readonly sample: Sample;
+  /** How the service is expected to copy by itself. */
+  readonly serverSide: ServerSideSummary['way'];
   /** Which of these logical paths are objects on either side, for a target with folders. */
   readonly objectsAmong: (paths: readonly string[]) => Promise<readonly string[]>;
   readonly onListed: (objects: number, bytes: number) => void;
@@ -46,7 +56,7 @@ export interface ScannedShard {
 
 export async function scanShard(input: ScanInput, shard: Shard): Promise<ScannedShard> {
   try {
-    return await new ShardScan(input, shard).run({ isSorting: false });
+    return await new ShardScan(input, shard).run({ isSorting: shard.isUnsorted === true });
   } catch (error) {
     if (!(error instanceof ListingOutOfOrder)) throw error;
     const scanned = await new ShardScan(input, shard).run({ isSorting: true });
@@ -173,7 +183,7 @@ class ShardScan {
     }
     const classified = ctx.layout.classify(path);
     const item: CopyItem = { path, classified, source, target, targetKey: targetPrefix + path };
-    const requests = requestsToCopy(source.sizeBytes, limits);
+    const requests = this.#requestsFor(item);
     const { sizeBytes } = source;
     const counted: Counted = {
       path,
@@ -186,9 +196,19 @@ class ShardScan {
     const { state, why } = this.#judge(item, requests);
     this.#clashes?.open(path, state === 'missing' ? counted : undefined);
     this.#tally.add(state, counted, why);
-    if (state === 'missing' || state === 'differing') sample.offer(path, source);
+    const isRead = !requests?.inside;
+    if (isRead && (state === 'missing' || state === 'differing')) sample.offer(path, source);
     if (state !== 'undecided' || sizeBytes > COMPARED_BYTES_MAX) return;
     if (this.#toCompare.length < TO_COMPARE_MAX) this.#toCompare.push({ item, counted });
+  }
+
+  #requestsFor(item: CopyItem): ObjectRequests | undefined {
+    const { limits, serverSide, ctx } = this.#input;
+    const { sizeBytes } = item.source;
+    const way = serverSide === 'read-back' && !ctx.ownsTarget ? 'none' : serverSide;
+    const isFit = way !== 'none' && sha256ForCopy(item, sizeBytes) !== undefined;
+    const inside = isFit ? requestsInside(sizeBytes, way, limits) : undefined;
+    return inside ? { reads: 0, parts: 0, inside } : requestsToCopy(sizeBytes, limits);
   }
 
   #judge(item: CopyItem, requests: ObjectRequests | undefined): Judgement {

@@ -1,5 +1,6 @@
 /** What a plan answers: plain records for people, for `--json` and for exit codes. */
 import type { Side } from '../core/counters.ts';
+import type { ServerSideSummary } from '../core/job.ts';
 import type { LayoutName, ObjectClass } from '../layout/layout.ts';
 import type { Cost } from './cost.ts';
 import type { Expected, SampleResult } from './estimate.ts';
@@ -89,6 +90,11 @@ export interface PlanSummary {
   /** By side and operation, for one copy that meets no fault. */
   readonly requests: RequestCounts;
   readonly possibleRequests: readonly PossibleRequests[];
+  /** How the service is expected to copy by itself; only a copy finds out what it computes. */
+  readonly serverSide: ServerSideSummary;
+  /** Of those to copy: what the service copies, and its bytes. */
+  readonly objectsServerSide: number;
+  readonly bytesServerSide: number;
   /** Bytes that leave each side; those of undecided objects are taken to be read on both. */
   readonly bytesRead: Readonly<Record<Side, number>>;
   readonly threads: number;

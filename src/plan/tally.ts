@@ -40,6 +40,11 @@ export class Tally {
   smallObjects = 0;
   largeObjects = 0;
   largeBytes = 0;
+  /** The service copies them by itself. */
+  objectsServerSide = 0;
+  bytesServerSide = 0;
+  /** Of those bytes. */
+  bytesReadBack = 0;
   readonly #amounts = new Map<string, { objects: number; bytes: number }>();
 
   add(state: PlanState, object: Counted, why?: string): void {
@@ -86,6 +91,9 @@ export class Tally {
     this.smallObjects += other.smallObjects;
     this.largeObjects += other.largeObjects;
     this.largeBytes += other.largeBytes;
+    this.objectsServerSide += other.objectsServerSide;
+    this.bytesServerSide += other.bytesServerSide;
+    this.bytesReadBack += other.bytesReadBack;
     addSome(this.differing, other.differing);
     addSome(this.conflicting, other.conflicting);
     addSome(this.impossible, other.impossible);
@@ -113,6 +121,14 @@ export class Tally {
     }
     if (state !== 'missing' && state !== 'differing') return;
     if (requests) this.requests.addCopy(requests, sign);
+    if (requests?.inside) {
+      this.objectsServerSide += sign;
+      this.bytesServerSide += sign * sizeBytes;
+      if (requests.inside.reads > 0) this.bytesReadBack += sign * sizeBytes;
+      // What the service does by itself takes a time that no sample tells; reading it back is like reading.
+      if (requests.inside.reads > 0) this.largeBytes += sign * sizeBytes;
+      return;
+    }
     if (sizeBytes <= SMALL_BYTES_MAX) this.smallObjects += sign;
     else this.largeBytes += sign * sizeBytes;
     if (requests && requests.parts > 0) this.largeObjects += sign;

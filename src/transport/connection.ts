@@ -9,6 +9,7 @@
  */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext } from 'node:tls';
+import { type Exchange, judgePace, newExchange, openWindow } from './exchange.ts';
 import {
   type HttpRequest,
   type HttpResponse,
@@ -36,33 +37,6 @@ const JOINED_BODY_BYTES = 16 * 1024;
 const SLICE_BYTES_MIN = 16 * 1024;
 const SLICE_BYTES_MAX = 512 * 1024;
 const QUICK_SLICE_MS = 500;
-/**
- * A body that moves less than this per window is cut: a trickle looks alive to an idle timeout (rclone #9841). It is
- * about 1 KiB/s for one connection, so that even a line of 1 Mbit/s shared by a hundred connections is left in peace.
- */
-const WINDOW_MS = 30_000;
-const WINDOW_BYTES_MIN = 32 * 1024;
-/** A body that does not move at all needs not be given the whole window. */
-const STALL_MS = 20_000;
-
-interface Exchange {
-  readonly request: HttpRequest;
-  readonly resolve: (response: HttpResponse) => void;
-  readonly reject: (error: unknown) => void;
-  /** The last byte of the request was handed to the socket. */
-  isGiven: boolean;
-  /** The last byte of the request left this process. */
-  isSent: boolean;
-  /** All that there was to send is sent, and the body has not given its next piece. */
-  isWaitingForBody: boolean;
-  sentAtMs: number;
-  windowAtMs: number;
-  /** What this connection had moved when the window began. */
-  windowFromBytes: number;
-  /** When something was last seen to have moved, and what had moved by then. */
-  movedAtMs: number;
-  movedBytes: number;
-}
 
 export interface ConnectionOptions {
   /** What certificates are verified with; Node's own set where absent. */
@@ -83,6 +57,8 @@ export class Connection {
   #isConnected = false;
   #sliceBytes = SLICE_BYTES_MIN;
   #isTunnelling = false;
+  /** Behind the last answer there may be bytes that came with it and that nobody has seen yet. */
+  #mayHaveMore = false;
   /** Of a proxy that plain requests are sent to. */
   #proxyName: string | undefined;
 
@@ -95,6 +71,8 @@ export class Connection {
     const onread = {
       buffer: () => this.#parser.target(),
       callback: (count: number, buffer: Uint8Array) => {
+        // TLS hands over a record at a time, and the next one may be there already.
+        this.#mayHaveMore = isTls || count === buffer.length;
         this.#onBytes(buffer.subarray(0, count));
         return true;
       },
@@ -126,7 +104,10 @@ export class Connection {
         this.#socket = connectTls({ socket, host, ...options });
         this.#isTunnelling = false;
         this.#listen(true, true);
-        this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
+        this.#socket.on('data', (bytes: Buffer) => {
+          this.#mayHaveMore = true;
+          this.#onBytes(bytes);
+        });
         if (this.#exchange) this.#write(this.#exchange);
       },
       (error: unknown) => this.#fail(error),
@@ -157,29 +138,27 @@ export class Connection {
   }
 
   send(request: HttpRequest): Promise<HttpResponse> {
-    const now = Date.now();
-    const moved = this.#movedBytes();
     return new Promise((resolve, reject) => {
-      this.#exchange = {
-        request,
-        resolve,
-        reject,
-        isGiven: false,
-        isSent: false,
-        isWaitingForBody: false,
-        sentAtMs: now,
-        windowAtMs: now,
-        windowFromBytes: moved,
-        movedAtMs: now,
-        movedBytes: moved,
-      };
+      this.#exchange = newExchange({ request, resolve, reject }, Date.now(), this.#movedBytes());
       this.#requests += 1;
       this.#parser.begin({
         isHead: request.method === 'HEAD',
         into: request.into,
         collectBytesMax: request.collectBytesMax,
       });
-      if (!this.#isTunnelling) this.#write(this.#exchange);
+      if (!this.#isTunnelling) this.#begin(this.#exchange);
+    });
+  }
+
+  /** A body is read to its last byte and no further, so what a server sends behind it must get the time to be seen. */
+  #begin(exchange: Exchange): void {
+    if (!this.#mayHaveMore) {
+      this.#write(exchange);
+      return;
+    }
+    this.#mayHaveMore = false;
+    setImmediate(() => {
+      if (this.#exchange === exchange) this.#write(exchange);
     });
   }
 
@@ -200,8 +179,13 @@ export class Connection {
     }
     // Connecting has its own limit; the time that the server took to think, or we to read what is sent, is no body's.
     const isStarved = exchange.isWaitingForBody && this.#socket.writableLength === 0;
-    if (!this.#isConnected || isThinking || isStarved) this.#openWindow(exchange, nowMs);
-    else this.#watchBody(exchange, nowMs);
+    const moved = this.#movedBytes();
+    if (!this.#isConnected || isThinking || isStarved) {
+      openWindow(exchange, nowMs, moved);
+      return;
+    }
+    const fault = judgePace(exchange, nowMs, moved);
+    if (fault) this.#fail(fault);
   }
 
   /** Counts the time until now for nothing: this process stood still, and may have missed what came. */
@@ -209,34 +193,7 @@ export class Connection {
     const exchange = this.#exchange;
     if (!exchange) return;
     exchange.sentAtMs = nowMs;
-    this.#openWindow(exchange, nowMs);
-  }
-
-  #openWindow(exchange: Exchange, nowMs: number): void {
-    exchange.movedAtMs = nowMs;
-    exchange.windowAtMs = nowMs;
-    exchange.windowFromBytes = this.#movedBytes();
-  }
-
-  #watchBody(exchange: Exchange, nowMs: number): void {
-    const moved = this.#movedBytes();
-    if (moved !== exchange.movedBytes) exchange.movedAtMs = nowMs;
-    exchange.movedBytes = moved;
-    const { headTimeoutMs, into } = exchange.request;
-    // What is collected is short, and a server may begin it before it is done: Complete sends white space meanwhile.
-    const leastMs = exchange.isSent && into === undefined ? headTimeoutMs : 0;
-    const stillMs = nowMs - exchange.movedAtMs;
-    const windowMs = Math.max(WINDOW_MS, leastMs);
-    const isOver = nowMs - exchange.windowAtMs >= windowMs;
-    if (stillMs >= Math.max(STALL_MS, leastMs)) {
-      this.#fail(new WireError('too-slow', `Nothing moved for ${Math.round(stillMs / 1000)} s`));
-    } else if (isOver && moved - exchange.windowFromBytes < WINDOW_BYTES_MIN) {
-      const what = `Fewer than ${WINDOW_BYTES_MIN} bytes moved in ${Math.round(windowMs / 1000)} s`;
-      this.#fail(new WireError('too-slow', what));
-    } else if (isOver) {
-      exchange.windowAtMs = nowMs;
-      exchange.windowFromBytes = moved;
-    }
+    openWindow(exchange, nowMs, this.#movedBytes());
   }
 
   /** Both ways together; bytes still in this process's send buffer have not moved. */
@@ -245,6 +202,7 @@ export class Connection {
   }
 
   #write(exchange: Exchange): void {
+    exchange.isBegun = true;
     const { body, bodyBytes, method, target, headerLines } = exchange.request;
     const hasLength = bodyBytes > 0 || method === 'PUT' || method === 'POST';
     const length = hasLength ? `Content-Length: ${bodyBytes}\r\n` : '';
@@ -340,8 +298,9 @@ export class Connection {
 
   #onBytes(bytes: Uint8Array): void {
     const exchange = this.#exchange;
-    if (!exchange) {
-      this.#fail(new WireError('malformed', 'The server sent bytes that no request asked for'));
+    if (!exchange?.isBegun) {
+      // For a request that waits it is as if the connection had ended: another one serves it.
+      this.#fail(new WireError('stale', 'The server sent bytes that no request asked for'));
       return;
     }
     this.#receivedBytes += bytes.length;

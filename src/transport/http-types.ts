@@ -37,17 +37,17 @@ export interface HttpRequest {
   readonly target: string;
   /** Header lines, each ending in CRLF, `Host` included, `Content-Length` not. */
   readonly headerLines: string;
-  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
   /** Size of the body; 0 without one. */
   readonly bodyBytes: number;
   /** Takes the body of a 2xx answer; other answers are collected. */
-  readonly into?: Uint8Array;
+  readonly into?: Uint8Array | undefined;
   /** How many bytes of a collected body are acceptable. */
   readonly collectBytesMax: number;
   /** How long the answer's head may take, counted from the end of sending. */
   readonly headTimeoutMs: number;
   /** A connection of its own, not one that was used before. */
-  readonly isFresh?: boolean;
+  readonly isFresh?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -11,9 +11,11 @@ const HEAD_BYTES_MAX = SCRATCH_BYTES;
 const CHUNK_LINE_BYTES_MAX = 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
 /** RFC 9110 section 5.6.2. A name with white space in it is a folded line or an attempt to hide a length. */
-const HEADER_NAME =
-  /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; /** A CR or LF by itself could hide a header from us that another reader sees. */
-const BARE_CONTROL = /[\0\r\n]/;
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |\r\n|$)/;
+const CRLF = '\r\n';
+/** A CR or LF by itself could hide a header from us that another reader sees. */
+const BARE_CONTROL = /\0|\r(?!\n)|(?<!\r)\n/;
 const EMPTY = Buffer.alloc(0);
 
 export interface ResponseExpectation {
@@ -150,22 +152,22 @@ export class ResponseParser {
   }
 
   #parseHead(head: string): void {
-    const lines = head.split('\r\n');
-    const match = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/.exec(lines[0] ?? '');
+    const match = STATUS_LINE.exec(head);
     if (!match) throw new WireError('malformed', 'The answer is not HTTP/1.1');
     this.status = Number(match[2]);
     if (this.status === 101)
       throw new WireError('malformed', 'The answer changes to another protocol, which nobody asked for');
-    if (lines.some((line) => BARE_CONTROL.test(line)))
+    if (BARE_CONTROL.test(head))
       throw new WireError('malformed', 'The answer has control characters in its head');
     this.headers = new Map();
-    for (let index = 1; index < lines.length; index += 1) {
-      const line = lines[index] ?? '';
-      const colon = line.indexOf(':');
-      const name = line.slice(0, Math.max(0, colon));
-      if (!HEADER_NAME.test(name))
-        throw new WireError('malformed', 'The answer has a header line without a proper name');
-      this.#addHeader(name.toLowerCase(), withoutBlanks(line, colon + 1));
+    for (let end = head.indexOf(CRLF); end >= 0; ) {
+      const start = end + CRLF.length;
+      const colon = head.indexOf(':', start);
+      end = head.indexOf(CRLF, start);
+      const lineEnd = end < 0 ? head.length : end;
+      const hasColon = colon >= 0 && colon < lineEnd;
+      const name = lowerCaseName(hasColon ? head.slice(start, colon) : '');
+      this.#addHeader(name, withoutBlanks(head, colon + 1, lineEnd));
     }
     const options = this.headers
       .get('connection')
@@ -353,13 +355,29 @@ export class ResponseParser {
   }
 }
 
-/** What stands behind `from` less the spaces and tabs around it; `trim` takes more away than HTTP does, NBSP for one. */
-function withoutBlanks(line: string, from: number): string {
+/** Servers send the same few names over and over: each is looked at and put into lower case once. */
+const knownNames = new Map<string, string>();
+const KNOWN_NAMES_MAX = 256;
+
+function lowerCaseName(name: string): string {
+  const known = knownNames.get(name);
+  if (known !== undefined) return known;
+  if (!HEADER_NAME.test(name))
+    throw new WireError('malformed', 'The answer has a header line without a proper name');
+  // A copy: a slice would hold on to the whole head.
+  const key = Buffer.from(name, 'latin1').toString('latin1');
+  const lower = key.toLowerCase();
+  if (knownNames.size < KNOWN_NAMES_MAX) knownNames.set(key, lower);
+  return lower;
+}
+
+/** What stands there less the spaces and tabs around it; `trim` takes more away than HTTP does, NBSP for one. */
+function withoutBlanks(text: string, from: number, to: number): string {
   let start = from;
-  let end = line.length;
-  while (start < end && isBlank(line.charCodeAt(start))) start += 1;
-  while (end > start && isBlank(line.charCodeAt(end - 1))) end -= 1;
-  return line.slice(start, end);
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
 }
 
 function isBlank(unit: number): boolean {

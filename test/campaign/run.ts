@@ -1,7 +1,7 @@
 /**
  * Long runs: `npm run campaign -- NAME [--seed S] [--count N] [--case N]`. A full run appends one JSON line to
  * results/NAME.jsonl: commit, seed, machine, what was done and what came out; one with a count or a case of its own only
- * prints it. The tests run a seeded slice of each (test/e2e/cost.test.ts, test/e2e/campaigns.test.ts).
+ * prints it. The tests run a seeded slice of each (test/measure/cost.test.ts, test/e2e/campaigns.test.ts).
  */
 import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';

@@ -25,6 +25,7 @@ export type Requirement =
   | 'multipart'
   | 'streamUpload'
   | 'binding'
+  | 'serverCopy'
   /** The target was seen to refuse a body that differs from its sha256. */
   | 'refusesWrongSha256'
   | 'refusesWrongPartCrc32'
@@ -62,6 +63,7 @@ export function visiblePowers(
     multipart: driver.multipart !== undefined,
     streamUpload: driver.streamUpload !== undefined,
     binding: driver.binding !== undefined,
+    serverCopy: driver.serverCopy !== undefined,
     refusesWrongSha256: binding?.payloadSha256 === true,
     refusesWrongPartCrc32: binding?.partCrc32 === true && driver.multipart !== undefined,
     refusesWrongObjectCrc32: binding?.objectCrc32 === true && driver.multipart !== undefined,

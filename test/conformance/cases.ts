@@ -1,6 +1,7 @@
 /** What every driver must do, as data: the same list runs against every backend, real or planted with a fault. */
 import type { DriverCase } from './case.ts';
 import { ABORT_CASES } from './cases-aborts.ts';
+import { COPY_CASES } from './cases-copies.ts';
 import { LISTING_CASES } from './cases-listing.ts';
 import { MULTIPART_CASES } from './cases-multipart.ts';
 import { OBJECT_CASES } from './cases-objects.ts';
@@ -12,4 +13,5 @@ export const DRIVER_CASES: readonly DriverCase[] = [
   ...REFUSAL_CASES,
   ...ABORT_CASES,
   ...MULTIPART_CASES,
+  ...COPY_CASES,
 ];

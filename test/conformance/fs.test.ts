@@ -13,6 +13,7 @@ const LACKS = [
   'streamUpload',
   'noFolders',
   'binding',
+  'serverCopy',
   'refusesWrongSha256',
   'refusesWrongPartCrc32',
   'refusesWrongObjectCrc32',

@@ -176,10 +176,31 @@ describe('npm run bench', () => {
     assert.equal(runsOf(ran.lines, 'rclone')[0]?.reason, 'not done after 1 s');
   });
 
+  it('measures goals and prints them in one table, whatever is reached', async (t) => {
+    const ran = await bench(t, '--goals', '--only', 'large-sha256,limited-silent');
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.match(ran.stdout, /^goal +what +figure +target +floor$/m);
+    assert.match(ran.stdout, /^large-sha256 .*≤ 1\.9/m);
+    assert.match(ran.stdout, /^limited-silent .* refused in the last \d+ s/m);
+    const goals = ran.lines.flatMap((line) => (line.kind === 'goal' ? [line.name] : []));
+    assert.deepEqual(goals, ['large-sha256', 'limited-silent']);
+    assert.deepEqual(
+      ran.lines.filter(({ kind }) => kind === 'bench' || kind === 'end').map(({ kind }) => kind),
+      ['bench', 'end'],
+    );
+    const [old] = runsOf(ran.lines, 'blobferry').filter(({ cell }) => cell.condition === 'old-target');
+    assert.equal(old?.planted?.isRefused, true);
+    assert.equal(old?.planted?.answers['CRC32'], undefined);
+    const refused = runsOf(ran.lines, 'blobferry').flatMap(({ target }) => target?.seconds ?? []);
+    assert.ok(refused.some((second) => second.refused > 0));
+    assert.deepEqual(ran.left, []);
+  });
+
   it('is refused with one sentence for cells and copiers that are none', async (t) => {
     for (const args of [
       ['--only', 'enormous'],
       ['--copiers', 'cp'],
+      ['--goals', '--only', 'enormous'],
     ]) {
       const { code, stderr, lines } = await bench(t, ...args);
       assert.equal(code, 2);

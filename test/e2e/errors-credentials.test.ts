@@ -71,6 +71,21 @@ function withBothEngines(test: (engine: Engine, ...rest: Parameters<RowTest>) =>
   return async (t, row) => void (await Promise.all(ENGINES.map((engine) => test(engine, t, row))));
 }
 
+/**
+ * Credentials expire by the clock, and how far a copy gets until then is the machine's word: where that was too far or not
+ * far enough, the same again with three times as long for everything. What holds nowhere fails each time.
+ */
+async function inTime(test: (times: number) => Promise<void>): Promise<void> {
+  for (const times of [1, 3]) {
+    try {
+      return await test(times);
+    } catch (error) {
+      if (!(error instanceof assert.AssertionError)) throw error;
+    }
+  }
+  await test(9);
+}
+
 async function endsWell(server: S3Server, result: CliResult): Promise<void> {
   assert.equal(result.code, 0, result.stderr);
   assert.ok(await holdsTree(server, '', MANY));
@@ -140,23 +155,25 @@ errorTests(import.meta.filename, {
     const toNew = await yamlWith(t, server, 'new');
     await endsWell(server, await copy(t, from, toNew, { ...options, more: [] }));
   }),
-  'credentials of a profile that expire on the way': withBothEngines(async (engine, t, row) => {
-    const helper = await makeCredentialHelper(t, {
-      periodSeconds: 2,
-      goodForSeconds: 6,
-      tellsExpiry: true,
-    });
-    const server = await startServer(t, { credentials: helper.generations });
-    await slow(server, 150);
-    const options = { engine, env: helper.env, more: SLOWLY, secrets: HELPER_SECRETS };
-    const result = await copy(t, await treeUrl(t, MANY), s3Url(server.endpoint), options);
-    row.check(result);
-    await endsWell(server, result);
-    assert.equal((await server.stats()).errorsByCode['ExpiredToken'] ?? 0, 0, 'not renewed in time');
-    assert.ok(result.seconds > 6, `too short to see it: ${result.seconds} s`);
-    // Once before the threads begin, and twice in each of them.
-    assert.ok((await helper.runs()) >= 5, `asked ${await helper.runs()} times`);
-  }),
+  'credentials of a profile that expire on the way': withBothEngines((engine, t, row) =>
+    inTime(async (times) => {
+      const helper = await makeCredentialHelper(t, {
+        periodSeconds: 2 * times,
+        goodForSeconds: 6 * times,
+        tellsExpiry: true,
+      });
+      const server = await startServer(t, { credentials: helper.generations });
+      await slow(server, 150 * times);
+      const options = { engine, env: helper.env, more: SLOWLY, secrets: HELPER_SECRETS };
+      const result = await copy(t, await treeUrl(t, MANY), s3Url(server.endpoint), options);
+      row.check(result);
+      await endsWell(server, result);
+      assert.equal((await server.stats()).errorsByCode['ExpiredToken'] ?? 0, 0, 'not renewed in time');
+      assert.ok(result.seconds > 6 * times, `too short to see it: ${result.seconds} s`);
+      // Once before the threads begin, and twice in each of them.
+      assert.ok((await helper.runs()) >= 5, `asked ${await helper.runs()} times`);
+    }),
+  ),
   'credentials of a profile that expire without having said when': withBothEngines(async (engine, t, row) => {
     const helper = await makeCredentialHelper(t, {
       periodSeconds: 1,
@@ -171,33 +188,35 @@ errorTests(import.meta.filename, {
     await endsWell(server, result);
     assert.ok(((await server.stats()).errorsByCode['ExpiredToken'] ?? 0) > 0, 'nothing expired');
   }),
-  'credentials of a profile that cannot be renewed on the way': withBothEngines(async (engine, t, row) => {
-    const helper = await makeCredentialHelper(t, {
-      periodSeconds: 600,
-      goodForSeconds: 8,
-      tellsExpiry: 'early',
-    });
-    const later = temporary('later', Date.now() + HOUR_MS);
-    const server = await startServer(t, { credentials: [...helper.generations, later] });
-    await slow(server, 400);
-    const journal = await tempFolderFor(t, 'journal');
-    const from = await treeUrl(t, MANY);
-    const result = await copy(t, from, s3Url(server.endpoint), {
-      engine,
-      journal,
-      env: helper.env,
-      more: SLOWLY,
-      secrets: HELPER_SECRETS,
-      // The first lines come when the credentials have been found.
-      onLine: () => void helper.fail('the vault is sealed'),
-    });
-    row.check(result);
-    assert.ok((await server.keys(BUCKET)).length > 0, 'nothing was copied before they expired');
-    const env = {
-      AWS_ACCESS_KEY_ID: later.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: later.secretAccessKey,
-      AWS_SESSION_TOKEN: later.sessionToken,
-    };
-    await endsWell(server, await copy(t, from, s3Url(server.endpoint), { engine, journal, env }));
-  }),
+  'credentials of a profile that cannot be renewed on the way': withBothEngines((engine, t, row) =>
+    inTime(async (times) => {
+      const helper = await makeCredentialHelper(t, {
+        periodSeconds: 600,
+        goodForSeconds: 8 * times,
+        tellsExpiry: 'early',
+      });
+      const later = temporary('later', Date.now() + HOUR_MS);
+      const server = await startServer(t, { credentials: [...helper.generations, later] });
+      await slow(server, 400 * times);
+      const journal = await tempFolderFor(t, 'journal');
+      const from = await treeUrl(t, MANY);
+      const result = await copy(t, from, s3Url(server.endpoint), {
+        engine,
+        journal,
+        env: helper.env,
+        more: SLOWLY,
+        secrets: HELPER_SECRETS,
+        // The first lines come when the credentials have been found.
+        onLine: () => void helper.fail('the vault is sealed'),
+      });
+      row.check(result);
+      assert.ok((await server.keys(BUCKET)).length > 0, 'nothing was copied before they expired');
+      const env = {
+        AWS_ACCESS_KEY_ID: later.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: later.secretAccessKey,
+        AWS_SESSION_TOKEN: later.sessionToken,
+      };
+      await endsWell(server, await copy(t, from, s3Url(server.endpoint), { engine, journal, env }));
+    }),
+  ),
 });

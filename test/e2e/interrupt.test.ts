@@ -42,7 +42,7 @@ async function interrupted(args: readonly string[]): Promise<CliResult & { reado
   });
   const press = new AbortController();
   let pressedMs = 0;
-  const result = await runBlobferry(['copy', '--json', ...args], {
+  const result = await runBlobferry(['copy', '--json', '--server-side', 'never', ...args], {
     env: KEYS,
     signal: press.signal,
     onLine: (line) => {
@@ -92,7 +92,7 @@ describe('Ctrl-C', () => {
         assert.deepEqual(Buffer.from((await server.get(engine, key)) ?? []), tree.objects.get(key), key);
       }
       assert.equal(await openUploads(engine), 0);
-      const next = await runBlobferry(['copy', '--json', ...args], { env: KEYS });
+      const next = await runBlobferry(['copy', '--json', '--server-side', 'never', ...args], { env: KEYS });
       assert.equal(next.code, 0, next.stderr);
       assert.ok(Number(next.summary?.['objectsSkipped']) > 0, 'the next run began anew');
       assert.deepEqual(
@@ -111,7 +111,7 @@ describe('Ctrl-C', () => {
       assert.deepEqual(await readFile(join(target, path)), tree.objects.get(path), path);
     }
     assert.ok(!(await readdir(target)).includes('.blobferry-tmp'));
-    const next = await runBlobferry(['copy', '--json', ...args], { env: KEYS });
+    const next = await runBlobferry(['copy', '--json', '--server-side', 'never', ...args], { env: KEYS });
     assert.equal(next.code, 0, next.stderr);
     assert.deepEqual(new Set((await readTree(target)).keys()), new Set(tree.objects.keys()));
   });

@@ -45,7 +45,7 @@ describe('the journal of a copy', () => {
 
   function storages(from: string, to: string): readonly string[] {
     const url = (bucket: string) => `s3://${bucket}?region=us-east-1&endpoint=${server.endpoint}`;
-    return ['--from', url(from), '--to', url(to)];
+    return ['--from', url(from), '--to', url(to), '--server-side', 'never'];
   }
 
   async function openUploads(bucket: string): Promise<readonly Upload[]> {
@@ -67,13 +67,13 @@ describe('the journal of a copy', () => {
     });
     const args = ['copy', ...storages('source', 'locked'), '--journal', journal];
     let second: ReturnType<typeof runBlobferry> | undefined;
-    const first = await runBlobferry([...args, '--json', '--concurrency', '8'], {
+    const first = await runBlobferry([...args, '--json', '--concurrency', '1'], {
       env: KEYS,
       onLine: (line) => {
-        if (line.includes('"state":"running"')) second ??= runBlobferry(args, { env: KEYS });
+        if (!line.includes('"state":"running"')) return;
+        second ??= runBlobferry(args, { env: KEYS }).finally(() => fault.remove());
       },
     });
-    await fault.remove();
     const refused = await second;
     assert.ok(refused);
     assert.equal(refused.code, 2, refused.stderr);

@@ -169,7 +169,7 @@ describe('what every further request would meet ends a run, and once it is mende
         '--to',
         bucketUrl(target, server.endpoint),
       ];
-      const args = ['copy', ...ends, '--journal', journal, '--threads', '2'];
+      const args = ['copy', ...ends, '--journal', journal, '--threads', '2', '--server-side', 'never'];
       const stopped = await runBlobferry(args, { env: KEYS });
       const [refused = 0] = await fault.used();
       await fault.remove();

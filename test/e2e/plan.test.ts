@@ -88,6 +88,16 @@ function wordsOfS3({ requests }: PlanSummary, side: 'source' | 'target'): Counts
   );
 }
 
+/** Listings that are cut because their pages are waited for end and begin with pages that are not full. */
+const LISTS_MORE_MAX = 12;
+
+function assertForetold(planned: Counts, seen: Counts): void {
+  const lists = ({ ListObjectsV2 = 0 }: Counts) => ListObjectsV2;
+  assert.deepEqual({ ...planned, ListObjectsV2: lists(seen) }, seen);
+  const more = lists(seen) - lists(planned);
+  assert.ok(more >= 0 && more <= LISTS_MORE_MAX, `${lists(seen)} pages listed, ${lists(planned)} foretold`);
+}
+
 describe('blobferry plan', () => {
   for (const bucket of ['empty', 'filled']) {
     it(`foretells a copy into a target that is ${bucket}, and leaves the target as it is`, async (t) => {
@@ -104,7 +114,7 @@ describe('blobferry plan', () => {
       const { summary: copied } = await copy(bucket, journal);
       const sourceSeen = minus(await countsOf(source), sourceBefore);
       const targetSeen = minus(await countsOf(target), targetBefore);
-      assert.deepEqual(wordsOfS3(planned, 'source'), sourceSeen);
+      assertForetold(wordsOfS3(planned, 'source'), sourceSeen);
 
       // A second copy has nothing to write, and so shows what finding out the target's checks costs.
       const after = await plan(bucket, '--journal', journal);
@@ -119,7 +129,7 @@ describe('blobferry plan', () => {
       const mayBe = planned.possibleRequests[0];
       const checked = Object.values(checks).reduce((sum, count) => sum + count, 0);
       assert.ok(mayBe && checked > 0 && checked <= mayBe.upTo, JSON.stringify(checks));
-      assert.deepEqual(wordsOfS3(planned, 'target'), minus(targetSeen, checks));
+      assertForetold(wordsOfS3(planned, 'target'), minus(targetSeen, checks));
 
       assert.ok(copied);
       assert.equal(copied['objectsCopied'], planned.objectsToCopy);

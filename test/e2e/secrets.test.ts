@@ -153,7 +153,16 @@ const loaded = (code: string): Environment => ({
   NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}`,
 });
 const IN_THREADS = "import { isMainThread } from 'node:worker_threads'; if (!isMainThread) ";
-const IN_MAIN = "import { isMainThread } from 'node:worker_threads'; if (isMainThread) ";
+/** In the middle of a copy: some time after it has told where it copies to. */
+const inMain = (deed: string): Environment =>
+  loaded(`import { isMainThread } from 'node:worker_threads';
+    if (isMainThread) for (const stream of [process.stdout, process.stderr]) {
+      const write = stream.write.bind(stream);
+      stream.write = (text, ...rest) => {
+        if (String(text).includes('s3://bucket')) setTimeout(() => { ${deed} }, 700);
+        return write(text, ...rest);
+      };
+    }`);
 
 const CASES: Readonly<Record<string, (t: TestContext) => Promise<Run>>> = {
   'a server that repeats requests': async (t) => ({
@@ -288,13 +297,13 @@ const CASES: Readonly<Record<string, (t: TestContext) => Promise<Run>>> = {
   }),
   'a crash of the whole': async (t) => ({
     to: s3Url(await echoingFront(t, 'never')),
-    env: loaded(`${IN_MAIN}setTimeout(() => { throw new Error('crash') }, 1500);`),
+    env: inMain("throw new Error('crash')"),
     code: null,
     says: /Error: crash/,
   }),
   'a kill in the middle': async (t) => ({
     to: s3Url(await echoingFront(t, 'never')),
-    env: loaded(`${IN_MAIN}setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1500);`),
+    env: inMain("process.kill(process.pid, 'SIGKILL')"),
     code: null,
     says: /s3:..bucket/,
   }),

@@ -29,7 +29,7 @@ describe('a copy to a server that checks nothing', () => {
       '--to',
       bucketUrl('target', server.endpoint),
     ];
-    const command = ['copy', '--json', ...places, '--journal', journal];
+    const command = ['copy', '--json', '--server-side', 'never', ...places, '--journal', journal];
     const faults = await server.misbehave([
       {
         fault: { kind: 'flip-request', offset: 1_000 },

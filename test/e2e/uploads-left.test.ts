@@ -36,7 +36,7 @@ describe('a run that ends well', () => {
       ];
       const journal = await tempFolderFor(t, 'journal');
       const result = await runBlobferry(
-        ['copy', '--json', '--engine', engine, ...args, '--journal', journal],
+        ['copy', '--json', '--server-side', 'never', '--engine', engine, ...args, '--journal', journal],
         {
           env: KEYS,
         },

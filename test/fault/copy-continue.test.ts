@@ -261,6 +261,8 @@ describe('A source that changed between the kill and the next run', () => {
         assertCopied(await world.goOn(NOTES, [upload]), 'stored');
         assert.ok(world.inTarget(NOTES)?.equals(OTHER));
         assert.equal(world.targetDriver.callsOf('begin').length, 1);
+        assert.equal(world.counters.count('partsReused'), 0, 'all parts of what arrived were sent');
+        assert.equal(world.counters.count('bytesReused'), 0);
       });
     }
   });

@@ -158,6 +158,17 @@ describe('copyObject() in parts, when a call fails', () => {
     });
   });
 
+  it('tells of the uploads, and not of the source, when each of them is gone at its end', async () => {
+    for (const isFrozen of [false, true]) {
+      const targetFaults: readonly Fault[] = [{ on: 'complete', times: 'always', does: fails('not-found') }];
+      await copyBlob({ isFrozen, targetFaults }, (outcome, world) => {
+        assertNotCopied(outcome, 'failed', /scripted not-found/);
+        world.assertAbsent(BLOB);
+        assert.equal(world.targetDriver.callsOf('begin').length, 4);
+      });
+    }
+  });
+
   it('ends the run for an error of the whole backend, and still aborts the upload', async () => {
     const full = fails('no-space', { scope: 'backend' });
     await inWorld({ targetFaults: [{ on: 'part', nth: 3, does: full }] }, async (world) => {
@@ -288,6 +299,23 @@ describe('copyObject() in parts, when the object changes between two ranges', ()
           });
         }
       }
+    }
+  });
+
+  it('never mixes two versions of a source that does not look at which one it is asked for', async () => {
+    const source = { hides: ['md5', 'checksums'] } as const;
+    for (const nth of [2, PARTS]) {
+      await inWorld({ source }, async (world) => {
+        const { read } = world.sourceDriver.inner;
+        let reads = 0;
+        world.sourceDriver.inner.read = (ctx, key, into, { version: _, ...options }) => {
+          reads += 1;
+          if (reads === nth) world.put(NOTES, now);
+          return read(ctx, key, into, options);
+        };
+        assertCopied(await world.copy(world.put(NOTES, BYTES)), 'none');
+        assert.ok(world.inTarget(NOTES)?.equals(now));
+      });
     }
   });
 

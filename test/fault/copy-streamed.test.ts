@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Body } from '../../src/drivers/driver.ts';
 import {
+  afterwards,
   type Effect,
   type Fault,
   fails,
@@ -226,6 +227,17 @@ describe('copyObject() through one streaming upload', () => {
     const target = { hasStreamUpload: true, checksNothing: true };
     const targetFaults: readonly Fault[] = [{ on: 'upload', times: 4, does: flipsBodyByte(5) }];
     await inWorld({ target, readsBack: true, targetFaults }, async (world) => {
+      assertNotCopied(await world.copy(world.put(BLOB, BYTES)), 'failed', /gave back other bytes/);
+      world.assertAbsent(BLOB);
+    });
+  });
+
+  it('calls a target that keeps only a part of it by its name, and not the source one that changed', async () => {
+    let bent = undefined as unknown as CopyWorld;
+    const cut = afterwards(() => bent.putTarget(BLOB, BYTES.subarray(0, 2 * PART_BYTES)));
+    const targetFaults: readonly Fault[] = [{ on: 'upload', times: 'always', does: cut }];
+    await inWorld({ ...STREAMS, readsBack: true, targetFaults }, async (world) => {
+      bent = world;
       assertNotCopied(await world.copy(world.put(BLOB, BYTES)), 'failed', /gave back other bytes/);
       world.assertAbsent(BLOB);
     });

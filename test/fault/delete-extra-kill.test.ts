@@ -16,7 +16,10 @@ import { blobPath, linkText, otherPath, revisionLinkPath, tagPath } from '../uni
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const TAGS = 1_500;
-const KILLS = 3;
+/** Removed when the runs are killed: never near a full batch of 1,000, where for a moment nothing is under way. */
+const KILLS_AT = [50, 350, 650];
+/** So many removals a second leave time to kill, however slow the machine is to see them. */
+const PER_SECOND = '400';
 
 async function put(root: string, path: string, content: string): Promise<void> {
   await mkdir(dirname(join(root, path)), { recursive: true });
@@ -73,8 +76,8 @@ describe('kill -9 while objects are removed', () => {
       await cp(link, join(folder, 'link'));
     }
     const args = ['copy', ...ends, '--frozen', '--delete-extra', '--max-delete', String(TAGS), '--json'];
-    for (let kill = 0; kill < KILLS; kill += 1) {
-      await killBelow(args, target, TAGS - kill * (TAGS / KILLS) - 50);
+    for (const removed of KILLS_AT) {
+      await killBelow([...args, '--requests', PER_SECOND], target, TAGS + 1 - removed);
       await emptyOne(target, journal);
     }
     const last = summaryOf(await runBlobferry(args), 0);

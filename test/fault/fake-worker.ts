@@ -2,18 +2,17 @@
  * Stands in for the worker entry: threads that break, are deaf or report what a test wants. Which, the name of the
  * source says: `exits-…`, `deaf-…`.
  */
+import { parentPort } from 'node:worker_threads';
 import { workerData } from 'piscina';
 import type { ShardReply, ShardTask, WorkerData, WorkerReport } from '../../src/copy/shard.ts';
 import { CounterWriter } from '../../src/core/counters.ts';
 
 const data = workerData as WorkerData | undefined;
 const counters = data ? new CounterWriter(data.counters) : undefined;
-const reports = data ? new BroadcastChannel(`${data.channel}-reports`) : undefined;
-(reports as { unref?(): void } | undefined)?.unref?.();
 const NOTHING = { exceptions: [], leftOut: [], warnings: [], extras: [] };
 
 function tell(report: WorkerReport): void {
-  reports?.postMessage(report);
+  parentPort?.postMessage(report);
 }
 
 /** Everything up to there is settled. */
@@ -60,18 +59,17 @@ function diesOnce(task: ShardTask, deaths: number, die: () => never): ShardReply
   return { ok: true, result: NOTHING };
 }
 
-function afterCancel(): Promise<ShardReply> {
+function afterCancel({ control }: ShardTask): Promise<ShardReply> {
   return new Promise((resolve) => {
-    const channel = new BroadcastChannel(data?.channel ?? '');
-    channel.onmessage = () => {
-      channel.close();
+    control?.once('message', () => {
+      control.close();
       resolve({
         ok: false,
         result: NOTHING,
         error: { name: 'Error', message: 'cancelled' },
         isCancelled: true,
       });
-    };
+    });
   });
 }
 
@@ -128,15 +126,15 @@ const BEHAVIOURS: Readonly<Record<string, (task: ShardTask) => ShardReply | Prom
     return { ok: true, result: { ...NOTHING, exceptions } };
   },
   /** The first shard meets an error of the whole backend; all others wait until they are cancelled. */
-  full: ({ shard }) =>
-    shard.id === 'blobs-1'
+  full: (task) =>
+    task.shard.id === 'blobs-1'
       ? {
           ok: false,
           result: { ...NOTHING, warnings: ['seen before the end'] },
           error: { name: 'Error', message: 'the disk is full' },
           isCancelled: false,
         }
-      : afterCancel(),
+      : afterCancel(task),
 };
 
 export async function copyShard(task: ShardTask): Promise<ShardReply> {

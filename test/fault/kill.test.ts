@@ -1,6 +1,6 @@
 /** kill -9 in the middle of a copy: nothing half is visible, and the next run goes on from what is there. */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,6 +14,8 @@ import { blobPath, layerLinkPath, linkText, revisionLinkPath, tagPath } from '..
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const MIB = 1024 ** 2;
+/** Leaves time to kill the copy in its middle, however slow the machine is to see where that is. */
+const SLOWLY = ['--bandwidth', '16MiB', '--requests', '300'];
 
 function isOurs(path: string): boolean {
   return path.startsWith('.blobferry-');
@@ -35,19 +37,38 @@ async function writeSource(root: string): Promise<void> {
   }
 }
 
-async function visibleFiles(root: string): Promise<number> {
-  const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isFile() && !entry.parentPath.includes('.blobferry-')).length;
+type Moment = (target: string) => Promise<boolean>;
+
+/** So many files are visible in the target. */
+function visible(files: number): Moment {
+  return async (target) => {
+    const entries = await readdir(target, { recursive: true, withFileTypes: true }).catch(() => []);
+    const ours = entries.filter((entry) => entry.isFile() && !entry.parentPath.includes('.blobferry-'));
+    return ours.length >= files;
+  };
 }
 
-/** Kills the process once so many files are visible in its target. */
-async function runAndKill(args: readonly string[], target: string, files: number): Promise<void> {
+/** One part of an object is written, and the next one has to wait until the bandwidth allows it. */
+const inTheMaking: Moment = async (target) => {
+  const entries = await readdir(target, { recursive: true, withFileTypes: true }).catch(() => []);
+  const sizes = entries
+    .filter((entry) => entry.isFile() && entry.parentPath.includes('.blobferry-'))
+    .map(({ parentPath, name }) =>
+      stat(join(parentPath, name))
+        .then(({ size }) => size)
+        .catch(() => 0),
+    );
+  return (await Promise.all(sizes)).some((size) => size >= MIB);
+};
+
+/** Kills the process at such a moment. */
+async function runAndKill(args: readonly string[], target: string, isMoment: Moment): Promise<void> {
   const child = spawnOwned(process.execPath, [MAIN, ...args], { env: cleanEnvironment() });
   const exited = new Promise<NodeJS.Signals | null>((resolve) => {
     child.once('exit', (_code, signal) => resolve(signal));
   });
   const isOver = exited.then(() => true);
-  while ((await visibleFiles(target)) < files) {
+  while (!(await isMoment(target))) {
     const hasEnded = await Promise.race([isOver, delay(5, false)]);
     assert.equal(hasEnded, false, 'the copy was over before it could be killed');
   }
@@ -66,13 +87,13 @@ async function foldersFor(test: TestContext) {
 }
 
 /** Every file that is there is the source's, and no name is there before the bytes. */
-function assertNothingHalf(expected: Tree, visible: Tree): void {
-  const there = new Map([...expected].filter(([path]) => visible.has(path)));
-  assert.deepEqual(compareTrees(there, visible), []);
+function assertNothingHalf(expected: Tree, seen: Tree): void {
+  const there = new Map([...expected].filter(([path]) => seen.has(path)));
+  assert.deepEqual(compareTrees(there, seen), []);
   const isName = (path: string) => path.includes('/repositories/');
-  if (![...visible.keys()].some(isName)) return;
+  if (![...seen.keys()].some(isName)) return;
   const blobs = without(expected, isName);
-  assert.deepEqual(compareTrees(blobs, without(visible, isName)), [], 'names came before their bytes');
+  assert.deepEqual(compareTrees(blobs, without(seen, isName)), [], 'names came before their bytes');
 }
 
 describe('blobferry copy that is killed', () => {
@@ -81,12 +102,12 @@ describe('blobferry copy that is killed', () => {
     const expected = await readTree(source);
     let before = 0;
     let leftovers = 0;
-    for (const files of [3, 100, 250]) {
-      await runAndKill([...args, '--bandwidth', '16MiB'], target, files);
-      const visible = await readTree(target, isOurs);
-      assertNothingHalf(expected, visible);
-      assert.ok(visible.size >= before, 'a later run took away what was there');
-      before = visible.size;
+    for (const moment of [inTheMaking, visible(100), visible(250)]) {
+      await runAndKill([...args, ...SLOWLY], target, moment);
+      const seen = await readTree(target, isOurs);
+      assertNothingHalf(expected, seen);
+      assert.ok(seen.size >= before, 'a later run took away what was there');
+      before = seen.size;
       leftovers += [...(await readTree(target)).keys()].filter(isOurs).length;
     }
     assert.ok(leftovers > 0, 'nothing was in the making when it was killed');

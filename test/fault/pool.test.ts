@@ -1,6 +1,5 @@
 /** The pool over threads that end at once: what they had told is heard first, and nobody waits for ever. */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { ShardPool } from '../../src/coordinator/pool.ts';
 import type { ShardTask, WorkerReport } from '../../src/copy/shard.ts';
@@ -12,7 +11,6 @@ function poolFor(test: TestContext, rows: number): { pool: ShardPool; heard: Wor
     threads: 1,
     workerUrl: new URL('./fake-worker.ts', import.meta.url),
     counters: allocateCounters(rows),
-    jobId: randomUUID(),
     onReport: (report) => heard.push(report),
   });
   test.after(() => pool.close());

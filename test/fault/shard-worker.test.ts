@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
-import type { PassSettings, Shard, ShardTask, WorkerReport } from '../../src/copy/shard.ts';
+import { MessageChannel } from 'node:worker_threads';
+import type { ControlMessage, PassSettings, Shard, ShardTask, WorkerReport } from '../../src/copy/shard.ts';
 import { ShardWorker } from '../../src/copy/shard-worker.ts';
 import { allocateCounters, CounterReader } from '../../src/core/counters.ts';
 import { ConfigError } from '../../src/core/errors.ts';
@@ -24,7 +25,8 @@ interface Bench {
   readonly opened: (readonly [DriverSpec, string])[];
   readonly closed: string[];
   readonly drivers: FaultDriver[];
-  readonly channel: string;
+  /** What it reported. */
+  readonly told: WorkerReport[];
   /** The cell that tells a thread what it may have missed. */
   readonly cancelled: SharedArrayBuffer;
   task(settings?: Partial<PassSettings>): ShardTask;
@@ -42,7 +44,7 @@ function benchFor(test: TestContext, options: BenchOptions = {}): Bench {
     for (const name of Object.values(names)) forgetStore(name);
   });
   const memory = allocateCounters(1);
-  const channel = `test-${randomUUID()}`;
+  const told: WorkerReport[] = [];
   const cancelled = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const opened: (readonly [DriverSpec, string])[] = [];
   const closed: string[] = [];
@@ -74,32 +76,20 @@ function benchFor(test: TestContext, options: BenchOptions = {}): Bench {
   return {
     source: storeNamed(names.source),
     target: storeNamed(names.target),
-    worker: new ShardWorker({ counters: memory, channel, cancelled }, options.open ?? open),
+    worker: new ShardWorker({ counters: memory, cancelled }, options.open ?? open, (report) =>
+      told.push(report),
+    ),
     counters: new CounterReader(memory),
     opened,
     closed,
     drivers,
-    channel,
+    told,
     cancelled,
     task: (settings = {}) => ({ pass: { ...pass, ...settings }, shard: BLOBS, uploads: [] }),
   };
 }
 
-function cancel(channelName: string, jobId: string): void {
-  const channel = new BroadcastChannel(channelName);
-  channel.postMessage({ type: 'cancel', jobId });
-  channel.close();
-}
-
-/** Settles once this thread's listeners have heard one more message. */
-async function hears(channelName: string): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const listener = new BroadcastChannel(channelName);
-  listener.onmessage = () => resolve();
-  await promise;
-  listener.close();
-  await settled();
-}
+const CANCEL: ControlMessage = { type: 'cancel' };
 
 describe('ShardWorker', () => {
   it('opens both ends once for all shards of a job, and anew for another job', async (t) => {
@@ -143,18 +133,12 @@ describe('ShardWorker', () => {
     });
     const texts = ['one', 'two', 'three', 'four'];
     for (const text of texts) bench.source.put(blobPath(text), Buffer.from(text), undefined);
-    const reports: unknown[] = [];
-    const listener = new BroadcastChannel(`${bench.channel}-reports`);
-    listener.onmessage = (event) => {
-      const { data } = event as { data: WorkerReport };
-      if (data.type === 'backend') reports.push(data);
-    };
-    t.after(() => listener.close());
     const reply = await bench.worker.run(bench.task());
     assert.ok(reply.ok);
     assert.deepEqual(reply.result.exceptions, []);
     assert.equal(bench.counters.objects('copied'), texts.length);
-    while (reports.length < 2) await settled();
+    const reports = bench.told.filter(({ type }) => type === 'backend');
+    assert.equal(reports.length, 2);
     const { name } = bench.drivers[0] ?? {};
     for (const [index, state] of ['waiting', 'back'].entries()) {
       assert.partialDeepStrictEqual(reports[index], { type: 'backend', side: 'source', name, state });
@@ -214,15 +198,12 @@ describe('ShardWorker', () => {
     assert.equal(bench.counters.gauge('workersBusy'), 0);
   });
 
-  it('tells how far it is over its own channel', async (t) => {
+  it('tells how far it is', async (t) => {
     const bench = benchFor(t);
     bench.source.put(BLOB, Buffer.from('a blob'), undefined);
-    const { promise, resolve } = Promise.withResolvers<unknown>();
-    const reports = new BroadcastChannel(`${bench.channel}-reports`);
-    reports.onmessage = (event) => resolve((event as { data: unknown }).data);
     assert.equal((await bench.worker.run(bench.task())).ok, true);
-    const start = (await promise) as Record<string, unknown>;
-    reports.close();
+    const [start] = bench.told;
+    assert.ok(start?.type === 'cursor');
     const { values, ...rest } = start;
     assert.deepEqual(rest, { type: 'cursor', shard: 'blobs-1', row: 0 });
     assert.ok(values instanceof Float64Array);
@@ -232,9 +213,10 @@ describe('ShardWorker', () => {
     const { promise: isReading, resolve } = Promise.withResolvers<void>();
     const bench = benchFor(t, { sourceFaults: [{ on: 'read', does: hangs(resolve) }] });
     bench.source.put(BLOB, Buffer.from('a blob'), undefined);
-    const running = bench.worker.run(bench.task());
+    const { port1, port2 } = new MessageChannel();
+    const running = bench.worker.run({ ...bench.task(), control: port2 });
     await isReading;
-    cancel(bench.channel, 'job 1');
+    port1.postMessage(CANCEL);
     const reply = await running;
     assert.ok(!reply.ok);
     assert.equal(reply.isCancelled, true);
@@ -242,15 +224,17 @@ describe('ShardWorker', () => {
     assert.equal(bench.target.get(BLOB), undefined);
   });
 
-  it('goes on when another job is cancelled', async (t) => {
+  it('hears nothing more of a shard that is over, while the next one runs', async (t) => {
     const gate = new Gate();
     const bench = benchFor(t, { sourceFaults: [{ on: 'read', does: gate.effect }] });
+    const before = new MessageChannel();
+    assert.equal((await bench.worker.run({ ...bench.task(), control: before.port2 })).ok, true);
     bench.source.put(BLOB, Buffer.from('a blob'), undefined);
     const running = bench.worker.run(bench.task());
     await gate.reached;
-    const heard = hears(bench.channel);
-    cancel(bench.channel, 'another job');
-    await heard;
+    before.port1.postMessage(CANCEL);
+    // A port that still listened would have heard it after that.
+    for (let turn = 0; turn < 3; turn += 1) await settled();
     gate.open();
     assert.equal((await running).ok, true);
     assert.ok(bench.target.get(BLOB));

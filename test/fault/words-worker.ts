@@ -4,7 +4,7 @@
  * way.
  */
 import { randomUUID } from 'node:crypto';
-import { isMainThread } from 'node:worker_threads';
+import { isMainThread, parentPort } from 'node:worker_threads';
 import { workerData } from 'piscina';
 import { openDriver } from '../../src/cli/composition.ts';
 import type { ShardReply, ShardTask, WorkerData } from '../../src/copy/shard.ts';
@@ -66,15 +66,19 @@ function askingSource(inner: StorageDriver, storeName: string | undefined): Stor
 
 const worker = isMainThread
   ? undefined
-  : new ShardWorker(workerData as WorkerData, async (spec, role) => {
-      const { storage } = spec;
-      if (storage.kind !== 'memory') {
-        const driver = await openDriver(spec, role);
-        return role === 'source' ? askingSource(driver, undefined) : driver;
-      }
-      change(storage.name, await ask({ type: 'fill' }));
-      return askingSource(openMemoryDriver(storage), storage.name);
-    });
+  : new ShardWorker(
+      workerData as WorkerData,
+      async (spec, role) => {
+        const { storage } = spec;
+        if (storage.kind !== 'memory') {
+          const driver = await openDriver(spec, role);
+          return role === 'source' ? askingSource(driver, undefined) : driver;
+        }
+        change(storage.name, await ask({ type: 'fill' }));
+        return askingSource(openMemoryDriver(storage), storage.name);
+      },
+      (report) => parentPort?.postMessage(report),
+    );
 
 export function copyShard(task: ShardTask): Promise<ShardReply> {
   if (!worker) throw new Error('Shards are copied in worker threads');

@@ -307,6 +307,8 @@ export class Words {
       partBytes: PART_BYTES,
       memoryBytes: 1024 ** 3,
       engine: this.#engine,
+      // What a read or a write meets is tried here; copies inside a service have tests of their own.
+      serverSide: 'never',
       readsTwice: false,
       intoNonempty: false,
       keepGoing: false,

@@ -115,8 +115,6 @@ async function startGateway(cluster: Cluster): Promise<ServerProcess> {
   return startServer({
     command: 'radosgw',
     args: ['-c', cluster.configuration, '-n', 'client.rgw', '-f'],
-    // Its first start makes eight pools, which takes seconds on a busy machine.
-    readyWithinMs: 120_000,
     // Stopped soon after its start it may hang in its own shutdown.
     endsWithinMs: 1_000,
     isReady: async (signal) => (await fetch(`http://127.0.0.1:${cluster.gatewayPort}/`, { signal })).ok,
@@ -130,7 +128,7 @@ async function makeUser(cluster: Cluster): Promise<void> {
 }
 
 function ceph(cluster: Cluster, ...words: readonly string[]): readonly string[] {
-  return ['-c', cluster.configuration, '--connect-timeout', '10', ...words];
+  return ['-c', cluster.configuration, '--connect-timeout', '60', ...words];
 }
 
 function configurationOf(cluster: Cluster): string {

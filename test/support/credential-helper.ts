@@ -26,7 +26,8 @@ export interface HelperOptions {
   readonly tellsExpiry: boolean | 'early';
 }
 
-const GENERATIONS = 60;
+/** More than any copy of a test lasts, on a machine however slow. */
+const GENERATIONS = 1_000;
 /** Stands in the command line of the helper. */
 const COMMAND_SECRET = 'secret-in-a-command-line';
 /** What every generation's secrets begin with. */

@@ -196,15 +196,19 @@ def unmount(mountpoint):
         subprocess.run(['fusermount3', '-u', '-z', mountpoint], check=False)
 
 
+def remove(mountpoint):
+    try:
+        os.rmdir(mountpoint)
+    except OSError:
+        pass
+
+
 def obey(operations, mountpoint):
     for line in sys.stdin:
         request = json.loads(line)
         say({'id': request['id'], 'result': operations.control(request)})
     unmount(mountpoint)
-    try:
-        os.rmdir(mountpoint)
-    except OSError:
-        pass
+    remove(mountpoint)
     # Calls that hang on purpose would keep the file system's loop from ending.
     time.sleep(0.5)
     os._exit(0)
@@ -216,8 +220,12 @@ def main():
     threading.Thread(target=obey, args=(operations, mountpoint), daemon=True).start()
     # Nothing is kept by the kernel, so that every call comes here; inode numbers are those of the folder; and an open
     # file that is removed is removed, not renamed, which would use up faults of renames.
-    FUSE(operations, mountpoint, foreground=True, raw_fi=False, use_ino=True, direct_io=True, attr_timeout=0,
-         hard_remove=True, entry_timeout=0, big_writes=True, max_write=131072, max_read=131072, fsname='blobferry-test')
+    try:
+        FUSE(operations, mountpoint, foreground=True, raw_fi=False, use_ino=True, direct_io=True, attr_timeout=0,
+             hard_remove=True, entry_timeout=0, big_writes=True, max_write=131072, max_read=131072, fsname='blobferry-test')
+    finally:
+        # Unmounted: the loop may end, and the process with it, before the other thread has come to this.
+        remove(mountpoint)
 
 
 main()

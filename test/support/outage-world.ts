@@ -84,7 +84,8 @@ export async function copyThroughOutage(options: OutageOptions): Promise<OutageR
   try {
     const from = bucketUrl('source', endpoint('source'));
     const to = bucketUrl(target, endpoint('target'));
-    const args = ['copy', '--from', from, '--to', to, '--journal', journal, '--concurrency', '4', ...more];
+    const args = ['copy', '--from', from, '--to', to, '--journal', journal, '--concurrency', '4'];
+    args.push('--server-side', 'never', ...more);
     const result = await runBlobferry(args, { env: KEYS });
     return { result, objectsBefore };
   } finally {

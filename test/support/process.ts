@@ -16,7 +16,7 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** The whole environment of the command; default: `cleanEnvironment()`. */
   readonly env?: Environment;
-  /** Default 120,000; the command is ended hard after that and the call rejects. */
+  /** Default 300,000; the command is ended hard after that and the call rejects. */
   readonly timeoutMs?: number;
 }
 
@@ -40,7 +40,7 @@ export async function runCommand(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  const timeoutMs = options.timeoutMs ?? 120_000;
+  const timeoutMs = options.timeoutMs ?? 300_000;
   const child = spawnOwned(command, args, options);
   const stdout = collect(child.stdout);
   const stderr = collect(child.stderr);
@@ -77,7 +77,7 @@ export interface ServerOptions extends CommandOptions {
   readonly args: readonly string[];
   /** Asked again and again until it says true; a rejection counts as not yet. */
   readonly isReady: (signal: AbortSignal) => Promise<boolean>;
-  /** Default 30,000. */
+  /** Default 120,000: a busy machine takes its time. */
   readonly readyWithinMs?: number;
   /** How long the server may take to end by itself when stopped; then it is ended hard. Default 5,000. */
   readonly endsWithinMs?: number;
@@ -114,7 +114,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
 }
 
 async function untilReady(options: ServerOptions, exited: Promise<Exit>): Promise<void> {
-  const withinMs = options.readyWithinMs ?? 30_000;
+  const withinMs = options.readyWithinMs ?? 120_000;
   const deadline = AbortSignal.timeout(withinMs);
   let ended: string | undefined;
   exited.then(

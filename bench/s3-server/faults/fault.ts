@@ -15,6 +15,7 @@ export type Fault =
       readonly kind: 'request-rate';
       readonly perSecond: number;
       readonly burst?: number;
+      /** Default 1; 0: nothing is said of it. */
       readonly retryAfterSeconds?: number;
     }
   /** Any answer instead of the right one; `head` (default): at once, `body`: when the body has been received. */
@@ -41,6 +42,8 @@ export type Fault =
   | { readonly kind: 'flip-request'; readonly offset: number; readonly bit?: number }
   /** Does what was asked, then resets the connection instead of answering. */
   | { readonly kind: 'lost-reply' }
+  /** CopyObject and UploadPartCopy: turns one bit of what they make over; the ETag of CopyObject stays the source's. */
+  | { readonly kind: 'flip-copy'; readonly offset: number; readonly bit?: number }
   /** Leaves keys out of listings that were written within this time. */
   | { readonly kind: 'stale-listing'; readonly hideWrittenWithinMs: number }
   /** Gives the entries of a page in descending order. */

@@ -23,6 +23,8 @@ interface Current {
   bodyLeft: number;
   readonly chunked: ChunkedDecoder | undefined;
   bodyBytes: number;
+  /** Of `performance.now()`. */
+  readonly beganMs: number;
   isAnswering: boolean;
   isAnswered: boolean;
   closesAfter: boolean;
@@ -65,8 +67,7 @@ export class Connection {
 
   #closed(): void {
     this.#isClosing = true;
-    this.#current?.exchange.faults.release();
-    this.#current = undefined;
+    if (this.#current) this.#forget(this.#current);
     this.#input = undefined;
   }
 
@@ -149,6 +150,7 @@ export class Connection {
 
   #setCurrent(exchange: Exchange, head: RequestHead): void {
     const { framing } = exchange;
+    this.#stats.began();
     this.#current = {
       head,
       exchange,
@@ -159,6 +161,7 @@ export class Connection {
           ? new ChunkedDecoder((piece) => this.#bodyPiece(exchange, piece))
           : undefined,
       bodyBytes: 0,
+      beganMs: performance.now(),
       isAnswering: false,
       isAnswered: false,
       closesAfter: !head.keepsAlive,
@@ -237,6 +240,7 @@ export class Connection {
 
   #answer(current: Current): void {
     current.isAnswering = true;
+    this.#stats.moved('in', current.bodyBytes, current.beganMs);
     const wait = current.exchange.faults.useLatencyMs();
     if (wait === 0) this.#answerNow(current);
     else setTimeout(() => this.#answerNow(current), wait).unref();
@@ -294,6 +298,7 @@ export class Connection {
     const flip = faults.peek('flip-response');
     const isFlipped = flip !== undefined && flip.offset < sentBytes;
     if (isFlipped) faults.use('flip-response');
+    const beganMs = performance.now();
     pumpBody(this.#socket, {
       content,
       start,
@@ -301,6 +306,7 @@ export class Connection {
       flip: isFlipped ? flip : undefined,
       limiter: this.#limiterDown,
       onSent: () => {
+        this.#stats.moved('out', sentBytes, beganMs);
         if (isCut) this.#cut();
         else onWhole();
       },
@@ -315,9 +321,14 @@ export class Connection {
   }
 
   #endExchange(current: Current): void {
+    this.#forget(current);
+    if (current.closesAfter) this.#closeGently();
+  }
+
+  #forget(current: Current): void {
     current.exchange.faults.release();
     this.#current = undefined;
-    if (current.closesAfter) this.#closeGently();
+    this.#stats.ended();
   }
 
   /** A reset that meets unread bytes could overtake the response, so the client gets time to stop. */

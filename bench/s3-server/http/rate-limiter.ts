@@ -1,5 +1,7 @@
 /** Spreads bytes over time; debts below what a timer can measure are carried on instead of waited for. */
 const WAIT_MS_MIN = 2;
+/** Who comes later than told by so much was kept by a busy machine, and catches up. */
+const LATE_MS_MAX = 10;
 
 export class RateLimiter {
   readonly bytesPerSecond: number;
@@ -17,7 +19,8 @@ export class RateLimiter {
   /** Counts bytes that were moved. @returns milliseconds until the next ones may be. */
   take(bytes: number): number {
     const now = performance.now();
-    this.#freeAtMs = Math.max(this.#freeAtMs, now) + (bytes * 1000) / this.bytesPerSecond;
+    const from = now - this.#freeAtMs > LATE_MS_MAX ? now : this.#freeAtMs;
+    this.#freeAtMs = from + (bytes * 1000) / this.bytesPerSecond;
     const wait = this.#freeAtMs - now;
     return wait < WAIT_MS_MIN ? 0 : wait;
   }

@@ -151,7 +151,7 @@ export function listObjectsV2(request: OperationRequest): Response {
   const delimiter = find(query, 'delimiter') ?? '';
   const startAfter = find(query, 'start-after');
   const token = find(query, 'continuation-token');
-  const max = countParameter(query, 'max-keys');
+  const max = Math.min(countParameter(query, 'max-keys'), request.settings.pageKeysMax);
   const from =
     token === undefined
       ? startAfter === undefined || startAfter === ''
@@ -192,7 +192,7 @@ export function listObjects(request: OperationRequest): Response {
   const prefix = find(query, 'prefix') ?? '';
   const delimiter = find(query, 'delimiter') ?? '';
   const marker = find(query, 'marker') ?? '';
-  const max = countParameter(query, 'max-keys');
+  const max = Math.min(countParameter(query, 'max-keys'), request.settings.pageKeysMax);
   const from = marker === '' ? '' : fromMarker(marker, prefix, delimiter);
   const page = pageFor(request, { prefix, delimiter, from, max });
   const last = page.entries.at(-1);

@@ -13,7 +13,7 @@ import { find } from '../s3/sigv4.ts';
 import { element, escapeXml, S3_NAMESPACE } from '../s3/xml.ts';
 import { type Content, SlicedContent } from '../store/content.ts';
 import type { OpenUpload, StoredPart } from '../store/store.ts';
-import { checksumOfContent, copySourceOf, isoDate, opaqueEtag } from './write.ts';
+import { checksumOfContent, copiedContent, copySourceOf, isoDate, opaqueEtag } from './write.ts';
 
 const PART_NUMBER_MAX = 10_000;
 
@@ -146,7 +146,7 @@ export function uploadPartCopy(request: OperationRequest): Response {
   const upload = uploadOf(request);
   partNumberOf(request);
   const { object } = copySourceOf(request);
-  const content = copiedRange(request, object.content);
+  const content = copiedContent(request, copiedRange(request, object.content));
   const md5 = checksumOfContent(content, 'md5').toString('hex');
   const algorithm = upload.checksum?.algorithm;
   const checksum = algorithm && {

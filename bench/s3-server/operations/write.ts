@@ -1,5 +1,6 @@
 /** PutObject, CopyObject and deletion. */
 import { hash } from 'node:crypto';
+import { flipBit } from '../faults/flip-bit.ts';
 import { percentDecode } from '../http/uri.ts';
 import { attributesOf, copiedAttributes, isKmsEncrypted } from '../s3/attributes.ts';
 import {
@@ -27,7 +28,7 @@ import {
   parseXml,
   S3_NAMESPACE,
 } from '../s3/xml.ts';
-import type { Content } from '../store/content.ts';
+import { type Content, contentOf } from '../store/content.ts';
 import type { StoredObject } from '../store/store.ts';
 import { checkCopySourceConditions, checkWriteConditions } from './conditions.ts';
 
@@ -114,9 +115,10 @@ export function copyObject(request: OperationRequest): Response {
     directive === 'COPY'
       ? copiedAttributes(source.object.attributes, request.head)
       : attributesOf(request.head);
-  const checksum = copiedChecksum(request, source.object);
+  const content = copiedContent(request, source.object.content);
+  const checksum = copiedChecksum(request, source.object, content);
   const copied: StoredObject = {
-    content: source.object.content,
+    content,
     etag: isKmsEncrypted(attributes) ? opaqueEtag(source.object.etag) : source.object.etag,
     modifiedMs: request.nowMs,
     attributes,
@@ -129,17 +131,29 @@ export function copyObject(request: OperationRequest): Response {
 }
 
 /** Computed anew when the request asks for an algorithm, else the source's goes along. */
-function copiedChecksum(request: OperationRequest, source: StoredObject): StoredChecksum | undefined {
-  if (!request.settings.checksums) return undefined;
+function copiedChecksum(
+  request: OperationRequest,
+  source: StoredObject,
+  content: Content,
+): StoredChecksum | undefined {
+  const { checksums, copyChecksums } = request.settings;
+  if (!checksums || copyChecksums === 'none') return undefined;
   const asked = request.head.headers.get('x-amz-checksum-algorithm');
-  if (asked === undefined) return source.checksum;
+  if (asked === undefined || copyChecksums === 'copied') return source.checksum;
   const algorithm = parseChecksumAlgorithm(asked);
   if (!algorithm) throw new S3Error('InvalidRequest', 'Checksum algorithm provided is unsupported.');
   return {
     algorithm,
     type: 'FULL_OBJECT',
-    value: checksumOfContent(source.content, algorithm).toString('base64'),
+    value: checksumOfContent(content, algorithm).toString('base64'),
   };
+}
+
+/** As it comes out of a copy, which a fault may have changed. */
+export function copiedContent({ copyFlip, store }: OperationRequest, source: Content): Content {
+  if (!copyFlip || copyFlip.offset >= source.sizeBytes) return source;
+  const bytes = Buffer.concat(source.read(0, source.sizeBytes));
+  return contentOf(flipBit(bytes, copyFlip.offset, copyFlip.bit), store.contents);
 }
 
 const READ_BYTES = 1024 * 1024;

@@ -31,11 +31,20 @@ function rewrite(name: string, headers: Readonly<Record<string, string>>): Probe
   };
 }
 
-function copy(name: string, headers: Readonly<Record<string, string>>): ProbeCase {
+const SHA256 = createHash('sha256').update('hello world').digest('base64');
+/** Ceph 20 looks at the checksum only when the algorithm is named as well. */
+const WITH_SHA256 = { 'x-amz-checksum-sha256': SHA256, 'x-amz-sdk-checksum-algorithm': 'SHA256' };
+
+/** @param more fields that the source is written with. */
+function copy(
+  name: string,
+  headers: Readonly<Record<string, string>>,
+  more: Readonly<Record<string, string>> = {},
+): ProbeCase {
   return {
     name,
     run: async ({ client, path }) => {
-      const original = { 'x-amz-meta-a': 'b', 'content-type': 'text/one' };
+      const original = { 'x-amz-meta-a': 'b', 'content-type': 'text/one', ...more };
       await client.send({ method: 'PUT', target: path('from ü'), body: 'hello world', headers: original });
       const source = { 'x-amz-copy-source': path('from ü') };
       const response = await client.send({
@@ -159,6 +168,18 @@ export const OBJECT_CASES: readonly ProbeCase[] = [
     'x-amz-meta-c': 'd',
   }),
   copy('copy: with a checksum asked for', { 'x-amz-checksum-algorithm': 'SHA256' }),
+  copy('copy: of an object with a sha256', {}, WITH_SHA256),
+  copy(
+    'copy: of an object with a sha256, which is asked for',
+    { 'x-amz-checksum-algorithm': 'SHA256' },
+    WITH_SHA256,
+  ),
+  copy(
+    'copy: of an object with a sha256, with new metadata',
+    { 'x-amz-metadata-directive': 'REPLACE' },
+    WITH_SHA256,
+  ),
+  copy('copy: with tags of its own', { 'x-amz-tagging-directive': 'REPLACE' }),
   copy('copy: source If-Match wrong', { 'x-amz-copy-source-if-match': OTHER }),
   copy('copy: source If-None-Match same', { 'x-amz-copy-source-if-none-match': ETAG }),
   copy('copy: unknown directive', { 'x-amz-metadata-directive': 'KEEP' }),

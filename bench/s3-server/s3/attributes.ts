@@ -34,6 +34,7 @@ export function attributesOf(head: RequestHead): Attributes {
   const kept: (readonly [string, string])[] = [];
   let metaBytes = 0;
   for (const [name, value] of head.headers) {
+    if (name === 'x-amz-tagging-directive') continue;
     if (name.startsWith('x-amz-') && REFUSED.some((prefix) => name.startsWith(prefix))) {
       throw new S3Error(
         'NotImplemented',

@@ -99,8 +99,9 @@ export class Exchange {
   #refuseAtHead(): void {
     const rate = this.faults.use('request-rate');
     if (rate) {
+      const seconds = rate.retryAfterSeconds ?? 1;
       throw new S3Error('SlowDown', 'Please reduce your request rate.', {
-        headers: [['Retry-After', String(rate.retryAfterSeconds ?? 1)]],
+        headers: seconds === 0 ? [] : [['Retry-After', String(seconds)]],
       });
     }
     if (this.faults.peek('status')?.when !== 'body') this.#useStatus();
@@ -134,6 +135,10 @@ export class Exchange {
       head: this.head,
       nowMs,
       listing: { hideWrittenSinceMs, isUnordered: unordered },
+      copyFlip:
+        route.operation.endsWith('Copy') || route.operation === 'CopyObject'
+          ? this.faults.use('flip-copy')
+          : undefined,
     };
   }
 

@@ -13,7 +13,10 @@ export interface ServiceSettings {
   /** False: knows no `x-amz-checksum-*`. */
   readonly checksums: boolean;
   readonly checksNothing: boolean;
+  readonly pageKeysMax: number;
   readonly opaqueEtags: boolean | 'dashed';
+  /** What a copy's checksum is: computed where one is asked for, or only what its source has, or none. */
+  readonly copyChecksums: 'computed' | 'copied' | 'none';
 }
 
 /** A body that arrived whole and passed every check. */
@@ -35,6 +38,8 @@ export interface OperationRequest {
   readonly nowMs: number;
   /** How faults bend listings. */
   readonly listing: { readonly hideWrittenSinceMs: number; readonly isUnordered: boolean };
+  /** A bit that comes out wrong in a copy. */
+  readonly copyFlip?: { readonly offset: number; readonly bit?: number } | undefined;
 }
 
 export interface Response {

@@ -36,7 +36,9 @@ export class S3Service implements ExchangeService {
       region: options.region,
       checksums: options.checksums,
       checksNothing: options.checksNothing,
+      pageKeysMax: options.pageKeysMax,
       opaqueEtags: options.opaqueEtags,
+      copyChecksums: options.copyChecksums,
     };
     this.#clockOffsetMs = options.clockOffsetMs;
     this.log = options.logsRequests ? new RequestLog() : undefined;

@@ -213,6 +213,7 @@ const VERBS: Readonly<Record<Operation, string>> = {
   stat: 'look at',
   read: 'read',
   write: 'write',
+  copy: 'copy',
   begin: 'begin the upload of',
   part: 'write a part of',
   complete: 'complete the upload of',

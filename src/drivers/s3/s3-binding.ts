@@ -5,10 +5,12 @@
 import { hash, randomUUID } from 'node:crypto';
 import { crc32 as crc32Of } from 'node:zlib';
 import { isStorageError } from '../../core/errors.ts';
+import { UNSIGNED_PAYLOAD } from '../../transport/sigv4.ts';
 import { bodyOfBytes } from '../body.ts';
 import type { Binding, CallContext, PartReceipt, Upload } from '../driver.ts';
 import type { S3Client } from './s3-client.ts';
 import type { S3Multipart } from './s3-multipart.ts';
+import type { S3ServerCopy } from './s3-server-copy.ts';
 
 const BODY = Buffer.from('blobferry probes which checks this server makes\n');
 /** A CRC-32 and a digest that belong to other bytes. */
@@ -17,11 +19,18 @@ const WRONG = Buffer.from('other bytes');
 const TIDY_MS = 5_000;
 const NO_CRC32 = { partCrc32: false, objectCrc32: false } as const;
 
+/** What the requests are made with, as if everything were known to be checked. */
+export interface Tried {
+  readonly multipart: S3Multipart;
+  /** Absent: copies inside the service are not asked about. */
+  readonly serverCopy?: S3ServerCopy;
+}
+
 export async function probeBinding(
   ctx: CallContext,
   client: S3Client,
-  multipart: S3Multipart,
-  prefix: string,
+  { multipart, serverCopy }: Tried,
+  { prefix, bucket }: { readonly prefix: string; readonly bucket: string },
 ): Promise<Binding> {
   const key = `${prefix}${randomUUID()}`;
   const put: Put = async (payloadHash, headers) => {
@@ -37,10 +46,18 @@ export async function probeBinding(
     const wrongMd5 = hash('md5', WRONG, 'base64');
     const contentMd5 = await isRefused(put(right, [['content-md5', wrongMd5]]));
     const { partCrc32, objectCrc32 } = await probeMultipart(ctx, multipart, key);
-    return { payloadSha256, contentMd5, partCrc32, objectCrc32, storesSha256 };
+    const binding = { payloadSha256, contentMd5, partCrc32, objectCrc32, storesSha256 };
+    if (!serverCopy) return binding;
+    const untold = () => put(UNSIGNED_PAYLOAD, [['content-md5', hash('md5', BODY, 'base64')]]);
+    const copies = { serverCopy, from: { bucket, key }, untold, right };
+    // What is kept is looked at later, so a sum that is not kept is of no use.
+    return { ...binding, computesCopySha256: storesSha256 && (await computesSha256(ctx, copies)) };
   };
   return tidiedUp(ctx, probe, async (tidying, hasFailed) => {
-    await client.send(tidying, { method: 'DELETE', operation: 'remove a probe from', key, accepts: [404] });
+    for (const one of serverCopy ? [key, copyOf(key)] : [key]) {
+      const request = { operation: 'remove a probe from', key: one, accepts: [404] } as const;
+      await client.send(tidying, { ...request, method: 'DELETE' });
+    }
     if (!hasFailed) return;
     // One that was begun while the answer got lost has no other trace.
     for (const upload of await multipart.listUploads(tidying, key)) await multipart.abort(tidying, upload);
@@ -94,6 +111,40 @@ async function keepsSha256(
   if (response.headers.get('x-amz-checksum-sha256') !== right) return false;
   // Some servers hand back whatever was sent. One that keeps a wrong value keeps nothing worth having.
   return isRefused(putWith(hash('sha256', WRONG, 'base64')));
+}
+
+function copyOf(key: string): string {
+  return `${key}-copy`;
+}
+
+/**
+ * Copies an object whose sha256 the server was never told, neither as a checksum nor by a signature: what it states of
+ * the copy it can only have computed. One that copies checksums along has none here.
+ */
+async function computesSha256(
+  ctx: CallContext,
+  copies: {
+    readonly serverCopy: S3ServerCopy;
+    readonly from: { readonly bucket: string; readonly key: string };
+    /** Writes it. */
+    readonly untold: () => Promise<void>;
+    readonly right: string;
+  },
+): Promise<boolean> {
+  const { serverCopy, from, untold, right } = copies;
+  try {
+    await untold();
+    const before = await serverCopy.look(ctx, from.key);
+    if (before.hasSha256 || before.version === undefined) return false;
+    const source = { ...from, sizeBytes: BODY.length, version: before.version };
+    const { sha256 } = await serverCopy.copy(ctx, source, copyOf(from.key));
+    if (sha256 !== right) return false;
+    return (await serverCopy.look(ctx, copyOf(from.key))).sha256 === right;
+  } catch (error) {
+    // Whatever it does not do or allow, objects can still be streamed.
+    if (isStorageError(error) && !error.details.isTransient && !ctx.signal.aborted) return false;
+    throw error;
+  }
 }
 
 async function probeMultipart(

@@ -7,6 +7,7 @@ import { refusalOf } from '../../transport/tunnel.ts';
 import type { CallContext } from '../driver.ts';
 import type { HttpCall } from '../http/call.ts';
 import { errorOfWire } from '../http/wire-errors.ts';
+import { orAborted } from '../or-aborted.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
 import { addressOf, openPool, proxyOf, relocated, type S3Address } from './s3-address.ts';
 import { errorOfResponse, textOfAnswer } from './s3-errors.ts';
@@ -23,6 +24,8 @@ import {
 import { secretsOf } from './s3-secrets.ts';
 
 const HEAD_TIMEOUT_MS = 60_000;
+/** Complete and copies may work for minutes on a large object, sending white space meanwhile or nothing at all. */
+export const COMPLETE_TIMEOUT_MS = 10 * 60_000;
 /** Listings of 1,000 keys of 1,024 bytes, percent-encoded, stay below this. */
 export const COLLECT_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -35,12 +38,14 @@ export interface S3Request {
   readonly query?: readonly (readonly [string, string])[];
   /** Lower-case names; all are signed. */
   readonly headers?: readonly (readonly [string, string])[];
+  /** More of them, in an array that is the same one for many requests. */
+  readonly fixedHeaders?: readonly (readonly [string, string])[];
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
   readonly bodyBytes?: number;
   readonly payloadHash?: string;
   readonly into?: Uint8Array;
   readonly headTimeoutMs?: number;
-  readonly isFresh?: boolean;
+  readonly isFresh?: boolean | undefined;
   /** Statuses besides 2xx that the caller wants to see. */
   readonly accepts?: readonly number[];
 }
@@ -96,16 +101,20 @@ export class S3Client {
 
   /** Sends once (again where what the server minds can be mended) and returns a 2xx or accepted answer. */
   async send(ctx: CallContext, request: S3Request): Promise<HttpResponse> {
-    if (this.#keeper.isDue) await this.#keeper.renew();
-    const call: HttpCall = {
-      backend: this.name,
-      operation: request.operation,
-      ...(request.key === undefined ? {} : { key: request.key }),
-    };
-    const sent = this.#sent();
-    const response = await this.#exchange(ctx, request, call);
+    // Whoever gives credentials may take a minute, which a run that is being stopped has not.
+    if (this.#keeper.isDue) await orAborted(this.#keeper.renew(), ctx.signal);
+    const place = this.#place;
+    const { current: credentials } = this.#keeper;
+    const { clockOffsetMs } = place.signer;
+    let response: HttpResponse;
+    try {
+      response = await this.#exchange(ctx, request);
+    } catch (error) {
+      throw errorOfWire(this.#callOf(request), error);
+    }
     if (isAccepted(request, response)) return response;
-    return this.#afterRefusal(ctx, request, call, { response, sent });
+    const sent: Sent = { place, credentials, clockOffsetMs };
+    return this.#afterRefusal(ctx, request, { response, sent });
   }
 
   close(): void {
@@ -127,17 +136,21 @@ export class S3Client {
     return { place, credentials: this.#keeper.current, clockOffsetMs: place.signer.clockOffsetMs };
   }
 
+  #callOf({ operation, key }: S3Request): HttpCall {
+    return { backend: this.name, operation, ...(key === undefined ? {} : { key }) };
+  }
+
   async #afterRefusal(
     ctx: CallContext,
     request: S3Request,
-    call: HttpCall,
     first: { readonly response: HttpResponse; readonly sent: Sent },
   ): Promise<HttpResponse> {
+    const call = this.#callOf(request);
     const tried = new Set<Remedy>();
     let { response, sent } = first;
     for (;;) {
       const error = this.#errorOf(call, response, sent.place);
-      const remedy = await this.#mend(request, response, { error, sent, tried });
+      const remedy = await orAborted(this.#mend(request, response, { error, sent, tried }), ctx.signal);
       if (remedy === undefined) throw error;
       if (isStream(request.body)) {
         // Its pieces are gone; whoever owns the retries opens the body again.
@@ -146,7 +159,11 @@ export class S3Client {
       }
       tried.add(remedy);
       sent = this.#sent();
-      response = await this.#exchange(ctx, request, call);
+      try {
+        response = await this.#exchange(ctx, request);
+      } catch (error) {
+        throw errorOfWire(call, error);
+      }
       if (isAccepted(request, response)) return response;
     }
   }
@@ -209,7 +226,8 @@ export class S3Client {
     return true;
   }
 
-  async #exchange(ctx: CallContext, request: S3Request, call: HttpCall): Promise<HttpResponse> {
+  /** No promise of its own: each costs as much as signing does. */
+  #exchange(ctx: CallContext, request: S3Request): Promise<HttpResponse> {
     const { pathPrefix, signer, host, pool } = this.#place;
     const path = request.key === undefined ? pathPrefix || '/' : `${pathPrefix}/${encodePath(request.key)}`;
     const query = canonicalQuery(request.query);
@@ -222,23 +240,20 @@ export class S3Client {
       host,
       payloadHash: request.payloadHash ?? EMPTY_SHA256,
       headers: request.headers ?? NO_HEADERS,
+      fixedHeaders: request.fixedHeaders,
     });
-    try {
-      return await pool.request({
-        method: request.method,
-        target: query === '' ? path : `${path}?${query}`,
-        headerLines: headerLines + this.#userAgent,
-        bodyBytes: request.bodyBytes ?? 0,
-        collectBytesMax: COLLECT_BYTES_MAX,
-        headTimeoutMs: request.headTimeoutMs ?? HEAD_TIMEOUT_MS,
-        signal: ctx.signal,
-        ...(request.body === undefined ? {} : { body: request.body }),
-        ...(request.into === undefined ? {} : { into: request.into }),
-        ...(request.isFresh ? { isFresh: true } : {}),
-      });
-    } catch (error) {
-      throw errorOfWire(call, error);
-    }
+    return pool.request({
+      method: request.method,
+      target: query === '' ? path : `${path}?${query}`,
+      headerLines: headerLines + this.#userAgent,
+      bodyBytes: request.bodyBytes ?? 0,
+      collectBytesMax: COLLECT_BYTES_MAX,
+      headTimeoutMs: request.headTimeoutMs ?? HEAD_TIMEOUT_MS,
+      signal: ctx.signal,
+      body: request.body,
+      into: request.into,
+      isFresh: request.isFresh,
+    });
   }
 }
 

@@ -12,6 +12,7 @@ import type {
   ObjectInfo,
   ReadOptions,
   ReadResult,
+  ServerCopyFacet,
   StorageDriver,
   WriteOptions,
   WriteResult,
@@ -27,8 +28,12 @@ import { checkKey } from './s3-keys.ts';
 import { listingOf, md5OfETag } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
 import { demandObject } from './s3-object-answer.ts';
+import { S3ServerCopy } from './s3-server-copy.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
+/** Answers with a range behind the object's end are told to the caller. */
+const READ_ACCEPTS = [416];
+const WHOLE_READ = [['x-amz-checksum-mode', 'ENABLED']] as const;
 const SINGLE_PUT_BYTES_MAX = 5 * 1024 ** 3;
 
 /** Assumed until a target was probed: the payload hash, which every server that verifies SigV4 checks. */
@@ -48,28 +53,40 @@ export class S3Driver implements StorageDriver {
   readonly facts: DriverFacts;
   readonly multipart: MultipartFacet;
   readonly binding: BindingFacet;
+  readonly serverCopy: ServerCopyFacet;
   readonly #client: S3Client;
-  readonly #spec: S3Spec;
+  readonly #objectHeaders: ReturnType<typeof objectHeaders>;
   readonly #binding: Binding;
 
   constructor(spec: S3Spec, binding: Binding | undefined, options: S3DriverOptions) {
-    this.#spec = spec;
+    this.#objectHeaders = objectHeaders(spec);
     this.#binding = binding ?? UNPROBED;
     this.name = storageName(spec);
     this.#client = new S3Client(spec, { name: this.name, ...options });
     this.facts = {
       listOrder: 'bytes',
+      listsSideBySide: true,
       md5MayBeOpaque: true,
       writeBytesMax: SINGLE_PUT_BYTES_MAX,
       keepsAttributes: false,
       hasFolders: false,
     };
     this.multipart = new S3Multipart(this.#client, spec, this.#binding);
+    this.serverCopy = new S3ServerCopy(this.#client, spec, this.#binding);
     this.binding = {
-      probe: (ctx, prefix) => {
+      probe: (ctx, prefix, options) => {
         // Every check is tried, whatever was believed so far.
-        const everything: Binding = { ...UNPROBED, partCrc32: true, objectCrc32: true };
-        return probeBinding(ctx, this.#client, new S3Multipart(this.#client, spec, everything), prefix);
+        const everything: Binding = {
+          ...UNPROBED,
+          partCrc32: true,
+          objectCrc32: true,
+          computesCopySha256: true,
+        };
+        const tried = {
+          multipart: new S3Multipart(this.#client, spec, everything),
+          ...(options?.copies ? { serverCopy: new S3ServerCopy(this.#client, spec, everything) } : {}),
+        };
+        return probeBinding(ctx, this.#client, tried, { prefix, bucket: spec.bucket });
       },
     };
   }
@@ -95,16 +112,16 @@ export class S3Driver implements StorageDriver {
     const isWhole = options.isWhole === true || into.length === 0;
     const headers: [string, string][] = [];
     if (!isWhole) headers.push(['range', `bytes=${offset}-${offset + into.length - 1}`]);
-    else headers.push(['x-amz-checksum-mode', 'ENABLED']);
     if (options.version !== undefined) headers.push(['if-match', options.version]);
     const response = await this.#client.send(ctx, {
       method: 'GET',
       operation: 'read',
       key,
       headers,
+      ...(isWhole ? { fixedHeaders: WHOLE_READ } : {}),
       into,
-      accepts: [416],
-      ...(options.isFresh ? { isFresh: true } : {}),
+      accepts: READ_ACCEPTS,
+      isFresh: options.isFresh,
     });
     const call = { backend: this.name, operation: 'read', key };
     if (response.status === 416) {
@@ -115,9 +132,9 @@ export class S3Driver implements StorageDriver {
     }
     if (!isRange(response, into.length === 0 ? 0 : offset))
       throw malformed(call, 'the answer does not say which range it is');
-    demandObject(call, response.headers.get('etag'), response.headers.get('content-type'));
+    demandObject(call, response.headers.get('etag'));
     const { intoBytes: bytesRead } = response;
-    // Only an answer without a length that is too large for the buffer does not tell how large the object is.
+    // Without a length, an answer that is too large for the buffer, or that ends with its connection, does not tell.
     const totalBytes = totalOf(response) ?? (await this.stat(ctx, key)).sizeBytes;
     const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
     if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
@@ -127,18 +144,23 @@ export class S3Driver implements StorageDriver {
 
   async write(ctx: CallContext, key: string, body: Body, options: WriteOptions): Promise<WriteResult> {
     checkKey(this.name, 'write', key);
-    const sent = await bodyHeaders(ctx, body, options.sha256, this.#binding);
+    const bound = bodyHeaders(ctx, body, options.sha256, this.#binding);
+    const sent = bound instanceof Promise ? await bound : bound;
     const response = await this.#client.send(ctx, {
       method: 'PUT',
       operation: 'write',
       key,
-      headers: [...objectHeaders(this.#spec), ...sent.headers],
+      headers: sent.headers,
+      fixedHeaders: this.#objectHeaders,
       payloadHash: sent.payloadHash,
       body: body.bytes ?? body.open(),
       bodyBytes: body.sizeBytes,
     });
     const version = response.headers.get('etag');
-    return version === undefined ? {} : { version };
+    // Whoever stands before the storage may say 200 to everything; what it took is in no bucket.
+    if (version === undefined)
+      throw malformed({ backend: this.name, operation: 'write', key }, 'no ETag came');
+    return { version };
   }
 
   async remove(ctx: CallContext, key: string): Promise<void> {
@@ -206,7 +228,9 @@ function totalOf(response: HttpResponse): number | undefined {
   if (status === 206) return Number(CONTENT_RANGE.exec(headers.get('content-range') ?? '')?.[2]);
   const length = headers.get('content-length');
   if (length !== undefined) return Number(length);
-  return response.isOverflow ? undefined : response.intoBytes;
+  // A connection that ends is all there is of the end of such a body: the object may have more.
+  const hasEnd = headers.has('transfer-encoding') && !response.isOverflow;
+  return hasEnd ? response.intoBytes : undefined;
 }
 
 /** Whole-object checksums only: composite ones of multipart uploads end in `-<parts>`. */

@@ -2,6 +2,7 @@
 import { compareUtf8 } from '../../core/byte-order.ts';
 import type { ListPage, ObjectInfo } from '../driver.ts';
 import { type HttpCall, malformed } from '../http/call.ts';
+import { entriesIn, scanEntries } from './s3-page-scan.ts';
 import { checkDocument, eachElement, isTruncated, onlyTextOf, textOf, utf8Of } from './s3-xml.ts';
 
 export interface S3ListPage extends ListPage {
@@ -20,6 +21,14 @@ export function md5OfETag(etag: string | undefined): string | undefined {
   return bare !== undefined && MD5.test(bare) ? bare : undefined;
 }
 
+/** What the entries of a page came to. */
+interface Entries {
+  readonly objects: readonly ObjectInfo[];
+  readonly count: number;
+  /** The first one behind the range. */
+  readonly behind: string | undefined;
+}
+
 /**
  * @param upTo entries behind this key are left out and no next page is named (see ListQuery), unless the page is out of
  *   order: then it is given whole, so that whoever checks the order sees it.
@@ -27,15 +36,10 @@ export function md5OfETag(etag: string | undefined): string | undefined {
  */
 export function parseListing(xml: string, upTo?: string): S3ListPage {
   checkDocument(xml, 'ListBucketResult', 'a listing');
-  const isEncoded = textOf(xml, 'EncodingType') === 'url';
-  const decode = (text: string | undefined): string => {
-    if (text === undefined) throw new RangeError('the listing has an entry without a name');
-    if (text.length > NAME_UNITS_MAX)
-      throw new RangeError(`the listing has a name of ${text.length} characters`);
-    return isEncoded && ENCODED.test(text) ? decodeName(text) : text;
-  };
+  const decode = nameDecoder(xml);
   let count = 0;
   const objects: ObjectInfo[] = [];
+  let behind: string | undefined;
   let past: string | undefined;
   let isDisordered = false;
   eachElement(xml, 'Contents', (from, to) => {
@@ -45,18 +49,61 @@ export function parseListing(xml: string, upTo?: string): S3ListPage {
     const isBehind = upTo !== undefined && compareUtf8(key, upTo) > 0;
     // What comes behind the range is still held against the order: it tells whether the range may end here.
     isDisordered = past !== undefined && compareUtf8(past, key) >= 0;
-    if (isBehind) past = key;
-    else objects.push(objectOf(one, key));
+    if (isBehind) {
+      past = key;
+      behind ??= key;
+    } else objects.push(objectOf(one, key));
     return !isDisordered;
   });
   if (isDisordered) return parseListing(xml);
+  return pageOf(xml, { objects, count, behind });
+}
+
+/** In a page without its entries one without content stands for them, so that nothing is taken to be around them. */
+const PLACEHOLDER = '<Contents></Contents>';
+
+/**
+ * The same from bytes, sooner done. What is around the entries is read by the same rules.
+ * @throws RangeError where the bytes are not a listing, with what is wrong about it.
+ */
+export function readListing(bytes: Buffer, upTo?: string): S3ListPage {
+  return readUsualListing(bytes, upTo) ?? parseListing(utf8Of(bytes), upTo);
+}
+
+/** @returns undefined where the page is not one of the usual kind, which may or may not be a listing. */
+export function readUsualListing(bytes: Buffer, upTo?: string): S3ListPage | undefined {
+  const place = entriesIn(bytes);
+  if (!place) return undefined;
+  const around = bytes.toString('latin1', 0, place.from) + PLACEHOLDER + bytes.toString('latin1', place.to);
+  const isEncoded = textOf(around, 'EncodingType') === 'url';
+  const entries = scanEntries(bytes, { ...place, isEncoded, upTo, nameBytesMax: NAME_UNITS_MAX });
+  if (!entries || around.indexOf('<Contents') !== around.lastIndexOf('<Contents')) return undefined;
+  checkDocument(around, 'ListBucketResult', 'a listing');
+  return { ...pageOf(around, entries), isAscending: true };
+}
+
+function nameDecoder(xml: string): (text: string | undefined) => string {
+  const isEncoded = textOf(xml, 'EncodingType') === 'url';
+  return (text) => {
+    if (text === undefined) throw new RangeError('the listing has an entry without a name');
+    if (text.length > NAME_UNITS_MAX)
+      throw new RangeError(`the listing has a name of ${text.length} characters`);
+    return isEncoded && ENCODED.test(text) ? decodeName(text) : text;
+  };
+}
+
+/** @param xml the page, whose entries were read already and may be missing. */
+function pageOf(xml: string, { objects, count, behind }: Entries): S3ListPage {
+  const decode = nameDecoder(xml);
   const prefixes: string[] = [];
   eachElement(xml, 'CommonPrefixes', (from, to) => {
     prefixes.push(decode(onlyTextOf(xml.slice(from, to), 'Prefix')));
     return true;
   });
   checkCount(xml, count + prefixes.length);
-  if (!isTruncated(xml) || past !== undefined) return { objects, prefixes };
+  const isTruncatedHere = isTruncated(xml);
+  if (behind !== undefined) return { objects, prefixes, behind };
+  if (!isTruncatedHere) return { objects, prefixes };
   const nextToken = onlyTextOf(xml, 'NextContinuationToken');
   if (nextToken === undefined || nextToken === '')
     throw new RangeError('the listing goes on but does not say where');
@@ -66,7 +113,7 @@ export function parseListing(xml: string, upTo?: string): S3ListPage {
 /** @throws StorageError of kind `corrupt` where the answer is no listing. */
 export function listingOf(call: HttpCall, body: Buffer | undefined, upTo: string | undefined): S3ListPage {
   try {
-    return parseListing(utf8Of(body ?? Buffer.alloc(0)), upTo);
+    return readListing(body ?? Buffer.alloc(0), upTo);
   } catch (error) {
     throw error instanceof RangeError ? malformed(call, error.message) : error;
   }

@@ -15,16 +15,13 @@ import type {
 import { type HttpCall, malformed, subject } from '../http/call.ts';
 import { CircleWatch } from '../paging.ts';
 import type { S3Spec } from '../spec.ts';
-import type { S3Client } from './s3-client.ts';
+import { COMPLETE_TIMEOUT_MS, type S3Client } from './s3-client.ts';
 import { completedVersion, crc32Base64 } from './s3-completed.ts';
 import { errorOfResponse } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
 import { parsePartsPage, parseUploadsPage } from './s3-upload-listing.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 import { checkDocument, escapeXml, onlyTextOf, textOf, utf8Of } from './s3-xml.ts';
-
-/** Complete may work for minutes on a large object, sending white space meanwhile or nothing at all. */
-const COMPLETE_TIMEOUT_MS = 10 * 60_000;
 
 /** Each takes some hundred bytes until they are all known. */
 const UPLOADS_MAX = 1_000_000;

@@ -23,7 +23,7 @@ export function identityOf(etag: string | undefined): { version?: string; md5?: 
  * body tells.
  */
 export function totalOf(call: HttpCall, answer: GetObjectCommandOutput, offset: number): number | undefined {
-  demandObject(call, answer.ETag, answer.ContentType);
+  demandObject(call, answer.ETag);
   if (answer.ContentRange === undefined) {
     // Without a range it is the whole object, whatever was asked for.
     if (offset > 0) throw malformed(call, 'the answer does not say which range it is');

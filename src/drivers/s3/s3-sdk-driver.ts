@@ -59,6 +59,7 @@ export class S3SdkDriver implements StorageDriver {
   readonly name: string;
   readonly facts: DriverFacts = {
     listOrder: 'bytes',
+    listsSideBySide: true,
     md5MayBeOpaque: true,
     writeBytesMax: 5 * 1024 ** 3,
     keepsAttributes: false,
@@ -124,8 +125,8 @@ export class S3SdkDriver implements StorageDriver {
         const body = answer.Body as Readable;
         const stated = totalOf(call, answer, into.length === 0 ? 0 : offset);
         const bytesRead = await fill(into, body, stated !== undefined && stated > into.length);
-        const seen = bytesRead < into.length ? bytesRead : undefined;
-        const totalBytes = stated ?? seen ?? (await this.stat(ctx, key)).sizeBytes;
+        // Without a length the end of the connection may be taken for that of the object.
+        const totalBytes = stated ?? (await this.stat(ctx, key)).sizeBytes;
         const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
         if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
         return { bytesRead, totalBytes, ...identityOf(answer.ETag) };
@@ -193,7 +194,11 @@ export class S3SdkDriver implements StorageDriver {
     ctx.signal.addEventListener('abort', onAbort, { once: true });
     try {
       const answer = await this.#send(ctx, 'write', key, () => upload.done());
-      return answer.ETag === undefined ? {} : { version: answer.ETag };
+      if (answer.ETag !== undefined) return { version: answer.ETag };
+      // Whoever stands before the storage may say 200 to everything; what it took is in no bucket. Parts had their
+      // ETags, and Ceph gives none for what was made of them.
+      if (upload.uploadId === undefined) throw malformed(call, 'no ETag came');
+      return {};
     } catch (error) {
       if (upload.uploadId !== undefined) await this.#abortUpload(key, upload.uploadId);
       ctx.signal.throwIfAborted();

@@ -27,26 +27,45 @@ async function digestOfBody(ctx: CallContext, algorithm: 'sha256' | 'md5', body:
   return hasher.digest();
 }
 
+interface BoundBody {
+  readonly payloadHash: string;
+  readonly headers: Headers;
+}
+
 /**
  * The payload hash binds the body wherever the server checks it, so a caller that knows the sha256 pays for one hash
- * altogether. Content-MD5 is only computed for servers seen to check nothing better.
+ * altogether, and for no promise. Content-MD5 is only computed for servers seen to check nothing better.
  */
-export async function bodyHeaders(
+export function bodyHeaders(
   ctx: CallContext,
   body: Body,
   sha256: string | undefined,
   binding: Binding,
-): Promise<{ readonly payloadHash: string; readonly headers: Headers }> {
+): BoundBody | Promise<BoundBody> {
   ctx.signal.throwIfAborted();
+  const needsMd5 = !binding.payloadSha256 && binding.contentMd5;
+  if (sha256 !== undefined && !needsMd5) return boundBy(sha256, undefined, binding);
+  return hashedAndBound(ctx, body, sha256, binding);
+}
+
+async function hashedAndBound(
+  ctx: CallContext,
+  body: Body,
+  sha256: string | undefined,
+  binding: Binding,
+): Promise<BoundBody> {
   const payloadHash = sha256 ?? (await digestOfBody(ctx, 'sha256', body)).toString('hex');
+  const needsMd5 = !binding.payloadSha256 && binding.contentMd5;
+  return boundBy(payloadHash, needsMd5 ? await digestOfBody(ctx, 'md5', body) : undefined, binding);
+}
+
+function boundBy(payloadHash: string, md5: Buffer | undefined, binding: Binding): BoundBody {
   const headers: [string, string][] = [];
   if (binding.storesSha256) {
     // Ceph 20 looks at the checksum only when the algorithm is named as well.
     headers.push(['x-amz-checksum-sha256', Buffer.from(payloadHash, 'hex').toString('base64')]);
     headers.push(['x-amz-sdk-checksum-algorithm', 'SHA256']);
   }
-  if (!binding.payloadSha256 && binding.contentMd5) {
-    headers.push(['content-md5', (await digestOfBody(ctx, 'md5', body)).toString('base64')]);
-  }
+  if (md5) headers.push(['content-md5', md5.toString('base64')]);
   return { payloadHash, headers };
 }

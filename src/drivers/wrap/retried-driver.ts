@@ -7,6 +7,7 @@ import type {
   ListPage,
   ListQuery,
   MultipartFacet,
+  ServerCopyFacet,
   StorageDriver,
   StreamUploadFacet,
 } from '../driver.ts';
@@ -19,16 +20,21 @@ export type Run = <T>(
 ) => Promise<T>;
 
 export function retriedDriver(driver: StorageDriver, run: Run): StorageDriver {
-  const { multipart, binding, streamUpload } = driver;
+  const { multipart, binding, streamUpload, serverCopy } = driver;
   return {
     kind: driver.kind,
     name: driver.name,
     facts: driver.facts,
     ...(binding
-      ? { binding: { probe: (ctx, prefix) => run(ctx, 'write', () => binding.probe(ctx, prefix)) } }
+      ? {
+          binding: {
+            probe: (ctx, prefix, options) => run(ctx, 'write', () => binding.probe(ctx, prefix, options)),
+          },
+        }
       : {}),
     ...(streamUpload ? { streamUpload: retriedUpload(streamUpload, run) } : {}),
     ...(multipart ? { multipart: retriedMultipart(multipart, run) } : {}),
+    ...(serverCopy ? { serverCopy: retriedServerCopy(serverCopy, run) } : {}),
     list: (ctx, query) => retriedList(driver, ctx, query, run),
     stat: (ctx, key) => run(ctx, 'stat', () => driver.stat(ctx, key)),
     read: (ctx, key, into, options) => run(ctx, 'read', () => driver.read(ctx, key, into, options)),
@@ -57,6 +63,19 @@ function retriedMultipart(multipart: MultipartFacet, run: Run): MultipartFacet {
   };
 }
 
+function retriedServerCopy(facet: ServerCopyFacet, run: Run): ServerCopyFacet {
+  return {
+    copyBytesMax: facet.copyBytesMax,
+    look: (ctx, key) => run(ctx, 'stat', () => facet.look(ctx, key)),
+    copy: (ctx, source, key) => run(ctx, 'copy', () => facet.copy(ctx, source, key)),
+    begin: (ctx, key) => run(ctx, 'begin', () => facet.begin(ctx, key)),
+    copyPart: (ctx, upload, source, part) =>
+      run(ctx, 'copy', () => facet.copyPart(ctx, upload, source, part)),
+    complete: (ctx, upload, parts, options) =>
+      run(ctx, 'complete', () => facet.complete(ctx, upload, parts, options)),
+  };
+}
+
 /** A whole upload is one call: it makes its own parts, and what is repeated reads its source again. */
 function retriedUpload({ upload }: StreamUploadFacet, run: Run): StreamUploadFacet {
   return {
@@ -73,14 +92,23 @@ class BodyFailed extends Error {
 }
 
 /** A body that is read from the other side has had its retries there: they must not be multiplied by those here. */
-async function sending<T>(
+function sending<T>(
   run: Run,
   ctx: CallContext,
   operation: Operation,
   body: Body,
   send: (body: Body) => Promise<T>,
 ): Promise<T> {
-  if (body.bytes) return run(ctx, operation, () => send(body));
+  return body.bytes ? run(ctx, operation, () => send(body)) : sendingPieces(run, ctx, operation, body, send);
+}
+
+async function sendingPieces<T>(
+  run: Run,
+  ctx: CallContext,
+  operation: Operation,
+  body: Body,
+  send: (body: Body) => Promise<T>,
+): Promise<T> {
   let hasFailed = false;
   const watched: Body = {
     sizeBytes: body.sizeBytes,
@@ -147,10 +175,13 @@ async function* retriedList(
     for (;;) {
       const step = await run(ctx, 'list', attempt);
       if (step.done) return;
-      for (const { key } of step.value.objects) {
+      const { objects, isAscending } = step.value;
+      const [first] = objects;
+      for (const { key } of isAscending && first ? [first] : objects) {
         isSorted &&= last === undefined || compareUtf8(last, key) < 0;
         last = key;
       }
+      last = objects.at(-1)?.key ?? last;
       yield step.value;
     }
   } finally {

@@ -39,6 +39,8 @@ export type OnRetry = (operation: Operation, error: StorageError) => void;
 export interface RetryListener {
   readonly onRetry: OnRetry;
   readonly onBackend?: (news: BackendNews) => void;
+  /** What is asked whether the backend is there; default: the driver itself. Its calls must not wait for permits. */
+  readonly probe?: StorageDriver;
 }
 
 /** A driver whose requests are repeated while the failure may pass. */
@@ -63,11 +65,11 @@ export class RetryOwner {
   readonly #denials = new Denials();
   readonly #gate: OutageGate;
 
-  constructor(driver: StorageDriver, policy: RetryPolicy, { onRetry, onBackend }: RetryListener) {
+  constructor(driver: StorageDriver, policy: RetryPolicy, { onRetry, onBackend, probe }: RetryListener) {
     this.#policy = policy;
     this.#onRetry = onRetry;
     this.#gate = new OutageGate({
-      driver,
+      driver: probe ?? driver,
       limitMs: policy.outageMsMax,
       onNews: onBackend ?? (() => undefined),
       random: policy.random,
@@ -97,6 +99,7 @@ export class RetryOwner {
         if (!failure.details.isTransient) throw failure;
         await this.#beforeNext(ctx, attempts, failure);
         this.#onRetry(operation, failure);
+        ctx.onRetry?.(failure);
       }
     }
   }
@@ -106,7 +109,9 @@ export class RetryOwner {
     const { kind, scope, status, isTransient, retryAfterMs = 0 } = error.details;
     if (isSilence(error)) this.#gate.silent(error);
     else if (status !== undefined) this.#gate.answered();
-    if (kind === 'denied' && scope === 'object') return this.#denials.denied(operation, error);
+    // Whatever may not be copied inside the service is streamed, so no object fails for it.
+    const isFatal = operation !== 'copy';
+    if (kind === 'denied' && scope === 'object' && isFatal) return this.#denials.denied(operation, error);
     const limitMs = this.#policy.outageMsMax ?? RETRY_AFTER_MS_MAX;
     return isTransient && retryAfterMs > limitMs ? asksForTooLong(error, retryAfterMs, limitMs) : error;
   }

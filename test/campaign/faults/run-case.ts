@@ -146,6 +146,7 @@ async function copyHere(plan: CasePlan, world: World): Promise<Run> {
       partBytes: PART_BYTES,
       memoryBytes: 2_048 * MIB,
       engine: 'direct' as const,
+      serverSide: 'never' as const,
       readsTwice: plan.digests === 'twice',
       intoNonempty: false,
       keepGoing: false,

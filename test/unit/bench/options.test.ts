@@ -21,7 +21,7 @@ describe('options of the bench', () => {
       (
         '--small 10 --medium 11 --medium-size 2MiB --large 12 --large-size 1GiB --mixed 13 --mixed-median 3MiB ' +
         '--mixed-sigma 1.5 --mixed-tail 0 --mixed-tail-size 2GiB --listing 14 --trial-size 20MiB --latency 5 ' +
-        '--bandwidth 10MB/s --refused 2.5 --transfers 8 --repeat 7 --limit 9 --seed x --part-size 5MiB'
+        '--bandwidth 10MB/s --refused 2.5 --requests 90 --limited-seconds 15 --transfers 8 --repeat 7 --limit 9 --seed x --part-size 5MiB'
       ).split(' '),
     );
     assert.deepEqual(parameters, {
@@ -40,6 +40,8 @@ describe('options of the bench', () => {
       latencyMs: 5,
       bandwidthBytesPerSecond: 10e6,
       refusedShare: 0.025,
+      limitPerSecond: 90,
+      limitedSeconds: 15,
       transfers: 8,
       repeat: 7,
       limitSeconds: 9,

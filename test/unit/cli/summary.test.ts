@@ -24,6 +24,12 @@ function summary(more: Partial<CopySummary> = {}): CopySummary {
     objectsFailed: 0,
     objectsDamaged: 0,
     objectsUnproved: 0,
+    objectsByProof: { digest: 0, service: 0, readBack: 0, stored: 0, twice: 0, none: 0 },
+    serverSide: { way: 'none', why: 'not both sides are S3' },
+    objectsServerSide: 0,
+    bytesServerSide: 0,
+    serverCopiesWrong: 0,
+    serverCopiesUnseen: 0,
     objectsVanished: 0,
     objectsUnsettled: 0,
     objectsConflicting: 0,
@@ -38,6 +44,7 @@ function summary(more: Partial<CopySummary> = {}): CopySummary {
     bytesSkipped: 0,
     bytesReused: 0,
     seconds: 10,
+    shardsSplit: 0,
     objectsByClass: {
       blob: { copied: 0, skipped: 0 },
       link: { copied: 0, skipped: 0 },
@@ -206,5 +213,30 @@ Next
     assert.match(said, /left out, [^:]*: 4,000\n {2}docker\/_uploads\/0\n/);
     assert.match(said, /… and 3,990 more/);
     assert.match(said, /warning: listing out of order/);
+  });
+
+  it('tells what the service copied by itself, and how each object is proved', () => {
+    const said = text({
+      ...COPIED,
+      objectsByProof: { digest: 1000, service: 390, readBack: 10, stored: 90, twice: 0, none: 10 },
+      objectsUnproved: 10,
+      objectsServerSide: 400,
+      bytesServerSide: 150 * 1024 ** 2,
+      serverCopiesWrong: 1,
+    });
+    assert.match(
+      said,
+      /^ {2}service +copied 400 objects, 150 MiB by itself; what was read back of them passed/m,
+    );
+    assert.match(said, /source {2}1,090 of 1,500 objects copied were proved right as they passed/);
+    assert.match(
+      said,
+      /service 390 of 1,500 objects copied have their digest by the sha256 that the service computed/,
+    );
+    assert.match(said, /service 10 of 1,500 objects copied had their digest when they were read back/);
+    assert.match(
+      said,
+      /1 object that the service copied by itself had other bytes than their path says: removed/,
+    );
   });
 });

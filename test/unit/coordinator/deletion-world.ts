@@ -74,6 +74,7 @@ export async function passAndDelete(world: CopyWorld, given: DeletionOptions = {
     target: 'target',
     layout: ctx.layout.name,
     engine: 'direct',
+    serverSide: { way: 'none', why: '' },
     binding: '',
     isFrozen: true,
     isStopped: signal.aborted,

@@ -11,6 +11,7 @@ export const OPTIONS: CopyOptions = {
   partBytes: 'auto',
   memoryBytes: 1,
   engine: 'direct',
+  serverSide: 'never',
   readsTwice: false,
   intoNonempty: false,
   keepGoing: false,

@@ -50,7 +50,8 @@ describe('planMemory()', () => {
       fc.property(input, ({ memoryBytes, threads, residentBytes: resident }) => {
         fc.pre(memoryBytes >= defaultMemoryBytes(threads));
         const plan = planMemory({ memoryBytes, threads, partBytes: 'auto', residentBytes: resident });
-        assert.ok(resident + threads * plan.slabBudgetBytes <= memoryBytes);
+        const moreObjectsBytes = (plan.objectsMax - 96) * 256 * 1024;
+        assert.ok(resident + threads * (plan.slabBudgetBytes + moreObjectsBytes) <= memoryBytes);
         assert.ok(plan.partBytes >= 1 && plan.partBytes <= 8 * MIB);
         assert.ok(2 * plan.partBytes <= plan.slabBudgetBytes, 'two parts are not in flight at once');
       }),
@@ -63,6 +64,19 @@ describe('planMemory()', () => {
       const { partBytes } = planMemory({ memoryBytes, threads, partBytes: 'auto', residentBytes });
       assert.equal(partBytes, 8 * MIB, `${threads} threads`);
     }
+  });
+
+  it('lets a thread work on 96 objects with the default memory, and on more where there is more, up to 512', () => {
+    const objectsOf = (memoryBytes: number, threads: number): number =>
+      planMemory({ memoryBytes, threads, partBytes: 'auto', residentBytes }).objectsMax;
+    for (let threads = 1; threads <= 256; threads += 1) {
+      assert.equal(objectsOf(defaultMemoryBytes(threads), threads), 96, `${threads} threads`);
+    }
+    assert.equal(objectsOf(172 * MIB, 2), 96);
+    const some = objectsOf(1024 * MIB, 2);
+    assert.ok(some > 200 && some < 300, `${some}`);
+    assert.ok(objectsOf(1024 * MIB, 4) < some);
+    assert.equal(objectsOf(64 * 1024 * MIB, 2), 512);
   });
 
   it('gives the threads less when more is resident already', () => {

@@ -190,13 +190,13 @@ describe('PassJournal', () => {
     const { database, path } = await worldFor(t);
     const pass = new PassJournal(database, path, { pass: 1, wasFlushed: false });
     database.exec('DROP TABLE pass');
-    pass.bound('nothing', undefined);
+    pass.flushed();
     t.mock.timers.tick(1_000);
     const failures: ConfigError[] = [];
     pass.onFailure = (error) => failures.push(error);
     assert.equal(failures.length, 1);
     assert.match(failures[0]?.message ?? '', /no such table: pass/);
-    pass.bound('nothing', undefined);
+    pass.flushed();
     t.mock.timers.tick(1_000);
     assert.equal(failures.length, 1, 'it is told once');
   });

@@ -24,6 +24,7 @@ describe('ShardRunner', () => {
       uploadsOf: () => [],
       onAttempt: () => undefined,
       onDeath: () => undefined,
+      onShared: () => undefined,
       warn: () => undefined,
     });
     await runner.run(SHARD);

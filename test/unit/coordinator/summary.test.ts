@@ -24,6 +24,7 @@ class Run {
       target: 'memory://b',
       layout: 'distribution',
       engine: 'direct',
+      serverSide: { way: 'none', why: '' },
       binding: 'none',
       isFrozen: about.isFrozen ?? false,
       isStopped: about.isStopped ?? false,

@@ -73,6 +73,11 @@ class World {
     return { key, id };
   }
 
+  /** Somebody ends one. */
+  close({ id }: Upload): void {
+    this.#store.uploads.delete(id);
+  }
+
   get ids(): readonly string[] {
     return [...this.#store.uploads.keys()];
   }
@@ -185,6 +190,23 @@ describe('TargetUploads', () => {
     await uploads.finish(ctx, pass, world.isInSource);
     pass.end({ event: 'summary' } as never, true);
     assert.deepEqual(world.ids, [theirs.id]);
+    assert.deepEqual(world.journal.openUploads, []);
+  });
+
+  it('gives one that somebody else has aborted meanwhile to its shard as well: it marks what may be unproved', async (t) => {
+    const world = await worldFor(t);
+    const first = await world.begin();
+    const ours = world.open(BLOB);
+    first.pass.upload(ours, true);
+    first.pass.end({ event: 'summary' } as never, false);
+    world.close(ours);
+    const second = await world.begin();
+    assert.deepEqual(second.uploads.of(FIRST_SHARD), [ours]);
+    second.pass.stop();
+    const { uploads, pass } = await world.begin();
+    assert.deepEqual(uploads.of(FIRST_SHARD), [ours], 'the run before did not come to it');
+    await uploads.finish(ctx, pass, world.isInSource);
+    pass.end({ event: 'summary' } as never, true);
     assert.deepEqual(world.journal.openUploads, []);
   });
 

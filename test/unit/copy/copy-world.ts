@@ -6,7 +6,7 @@ import { planShards } from '../../../src/coordinator/plan-shards.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from '../../../src/copy/context.ts';
 import { copyObject } from '../../../src/copy/copy-object.ts';
 import { OpenUploads } from '../../../src/copy/open-uploads.ts';
-import { runShard, type ShardOutcome } from '../../../src/copy/run-shard.ts';
+import { runShard, type ShardOptions, type ShardOutcome } from '../../../src/copy/run-shard.ts';
 import type { PassSettings, Phase, Shard, WorkerReport } from '../../../src/copy/shard.ts';
 import { SlabPool } from '../../../src/copy/slab-pool.ts';
 import { allocateCounters, CounterReader, CounterWriter } from '../../../src/core/counters.ts';
@@ -71,6 +71,10 @@ export interface WorldOptions {
   readonly concurrency?: number;
   /** A cursor may be reported after so many objects. */
   readonly cursorObjects?: number;
+  /** Memory for objects that wait in a shard's window; with 0 four times `concurrency` are looked ahead at. */
+  readonly lookAheadBytes?: number;
+  /** What is left of a shard is given away where it is worth so much. */
+  readonly worthBytes?: number;
   /** Shards tell what only the target has. */
   readonly extrasMax?: number;
 }
@@ -98,7 +102,7 @@ export class CopyWorld {
   readonly #names: readonly string[];
   readonly #threads: number;
   readonly #concurrency: number;
-  readonly #cursorObjects: number | undefined;
+  readonly #shardOptions: ShardOptions;
   readonly #extrasMax: number | undefined;
 
   constructor(options: WorldOptions = {}) {
@@ -106,7 +110,12 @@ export class CopyWorld {
     this.#names = Object.values(names);
     this.#threads = options.threads ?? 2;
     this.#concurrency = options.concurrency ?? 8;
-    this.#cursorObjects = options.cursorObjects;
+    const { cursorObjects, lookAheadBytes, worthBytes } = options;
+    this.#shardOptions = {
+      ...(cursorObjects === undefined ? {} : { cursorObjects }),
+      ...(lookAheadBytes === undefined ? {} : { lookAheadBytes }),
+      ...(worthBytes === undefined ? {} : { worthBytes }),
+    };
     this.#extrasMax = options.extrasMax;
     this.source = storeNamed(names.source);
     this.target = storeNamed(names.target);
@@ -203,14 +212,11 @@ export class CopyWorld {
   }
 
   /** @param given another thread's counters, reports or signal. */
-  shard(shard: Shard, given: Partial<CopyContext> = {}): Promise<ShardOutcome> {
-    const cursorObjects = this.#cursorObjects;
-    return runShard(
-      { ...this.ctx, ...given },
-      this.#settings(),
-      shard,
-      cursorObjects === undefined ? {} : { cursorObjects },
-    );
+  shard(shard: Shard, given: Partial<CopyContext> = {}, options: ShardOptions = {}): Promise<ShardOutcome> {
+    return runShard({ ...this.ctx, ...given }, this.settings(), shard, {
+      ...this.#shardOptions,
+      ...options,
+    });
   }
 
   /** Everything of one phase, as one shard. */
@@ -231,7 +237,7 @@ export class CopyWorld {
   }
 
   /** Only what a shard itself looks at; who opens drivers is not asked here. */
-  #settings(): PassSettings {
+  settings(): PassSettings {
     const { ctx } = this;
     const spec = (name: string) => ({ storage: { kind: 'memory', name }, engine: 'direct' }) as const;
     return {
@@ -261,7 +267,7 @@ export class CopyWorld {
       for (const gauge of ['slabBytesUsed', 'objectsInFlight', 'bytesInFlight'] as const) {
         assert.equal(this.counters.gauge(gauge), 0, `${gauge} is not back to 0`);
       }
-      const largest = await this.ctx.slabs.acquire(this.ctx.slabs.slabBytesMax, AbortSignal.timeout(1_000));
+      const largest = await this.ctx.slabs.acquire(this.ctx.slabs.slabBytesMax, AbortSignal.timeout(20_000));
       largest.release();
       assert.deepEqual([...this.target.uploads.values()], [], 'an upload was left open');
       assert.equal(this.source.uploads.size, 0);

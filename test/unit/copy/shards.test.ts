@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Shard } from '../../../src/copy/shard.ts';
+import { compareUtf8 } from '../../../src/core/byte-order.ts';
 import { distributionLayout } from '../../../src/layout/distribution.ts';
 import type { Layout } from '../../../src/layout/layout.ts';
 import { msrLayout } from '../../../src/layout/msr.ts';
@@ -220,6 +221,48 @@ describe('planShards() and runShard()', () => {
         );
       }
     });
+  });
+
+  it('give each shard borders that ascend inside it, few enough for a message, none among a repository’s own', async () => {
+    await fc.assert(
+      fc.asyncProperty(tree, layout, threads, async (keys: Tree, given, count) => {
+        await inWorld({ layout: given, threads: count }, async (world) => {
+          for (const [path, text] of keys) world.put(path, text);
+          for (const shard of await plans(world)) {
+            const borders = shard.borders ?? [];
+            assert.ok(borders.length <= 63, `${borders.length} borders`);
+            for (const [at, border] of borders.entries()) {
+              assert.ok(isInShard(border, shard, given) && border !== shard.range.upTo, border);
+              assert.ok(at === 0 || compareUtf8(borders[at - 1] ?? '', border) < 0, border);
+              assert.doesNotMatch(border.slice(V2.length), /\/_(?!odd)./);
+            }
+          }
+        });
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('cut the shards of a large registry on into many pieces of about the same size', async () => {
+    for (const count of [1, 16]) {
+      await inWorld({ threads: count }, async (world) => {
+        for (let at = 0; at < 6_000; at += 1) world.put(blobPath(`blob ${at}`), '');
+        for (let at = 0; at < 3_000; at += 1) world.put(tagPath(`org/app${at}`, 'v1'), '');
+        for (const shard of await plans(world)) {
+          const keys = world.source.keys().filter((key) => isInShard(key, shard, distributionLayout));
+          if (keys.length < 60) continue;
+          const { borders = [] } = shard;
+          assert.ok(borders.length >= 15, `${borders.length} borders in ${shard.id}`);
+          const sizes: number[] = Array.from({ length: borders.length + 1 }, () => 0);
+          for (const key of keys) {
+            const piece = borders.filter((border) => key > border).length;
+            sizes[piece] = (sizes[piece] ?? 0) + 1;
+          }
+          const fair = keys.length / sizes.length;
+          assert.ok(Math.max(...sizes) <= 15 + 2 * fair, `${shard.id}: ${sizes.join(', ')}`);
+        }
+      });
+    }
   });
 
   it('open no folder of a blob and none of a repository’s own', async () => {

@@ -194,6 +194,7 @@ describe('SlabPool', () => {
     const small = pool.acquire(1, never);
     assert.equal(await isWaiting(large), true);
     assert.equal(await isWaiting(small), true, 'the small one overtook the large one');
+    assert.equal(pool.acquireNow(1, never), undefined, 'one that does not wait overtook both');
     first.release();
     (await large).release();
     (await small).release();
@@ -216,7 +217,9 @@ describe('SlabPool', () => {
 
   it('grants nothing to a signal that is aborted already', async () => {
     const pool = new SlabPool(2 * BLOCK);
-    await assert.rejects(pool.acquire(1, AbortSignal.abort(new Error('too late'))), /too late/);
+    const aborted = AbortSignal.abort(new Error('too late'));
+    await assert.rejects(pool.acquire(1, aborted), /too late/);
+    assert.equal(pool.acquireNow(1, aborted), undefined);
     assert.equal(pool.usedBytes, 0);
   });
 
@@ -229,6 +232,19 @@ describe('SlabPool', () => {
     first.release();
     (await second).release();
     assert.equal(signal.listeners, 0);
+  });
+
+  it('gives at once what is free, and leaves it to a waiting request to be refused', async () => {
+    const pool = new SlabPool(2 * BLOCK);
+    assert.equal(pool.acquireNow(2 * BLOCK + 1, never), undefined);
+    const slab = pool.acquireNow(BLOCK + 1, never);
+    assert.equal(slab?.bytes.length, BLOCK + 1);
+    assert.equal(pool.usedBytes, 2 * BLOCK);
+    assert.equal(pool.acquireNow(1, never), undefined);
+    const next = pool.acquire(1, never);
+    slab?.release();
+    (await next).release();
+    assert.equal(pool.usedBytes, 0);
   });
 
   it('says so when a slab is given back twice', async () => {

@@ -10,9 +10,18 @@ import { BlobferryError } from '../../../src/core/errors.ts';
 import type { ListPage, ObjectInfo } from '../../../src/drivers/driver.ts';
 import { tempFolderFor } from '../../support/temp.ts';
 
-async function* pagesOf(objects: readonly ObjectInfo[], pageObjects: number): AsyncGenerator<ListPage> {
+/** @param isMarked pages that ascend say so. */
+async function* pagesOf(
+  objects: readonly ObjectInfo[],
+  pageObjects: number,
+  isMarked = false,
+): AsyncGenerator<ListPage> {
   for (let at = 0; at < objects.length; at += pageObjects) {
-    yield { objects: objects.slice(at, at + pageObjects), prefixes: [] };
+    const page = objects.slice(at, at + pageObjects);
+    const isAscending =
+      isMarked &&
+      page.every(({ key }, index) => index === 0 || compareUtf8(page[index - 1]?.key ?? '', key) < 0);
+    yield { objects: page, prefixes: [], ...(isAscending ? { isAscending } : {}) };
   }
 }
 
@@ -48,7 +57,8 @@ describe('orderChecked()', () => {
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(anyKey), fc.integer({ min: 1, max: 5 }), async (keys, pageObjects) => {
         const objects = objectsOf([...keys].sort(compareUtf8));
-        assert.deepEqual(await collect(orderChecked(pagesOf(objects, pageObjects))), objects);
+        for (const isMarked of [false, true])
+          assert.deepEqual(await collect(orderChecked(pagesOf(objects, pageObjects, isMarked))), objects);
       }),
     );
   });
@@ -61,11 +71,16 @@ describe('orderChecked()', () => {
       ['a', '\u{1f600}', '\ufffd', '\u{1f601}'],
     ];
     for (const keys of cases) {
-      for (const pageObjects of [1, 2, 3, 4]) {
+      for (const [pageObjects, isMarked] of [1, 2, 3, 4].flatMap((size) => [
+        [size, false] as const,
+        [size, true] as const,
+      ])) {
         const seen: string[] = [];
         const told: ListingOutOfOrder[] = [];
         const read = async () => {
-          const checked = orderChecked(pagesOf(objectsOf(keys), pageObjects), (error) => told.push(error));
+          const checked = orderChecked(pagesOf(objectsOf(keys), pageObjects, isMarked), (error) =>
+            told.push(error),
+          );
           for await (const page of checked) seen.push(...page.objects.map((object) => object.key));
         };
         await assert.rejects(read(), (error) => {

@@ -37,7 +37,7 @@ describe('S3Client and clocks that differ', () => {
     it(`learns once that the server's is ${offsetMs / HOUR_MS} hours ahead`, async (t) => {
       const { driver, asked } = await scriptedS3(
         t,
-        skewedServer(offsetMs, () => ok('x')),
+        skewedServer(offsetMs, () => ok('x', { ETag: '"x"' })),
       );
       for (let count = 0; count < 3; count += 1)
         await driver.read(CTX, 'k', Buffer.alloc(1), { isWhole: true });
@@ -65,7 +65,7 @@ describe('S3Client and clocks that differ', () => {
   });
 
   it('repeats all requests that were under way when the first one learnt it', async (t) => {
-    const server = skewedServer(HOUR_MS, () => ok('x'));
+    const server = skewedServer(HOUR_MS, () => ok('x', { ETag: '"x"' }));
     const waiting: (() => void)[] = [];
     const { driver, asked } = await scriptedS3(t, async (one, index) => {
       if (index < 4) {
@@ -147,7 +147,7 @@ describe('S3Client and credentials that expire', () => {
 
   it('asks for new ones five minutes before, once for all requests, and signs with them', async (t) => {
     let asked = 0;
-    const s3 = await scriptedS3(t, () => ok('x'), {
+    const s3 = await scriptedS3(t, () => ok('x', { ETag: '"x"' }), {
       options: {
         credentials: credentials('old', 4 * 60_000),
         renew: async () => {
@@ -165,7 +165,7 @@ describe('S3Client and credentials that expire', () => {
   });
 
   it('does not ask while they are good for longer', async (t) => {
-    const s3 = await scriptedS3(t, () => ok('x'), {
+    const s3 = await scriptedS3(t, () => ok('x', { ETag: '"x"' }), {
       options: {
         credentials: credentials('old', 6 * 60_000),
         renew: () => Promise.reject(new Error('not yet')),
@@ -178,7 +178,7 @@ describe('S3Client and credentials that expire', () => {
   it('goes on with those at hand while nobody gives new ones, and asks again only after a while', async (t) => {
     t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
     let asked = 0;
-    const s3 = await scriptedS3(t, () => ok('x'), {
+    const s3 = await scriptedS3(t, () => ok('x', { ETag: '"x"' }), {
       options: {
         credentials: credentials('old', 4 * 60_000),
         renew: () => {
@@ -198,10 +198,27 @@ describe('S3Client and credentials that expire', () => {
     await assert.rejects(read(), /no answer from the instance/);
   });
 
+  it('waits for them no longer than the call lasts', async (t) => {
+    for (const inMs of [60_000, HOUR_MS]) {
+      const abort = new AbortController();
+      const s3 = await scriptedS3(t, () => refusal('400 Bad Request', 'ExpiredToken'), {
+        options: {
+          credentials: credentials('old', inMs),
+          renew: () => {
+            abort.abort(new Error('stopped by the user'));
+            return new Promise(() => undefined);
+          },
+        },
+      });
+      const reading = s3.driver.read({ signal: abort.signal }, 'k', Buffer.alloc(1), { isWhole: true });
+      await assert.rejects(reading, /stopped by the user/);
+    }
+  });
+
   it('does not ask for each request anew where the new ones expire as soon as the old', async (t) => {
     let asked = 0;
     const same = credentials('old', 2 * 60_000);
-    const s3 = await scriptedS3(t, () => ok('x'), {
+    const s3 = await scriptedS3(t, () => ok('x', { ETag: '"x"' }), {
       options: {
         credentials: same,
         renew: async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { isStorageError, type StorageError } from '../../../src/core/errors.ts';
+import { bodyOfBytes } from '../../../src/drivers/body.ts';
 import type { ReadOptions, ReadResult } from '../../../src/drivers/driver.ts';
 import { ok, refusal, type Scripted, scriptedS3 } from './scripted-s3.ts';
 
@@ -53,8 +54,7 @@ function partial(range: string, body: string): string {
   return ok(body, { 'Content-Range': `bytes ${range}`, ETag: ETAG }, '206 Partial Content');
 }
 
-const CHUNKED_DIGITS =
-  'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n';
+const CHUNKED_DIGITS = `HTTP/1.1 200 OK\r\nETag: ${ETAG}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n`;
 
 describe('S3Driver.read() of ranges', () => {
   it('asks for exactly the bytes that the buffer takes and gives them with the size of the whole', async (t) => {
@@ -77,7 +77,7 @@ describe('S3Driver.read() of ranges', () => {
   });
 
   it('fills the buffer from a 200 that carries more than the range', async (t) => {
-    const { text, result } = await read(t, ok(DIGITS), 4);
+    const { text, result } = await read(t, ok(DIGITS, { ETag: ETAG }), 4);
     assert.equal(text, '0123');
     assert.deepEqual([result.bytesRead, result.totalBytes], [4, 10]);
   });
@@ -90,7 +90,7 @@ describe('S3Driver.read() of ranges', () => {
 
   it('does not take the start of an object for a range from its middle', async (t) => {
     await assert.rejects(
-      read(t, ok(DIGITS), 4, { offset: 3 }),
+      read(t, ok(DIGITS, { ETag: ETAG }), 4, { offset: 3 }),
       isRefused('corrupt', true, /does not say which range/),
     );
   });
@@ -158,11 +158,11 @@ describe('S3Driver.read() behind the end', () => {
 
 describe('S3Driver.read() of whole objects', () => {
   it('does not take a page or an error with status 200 for the object', async (t) => {
-    for (const type of ['application/xml', 'text/html; charset=utf-8']) {
+    for (const type of ['application/xml', 'text/html; charset=utf-8', 'application/json', 'text/plain']) {
       const page = ok('<Error><Code>InternalError</Code></Error>', { 'Content-Type': type });
       await assert.rejects(
         read(t, page, 41, { isWhole: true }),
-        isRefused('corrupt', true, /without an ETag, and so no object/),
+        isRefused('corrupt', true, /has no ETag, and so is no object/),
       );
     }
     const html = ok('<html></html>', { 'Content-Type': 'text/html', ETag: ETAG });
@@ -171,7 +171,7 @@ describe('S3Driver.read() of whole objects', () => {
 
   it('asks without a range and gives the checksums that the server keeps', async (t) => {
     const sha256 = Buffer.alloc(32, 7).toString('base64');
-    const headers = { 'x-amz-checksum-sha256': sha256, 'x-amz-checksum-crc32': 'AAAAAQ==' };
+    const headers = { ETag: ETAG, 'x-amz-checksum-sha256': sha256, 'x-amz-checksum-crc32': 'AAAAAQ==' };
     const { text, result, range } = await read(t, ok(DIGITS, headers), 10, { isWhole: true });
     assert.equal(range, undefined);
     assert.equal(text, DIGITS);
@@ -181,13 +181,15 @@ describe('S3Driver.read() of whole objects', () => {
   it('leaves out checksums that are composite or malformed', async (t) => {
     const sha256 = Buffer.alloc(32, 7).toString('base64');
     for (const value of [`${sha256}-3`, 'AAAA', '']) {
-      const { result } = await read(t, ok(DIGITS, { 'x-amz-checksum-sha256': value }), 10, { isWhole: true });
+      const { result } = await read(t, ok(DIGITS, { ETag: ETAG, 'x-amz-checksum-sha256': value }), 10, {
+        isWhole: true,
+      });
       assert.equal(result.checksums?.sha256, undefined, value);
     }
   });
 
   it('says how large an object is that outgrew the buffer, which it fills', async (t) => {
-    const { text, result } = await read(t, ok(DIGITS), 4, { isWhole: true });
+    const { text, result } = await read(t, ok(DIGITS, { ETag: ETAG }), 4, { isWhole: true });
     assert.equal(text, '0123');
     assert.deepEqual([result.bytesRead, result.totalBytes], [4, 10]);
   });
@@ -205,6 +207,19 @@ describe('S3Driver.read() of whole objects', () => {
     assert.equal(result.totalBytes, 10);
   });
 
+  it('asks for the size of what ends with its connection: one that broke looks like the end', async (t) => {
+    const open: Scripted = { raw: `HTTP/1.1 200 OK\r\nETag: ${ETAG}\r\n\r\n0123`, end: 'close' };
+    for (const isWhole of [true, false]) {
+      await assert.rejects(
+        read(t, [open, ok('', { 'Content-Length': '10' })], 10, { isWhole }),
+        isRefused('corrupt', true, /4 bytes came instead of 10/),
+      );
+      const { text, result } = await read(t, [open, ok('', { 'Content-Length': '4' })], 10, { isWhole });
+      assert.equal(text, '0123');
+      assert.equal(result.totalBytes, 4);
+    }
+  });
+
   it('does not take no content for an empty object', async (t) => {
     await assert.rejects(
       read(t, 'HTTP/1.1 204 No Content\r\n\r\n', 0, { isWhole: true }),
@@ -213,9 +228,13 @@ describe('S3Driver.read() of whole objects', () => {
   });
 
   it('reads an empty object into an empty buffer, and nothing of a larger one', async (t) => {
-    assert.deepEqual((await read(t, ok(''), 0, { isWhole: true })).result, { bytesRead: 0, totalBytes: 0 });
-    assert.deepEqual((await read(t, ok(DIGITS), 0)).result, { bytesRead: 0, totalBytes: 10 });
-    assert.deepEqual((await read(t, ok(DIGITS), 0, { offset: 5 })).result, { bytesRead: 0, totalBytes: 10 });
+    const sizes = async (answer: string, options: ReadOptions) => {
+      const { bytesRead, totalBytes } = (await read(t, answer, 0, options)).result;
+      return [bytesRead, totalBytes];
+    };
+    assert.deepEqual(await sizes(ok('', { ETag: ETAG }), { isWhole: true }), [0, 0]);
+    assert.deepEqual(await sizes(ok(DIGITS, { ETag: ETAG }), {}), [0, 10]);
+    assert.deepEqual(await sizes(ok(DIGITS, { ETag: ETAG }), { offset: 5 }), [0, 10]);
   });
 });
 
@@ -228,6 +247,16 @@ describe('S3Driver.read() of one version', () => {
     );
     assert.equal(asked[0]?.headers.get('if-match'), ETAG);
     assert.match(asked[0]?.headers.get('authorization') ?? '', /SignedHeaders=[^,]*if-match/);
+  });
+});
+
+describe('S3Driver.write()', () => {
+  it('does not take a success without an ETag for one of the storage', async (t) => {
+    const page = ok('<html>Down for maintenance</html>', { 'Content-Type': 'text/html' });
+    const { driver } = await scriptedS3(t, (_, index) => (index === 0 ? page : ok('', { ETag: ETAG })));
+    const body = bodyOfBytes(Buffer.from(DIGITS));
+    await assert.rejects(driver.write(CTX, 'a key', body, {}), isRefused('corrupt', true, /no ETag came/));
+    assert.deepEqual(await driver.write(CTX, 'a key', body, {}), { version: ETAG });
   });
 });
 

@@ -10,7 +10,7 @@ import { type Asked, ok, refusal, type Scripted, scriptedServer } from './script
 const CTX = { signal: new AbortController().signal };
 const DIGITS = '0123456789';
 const CHUNKED_DIGITS =
-  'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n';
+  'HTTP/1.1 200 OK\r\nETag: "x"\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n';
 
 async function open(
   t: TestContext,
@@ -41,7 +41,7 @@ async function read(
 }
 
 const partial = (range: string, body: string) =>
-  ok(body, { 'Content-Range': `bytes ${range}` }, '206 Partial Content');
+  ok(body, { ETag: '"x"', 'Content-Range': `bytes ${range}` }, '206 Partial Content');
 
 describe('S3SdkDriver.read()', () => {
   it('gives the range that was asked for, and where the object ends', async (t) => {
@@ -50,20 +50,26 @@ describe('S3SdkDriver.read()', () => {
   });
 
   it('does not take the start of an object, or another range, for what was asked', async (t) => {
-    for (const answer of [ok(DIGITS), partial('4-7/10', '4567'), partial('3-6/*', '3456')])
+    for (const answer of [ok(DIGITS, { ETag: '"x"' }), partial('4-7/10', '4567'), partial('3-6/*', '3456')])
       await assert.rejects(read(t, [answer], 4, { offset: 3 }), isCorrupt);
   });
 
   it('takes the whole object where the range began at its start', async (t) => {
-    assert.deepEqual(await read(t, [ok(DIGITS)], 10), [DIGITS, 10]);
-    assert.deepEqual(await read(t, [ok(DIGITS)], 4), ['0123', 10]);
+    assert.deepEqual(await read(t, [ok(DIGITS, { ETag: '"x"' })], 10), [DIGITS, 10]);
+    assert.deepEqual(await read(t, [ok(DIGITS, { ETag: '"x"' })], 4), ['0123', 10]);
   });
 
   it('knows how large an object is that came without a length', async (t) => {
     const size = ok('', { 'Content-Length': '10' });
-    assert.deepEqual(await read(t, [CHUNKED_DIGITS], 20, { isWhole: true }), [DIGITS, 10]);
+    assert.deepEqual(await read(t, [CHUNKED_DIGITS, size], 20, { isWhole: true }), [DIGITS, 10]);
     assert.deepEqual(await read(t, [CHUNKED_DIGITS, size], 10, { isWhole: true }), [DIGITS, 10]);
     assert.deepEqual(await read(t, [CHUNKED_DIGITS, size], 4, { isWhole: true }), ['0123', 10]);
+  });
+
+  it('does not take the end of a connection for that of the object', async (t) => {
+    const ended: Scripted = { raw: 'HTTP/1.1 200 OK\r\nETag: "x"\r\n\r\n0123', end: 'close' };
+    const size = ok('', { 'Content-Length': '10' });
+    await assert.rejects(read(t, [ended, size], 10, { isWhole: true }), isCorrupt);
   });
 
   it('never gives a short result for a body that ends early', async (t) => {
@@ -80,6 +86,24 @@ describe('S3SdkDriver.read()', () => {
 });
 
 describe('S3SdkDriver', () => {
+  it('does not take a success without an ETag for one of the storage', async (t) => {
+    const { driver } = await open(t, () => ok('<html></html>', { 'Content-Type': 'text/html' }));
+    const body = bodyOfBytes(Buffer.from(DIGITS));
+    await assert.rejects(driver.write(CTX, 'k', body, {}), /no ETag came/);
+  });
+
+  it('takes an object of parts from a server that gives it no ETag in the answer to Complete', async (t) => {
+    const begun = '<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>';
+    const { driver, asked } = await open(t, ({ method, query }) => {
+      if (method === 'PUT') return ok('', { ETag: '"part"' });
+      return ok(query.has('uploads') ? begun : '<CompleteMultipartUploadResult/>');
+    });
+    const body = bodyOfBytes(Buffer.alloc(20 * 1024 ** 2));
+    assert.ok(driver.streamUpload);
+    assert.deepEqual(await driver.streamUpload.upload(CTX, 'k', body, {}), {});
+    assert.ok(asked.some(({ method, query }) => method === 'POST' && query.has('uploadId')));
+  });
+
   const CALLS: Readonly<Record<string, (driver: S3SdkDriver) => Promise<unknown>>> = {
     list: async (driver) => {
       for await (const _ of driver.list(CTX, { prefix: '' }));

@@ -236,6 +236,10 @@ describe('parseListing()', () => {
         } else {
           assert.deepEqual(given, wanted);
           assert.equal(page.nextToken, undefined);
+          assert.equal(
+            page.behind,
+            order.find((one) => compareUtf8(one, upTo) > 0),
+          );
         }
       }),
       { numRuns: 500 },

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { StorageError } from '../../../src/core/errors.ts';
+import type { StorageDriver } from '../../../src/drivers/driver.ts';
 import { DEFAULT_RETRIES, withRetries } from '../../../src/drivers/wrap/retry.ts';
 import { RetryBudget } from '../../../src/drivers/wrap/retry-budget.ts';
+import { bound } from '../../conformance/fault.ts';
 import { fakeTime } from './fake-time.ts';
 import { ScriptedDriver, storageError } from './scripted-driver.ts';
 
@@ -106,6 +108,29 @@ describe('withRetries() and denials', () => {
       /^test:\/\/x denied 50 requests of one kind in a row, the last one: Cannot do it$/,
     );
     assert.match(last.hint ?? '', /then run again/);
+  });
+
+  it('ends no run for copies inside the service that are denied, however many: those objects are streamed', async () => {
+    const denies = () => Promise.reject(denied());
+    const look = async () => ({ key: 'k', sizeBytes: 1, hasSha256: false });
+    const serverCopy = {
+      copyBytesMax: 1,
+      look,
+      copy: denies,
+      begin: denies,
+      copyPart: denies,
+      complete: denies,
+    };
+    const driver = withRetries(
+      bound<StorageDriver>(new ScriptedDriver(), { serverCopy }),
+      DEFAULT_RETRIES,
+      () => undefined,
+    );
+    const source = { bucket: 'b', key: 'k', sizeBytes: 1, version: 'v' };
+    for (let count = 0; count < 60; count += 1) {
+      const error = await outcomeOf(async () => driver.serverCopy?.copy(CTX, source, 'k'));
+      assert.ok(error instanceof StorageError && error.details.scope === 'object', `the ${count + 1}th`);
+    }
   });
 
   it('takes one success of the same kind as a sign that it is the objects, not the permission', async () => {

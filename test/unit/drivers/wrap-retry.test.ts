@@ -62,6 +62,18 @@ describe('withRetries()', () => {
     });
   }
 
+  it('tells the caller of each failure after which it makes the call again, and of no other', async () => {
+    const inner = new ScriptedDriver();
+    const passing = [storageError(), storageError({ kind: 'throttled' })];
+    const last = storageError({ isTransient: false });
+    inner.failures.push(...passing, last);
+    const told: unknown[] = [];
+    const { driver } = wrapped(inner);
+    const stat = driver.stat({ ...CTX, onRetry: (error) => told.push(error) }, 'k');
+    await assert.rejects(stat, (error) => error === last);
+    assert.deepEqual(told, passing);
+  });
+
   it('multiplies no retries: a body that fails on the other side is not sent again', async () => {
     const other = storageError({ backend: 'test://other' });
     const body: Body = {
@@ -361,7 +373,7 @@ describe('withRetries() and listings', () => {
   });
 
   it('begins an unsorted listing anew, so that what lies before the last key is not lost', async () => {
-    const order = ['m', 'c', 'x', 'a', 'q', 'b'];
+    const order = ['m', 'c', 'x', 'b', 'q', 'a'];
     for (const listOrder of ['unsorted', 'bytes'] as const) {
       const inner = new ScriptedDriver({ listOrder });
       const { driver } = wrapped(inner);
@@ -370,7 +382,10 @@ describe('withRetries() and listings', () => {
         count += 1;
         for (const [index, key] of order.entries()) {
           if (count === 1 && index === 4) throw storageError();
-          if (query.after === undefined || key > query.after) yield objectsNamed(key);
+          const page = objectsNamed(key);
+          // Pages of one key ascend; it is the pages that do not.
+          if (query.after === undefined || key > query.after)
+            yield { ...page, isAscending: listOrder === 'bytes' };
         }
       };
       const keys = await keysOf(driver.list(CTX, { prefix: '' }));

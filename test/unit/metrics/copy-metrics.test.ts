@@ -152,8 +152,9 @@ describe('CopyMetrics', () => {
     metrics.onEvent({ event: 'shard', shard: 'a', state: 'done' });
     metrics.onEvent({ event: 'shard', shard: 'b', state: 'failed' });
     metrics.onEvent({ event: 'shard', shard: 'c', state: 'done' });
-    metrics.onEvent({ event: 'shard', shard: 'c2', state: 'planned' });
+    metrics.onEvent({ event: 'split', shard: 'c', into: ['c.1'] });
     assert.deepEqual(await shards(), [1, 0, 2, 1]);
+    assert.equal((await scrape(metrics)).get('blobferry_shards_split_total{}'), 1);
   });
 
   it('tells which backend is away, and for how long it was', async () => {
@@ -174,6 +175,24 @@ describe('CopyMetrics', () => {
     const samples = await scrape(counted().metrics);
     assert.equal(samples.get(`blobferry_build_info{node="${process.versions.node}",version="1.2.3"}`), 1);
     assert.ok((samples.get('process_resident_memory_bytes{}') ?? 0) > 1e6);
+  });
+
+  it('shows what requests are in flight and what bounds them, and no bound as infinite', async () => {
+    const { metrics } = counted();
+    metrics.useFlows((side, requestClass) => ({
+      inFlight: side === 'target' && requestClass === 'write' ? 7 : 0,
+      window: 48,
+      perSecond: requestClass === 'write' ? 1_350 : undefined,
+    }));
+    const samples = await scrape(metrics);
+    const of = (name: string, requestClass: string) =>
+      samples.get(`blobferry_requests_${name}{backend="s3",class="${requestClass}",side="target"}`);
+    assert.equal(of('in_flight', 'write'), 7);
+    assert.equal(of('in_flight', 'list'), 0);
+    assert.equal(of('in_flight_limit', 'read'), 48);
+    assert.equal(of('per_second_limit', 'write'), 1_350);
+    const page = await metrics.registry.metrics();
+    assert.match(page, /^blobferry_requests_per_second_limit\{.*class="read".*\} \+Inf$/m);
   });
 });
 

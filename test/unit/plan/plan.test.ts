@@ -146,6 +146,18 @@ describe('runPlan()', () => {
     });
   });
 
+  it('foretells no copies inside the service that are to be read back for a target that was not empty', async () => {
+    for (const ownsTarget of [true, false]) {
+      await inPlanWorld({ ownsTarget }, async (world) => {
+        world.put(tagPath('app', 'v1'), linkText('any'));
+        const found = { way: 'read-back', why: 'found' } as const;
+        const { serverSide } = await planOf(world, { serverSide: async () => found });
+        assert.equal(serverSide.way, ownsTarget ? 'read-back' : 'none');
+        assert.match(serverSide.why, ownsTarget ? /^found$/ : /held something before/);
+      });
+    }
+  });
+
   it('sees an object of the source where the target has a folder behind its last object', async () => {
     const target = { facts: { hasFolders: true }, pageObjectsMax: 2 };
     await inPlanWorld({ target, layout: rawLayout }, async (world) => {

@@ -57,6 +57,46 @@ describe('the test command', () => {
     assert.equal(code, 1);
   });
 
+  it('shows a line for a file that passes, and every test of it where that is asked for', async (t) => {
+    const files = {
+      'unit/a.test.ts': `${IT}it('is quiet', (t) => { console.log('noise'); t.diagnostic('a figure'); });`,
+    };
+    const short = await runTests(t, files);
+    assert.match(
+      short.stdout,
+      /^✔ unit\/a\.test\.ts: 1 passed, 0 failed \([\d.]+ s\)\n {2}ℹ a figure\nℹ tests 1\n/,
+    );
+    assert.doesNotMatch(short.stdout, /is quiet|noise/);
+    const whole = await runTests(t, files, '--verbose');
+    assert.match(whole.stdout, /^✔ is quiet \([\d.]+ms\)$/m);
+    assert.equal(whole.lastLine, short.lastLine);
+  });
+
+  it('repeats at the end what failed: a test, a hook, a file that ended by itself, a time that ran out', async (t) => {
+    const { stdout, lastLine } = await runTests(
+      t,
+      {
+        'unit/a.test.ts': `${IT}describe('outer', () => { it('breaks', () => { throw new Error('oh'); }); });`,
+        'unit/b.test.ts': `${IT}describe('hooked', () => { before(() => { throw new Error('no server'); }); it('waits', () => undefined); });`,
+        'unit/c.test.ts': `${IT}it('ends', () => { console.error('last words'); process.exit(3); });`,
+        'unit/d.test.ts': `${IT}it('hangs', () => new Promise((done) => setTimeout(done, 3000)));`,
+        'unit/e.test.ts': PASSES,
+      },
+      '--test-ms',
+      '1000',
+    );
+    assert.equal(lastLine, '1 passed, 5 failed');
+    const [during = '', end = ''] = stdout.split('✖ failing tests:\n');
+    for (const text of [during, end]) {
+      assert.match(text, /✖ .*outer > breaks\n +Error: oh\n +at /);
+      assert.match(text, /✖ .*hooked > waits\n/);
+      assert.match(text, /✖ .*hooked\n +Error: no server\n/);
+      assert.match(text, /✖ .*the file itself\n(?:.*\n)+?.*exitCode: 3(?:.*\n)+? +last words\n/);
+      assert.match(text, /✖ .*hangs\n +test timed out after 1000ms\n/);
+    }
+    assert.doesNotMatch(end, /unit\/e|passes/);
+  });
+
   it('fails when no test ran', async (t) => {
     const { code, lastLine } = await runTests(t, { 'unit/readme.md': 'nothing' });
     assert.equal(lastLine, '0 passed, 0 failed');
@@ -141,7 +181,7 @@ describe('the test command', () => {
 
   it('refuses a group that does not exist', async (t) => {
     const { code, stderr } = await runTests(t, { 'unit/a.test.ts': PASSES }, 'units');
-    assert.match(stderr, /no group of tests "units"; there are unit, conformance, fault, e2e/);
+    assert.match(stderr, /no group of tests "units"; there are unit, conformance, fault, e2e, measure/);
     assert.equal(code, 2);
   });
 });

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { createServer as createTlsServer, TLSSocket, type TlsOptions } from 'node:tls';
 import type { HttpRequest } from '../../../src/transport/http-types.ts';
 
 /** One accepted connection, as the server sees it. */
@@ -29,9 +29,10 @@ export class Peer {
     this.socket.end();
   }
 
-  /** RST instead of FIN. */
+  /** RST instead of FIN; over TLS an end without a goodbye. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    if (this.socket instanceof TLSSocket) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 }
 
@@ -73,6 +74,13 @@ export class RawServer {
   /** Resolves once no connection is open on the server's side any more. */
   async allClosed(): Promise<void> {
     for (const { socket } of this.peers) if (!socket.destroyed) await once(socket, 'close');
+  }
+
+  /** Resolves once every connection that the server ended is closed. */
+  async closedSoFar(): Promise<void> {
+    for (const { socket } of this.peers) {
+      if (socket.writableEnded && !socket.destroyed) await once(socket, 'close');
+    }
   }
 
   async close(): Promise<void> {

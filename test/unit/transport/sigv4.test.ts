@@ -61,6 +61,7 @@ function expectedSignature(
   const date = timestamp.slice(0, 8);
   const headers: (readonly [string, string])[] = [
     ...input.headers,
+    ...(input.fixedHeaders ?? []),
     ['host', input.host],
     ['x-amz-content-sha256', input.payloadHash],
     ['x-amz-date', timestamp],
@@ -190,6 +191,46 @@ describe('Signer', () => {
         },
       ),
       { numRuns: 500 },
+    );
+  });
+
+  it('signs request after request alike, whatever it keeps of those before', (t) => {
+    at(t, EXAMPLE_TIME);
+    const fixed: readonly SignInput['fixedHeaders'][] = [
+      undefined,
+      [['x-amz-checksum-mode', 'ENABLED']],
+      [
+        ['x-amz-acl', 'private'],
+        ['content-type', 'application/octet-stream'],
+      ],
+    ];
+    const value = fc.stringMatching(/^[!-~]{1,20}$/);
+    const names = ['range', 'if-match', 'x-amz-checksum-sha256', 'content-md5', 'x-amz-meta-b'];
+    const one = fc.record({
+      fixedHeaders: fc.constantFrom(...fixed),
+      headers: fc
+        .subarray(names)
+        .chain((some) => fc.tuple(...some.map((name) => fc.tuple(fc.constant(name), value)))),
+      payloadHash: fc.constantFrom(EMPTY_SHA256, 'f'.repeat(64)),
+      host: fc.constantFrom('h:1', 'other'),
+      seconds: fc.constantFrom(0, 0, 0, 1, 86_400),
+    });
+    fc.assert(
+      fc.property(fc.array(one, { minLength: 2, maxLength: 40 }), (requests) => {
+        const signer = new Signer('us-east-1', EXAMPLE);
+        for (const { seconds, ...varying } of requests) {
+          signer.clockOffsetMs = seconds * 1_000;
+          const request = { ...input, ...varying };
+          const signed = signedBy(signer, request);
+          const time = EXAMPLE_TIME + seconds * 1_000;
+          assert.equal(signed.signature, expectedSignature(EXAMPLE, 'us-east-1', request, time));
+          assert.equal(signed.lines.get('host'), request.host);
+          assert.equal(signed.lines.get('x-amz-content-sha256'), request.payloadHash);
+          for (const [name, text] of [...request.headers, ...(request.fixedHeaders ?? [])])
+            assert.equal(signed.lines.get(name), text);
+        }
+      }),
+      { numRuns: 200 },
     );
   });
 

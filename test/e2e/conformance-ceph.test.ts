@@ -4,11 +4,11 @@ import { after, describe } from 'node:test';
 import type { Binding } from '../../src/drivers/driver.ts';
 import { openS3Driver } from '../../src/drivers/s3/s3-driver.ts';
 import type { S3Spec } from '../../src/drivers/spec.ts';
+import { describeDriver } from '../conformance/suite.ts';
 import { type Ceph, startCeph } from '../support/ceph.ts';
 import { S3Bucket } from '../support/s3-bucket.ts';
 import { makeTempFolder, type TempFolder } from '../support/temp.ts';
 import { missingTools } from '../support/tools.ts';
-import { describeDriver } from './suite.ts';
 
 interface Cluster {
   readonly ceph: Ceph;

@@ -1,0 +1,167 @@
+/**
+ * May the service copy by itself? Asked before the first object moves: whether both sides are on one service is in their
+ * settings; whether the target's credentials may read the source is tried, with a copy that is removed again.
+ */
+import { randomUUID } from 'node:crypto';
+import type { ServerSideSettings } from '../copy/server-side.ts';
+import { SERVER_COPY_BYTES_MIN } from '../copy/unseen-copy.ts';
+import { isStorageError } from '../core/errors.ts';
+import type { CopyOptions, ServerSideSummary } from '../core/job.ts';
+import type { Binding, CallContext, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
+import type { OpenDriver, S3Spec, StorageSpec } from '../drivers/spec.ts';
+import { isAwsHost } from '../drivers/spec-name.ts';
+import { isSameService } from '../layout/key-rule.ts';
+import type { Layout } from '../layout/layout.ts';
+import type { CopyJob, Ends } from './ends.ts';
+
+const TIDY_MS = 5_000;
+/** What is copied on trial is the smallest object of the first page; a large one would take its time. */
+const TRIAL_BYTES_MAX = 1024 ** 3;
+
+export const WHY_NOT_MARKED =
+  'the service is not known to compute the sha256 of what it copies, and in a target that held something before nothing marks for sure what has not been read back yet';
+
+/** By the settings alone: could one service copy from one to the other? Then why not otherwise; undefined: it could. */
+export function whyNotServerSide(
+  { source, target }: { readonly source: StorageSpec; readonly target: StorageSpec },
+  { serverSide, engine }: Pick<CopyOptions, 'serverSide' | 'engine'>,
+  layout: Layout,
+): string | undefined {
+  if (serverSide === 'never') return '--server-side never was given';
+  if (source.kind !== 's3' || target.kind !== 's3') return 'not both sides are S3';
+  if (!isSameService(source, target)) return 'the two sides are on different services';
+  if (engine === 'sdk') return 'the SDK engine streams every object';
+  if (layout.name === 'raw') return 'objects without a digest are proved only by passing through';
+  return undefined;
+}
+
+export interface ServerSideFound {
+  /** Absent: every object passes through this machine. */
+  readonly settings?: ServerSideSettings;
+  readonly summary: ServerSideSummary;
+  /** What was refused although the settings promised it. */
+  readonly warning?: string;
+}
+
+export async function findServerSide(
+  ctx: CallContext,
+  job: CopyJob,
+  found: {
+    readonly ends: Ends;
+    readonly layout: Layout;
+    readonly sourcePrefix: string;
+    /** Everything that reads a storage looks away from what is below it. */
+    readonly probePrefix: string;
+    readonly binding: Binding | undefined;
+    readonly ownsTarget: boolean;
+  },
+): Promise<ServerSideFound> {
+  const why = whyNotServerSide(job, job.options, found.layout);
+  if (why !== undefined) return streamed(why);
+  const { source, target } = job;
+  if (source.kind !== 's3' || target.kind !== 's3') return streamed('not both sides are S3');
+  const computes = found.binding?.computesCopySha256 === true;
+  if (!computes && !found.ownsTarget) return streamed(WHY_NOT_MARKED);
+  const refusal = await tryCopy(ctx, found.ends, source, found);
+  if (refusal !== undefined) {
+    const warning = `Both sides are on one service, but it does not copy from one to the other with the target's credentials, so objects pass through this machine: ${refusal}`;
+    return { ...streamed(refusal), warning };
+  }
+  const settings = { bucket: source.bucket, computes };
+  return { settings, summary: { way: computes ? 'service' : 'read-back', why: wordsOf(computes) } };
+}
+
+/**
+ * The same without writing anything: a look at an object with the target's credentials stands for the trial, and what is
+ * known of the service's maker for what it was seen to do.
+ */
+export async function expectedServerSide(
+  ctx: CallContext,
+  given: {
+    readonly source: StorageSpec;
+    readonly target: StorageSpec;
+    readonly serverSide: CopyOptions['serverSide'];
+    readonly layout: Layout;
+    readonly from: StorageDriver;
+    readonly sourcePrefix: string;
+    readonly openDriver: OpenDriver;
+  },
+): Promise<ServerSideSummary> {
+  const { source, target, serverSide, layout, from, sourcePrefix, openDriver } = given;
+  const why = whyNotServerSide(given, { serverSide, engine: 'direct' }, layout);
+  if (why !== undefined || source.kind !== 's3' || target.kind !== 's3') return streamed(why ?? '').summary;
+  const object = await smallestOfFirstPage(ctx, from, sourcePrefix);
+  if (object === undefined) return streamed('the source has nothing to look at').summary;
+  const storage = { ...target, bucket: source.bucket, rootDirectory: source.rootDirectory };
+  const others = await openDriver({ storage, engine: 'direct' }, 'source');
+  try {
+    await others.stat(ctx, object.key);
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (!isStorageError(error)) throw error;
+    return streamed(`the target's credentials do not reach the source: ${error.message}`).summary;
+  } finally {
+    await others.close();
+  }
+  return isAws(target)
+    ? { way: 'service', why: 'expected of Amazon S3: it computes the sha256 of what it copies' }
+    : {
+        way: 'read-back',
+        why: 'expected: blobs larger than one part are copied inside the service, and read back',
+      };
+}
+
+function isAws({ endpoint }: S3Spec): boolean {
+  return endpoint === undefined || isAwsHost(URL.parse(endpoint)?.hostname ?? '');
+}
+
+function streamed(why: string): ServerSideFound {
+  return { summary: { way: 'none', why } };
+}
+
+function wordsOf(computes: boolean): string {
+  return computes
+    ? `blobs of at least ${SERVER_COPY_BYTES_MIN / 1024} KiB are copied inside the service, which was seen to compute the sha256 of what it copies`
+    : 'blobs larger than one part are copied inside the service and read back, as it was not seen to compute the sha256 of what it copies';
+}
+
+/** @returns why it cannot be done. */
+async function tryCopy(
+  ctx: CallContext,
+  { source, target }: Ends,
+  { bucket }: S3Spec,
+  { sourcePrefix, probePrefix }: { readonly sourcePrefix: string; readonly probePrefix: string },
+): Promise<string | undefined> {
+  const facet = target.serverCopy;
+  if (!facet || !source.serverCopy) return 'the driver cannot ask for it';
+  const object = await smallestOfFirstPage(ctx, source, sourcePrefix);
+  if (object?.version === undefined) return 'the source has nothing that it could be tried with';
+  const { key, sizeBytes, version } = object;
+  const probe = `${probePrefix}${randomUUID()}`;
+  try {
+    await facet.copy(ctx, { bucket, key, sizeBytes, version }, probe);
+    return undefined;
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (!isStorageError(error)) throw error;
+    return error.message;
+  } finally {
+    await target.remove({ signal: AbortSignal.timeout(TIDY_MS) }, probe).catch(() => undefined);
+  }
+}
+
+async function smallestOfFirstPage(
+  ctx: CallContext,
+  source: StorageDriver,
+  prefix: string,
+): Promise<ObjectInfo | undefined> {
+  for await (const { objects } of source.list(ctx, { prefix })) {
+    const known = objects.filter(({ version, sizeBytes }) => version !== undefined && sizeBytes > 0);
+    const smallest = known.reduce<ObjectInfo | undefined>(
+      (least, one) => (least && least.sizeBytes <= one.sizeBytes ? least : one),
+      undefined,
+    );
+    if (smallest && smallest.sizeBytes <= TRIAL_BYTES_MAX) return smallest;
+  }
+  return undefined;
+}
