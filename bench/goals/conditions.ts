@@ -1,5 +1,5 @@
 /** Goals for networks and servers that are worse than a loopback: they are about speed, not CPU. */
-import { cpus } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import type { RunRecord, ServerShare } from '../records.ts';
 import type { SecondCounts } from '../s3-server/stats.ts';
 import type { Found, Goal } from './goal.ts';
@@ -8,6 +8,8 @@ const OBJECTS_PER_SECOND_MIN = 4_000;
 /** Of the machine's CPU, copier and servers together. */
 const BUSY_SHARE_MIN = 0.9;
 const FILLED_SHARE_MIN = 0.9;
+/** As a copy has them that is told nothing. */
+const THREADS = availableParallelism();
 const LIMIT_SHARE_MIN = 0.9;
 const REFUSED_SHARE_MAX = 0.03;
 
@@ -59,9 +61,12 @@ export function slowSmallGoal(): Goal {
   };
 }
 
-/** How much of their bandwidth the connections have that move a body of 1 MiB or more. */
+/**
+ * How much of their bandwidth the connections have that move a body of 1 MiB or more. A copy by one slow connection would
+ * fill it as well, so what all of them move together must come to a full connection for every thread, each way.
+ */
 export function slowLargeGoal(): Goal {
-  const target = `≥ ${FILLED_SHARE_MIN * 100} of their limit, or CPU-bound`;
+  const target = `≥ ${FILLED_SHARE_MIN * 100} of their limit, ≥ ${THREADS} full each way, or CPU-bound`;
   const unit = '%';
   return {
     name: 'slow-large',
@@ -76,8 +81,9 @@ export function slowLargeGoal(): Goal {
       if (!full || !steady || from === undefined || to === undefined) return { unit, target, note: '' };
       const { bytesPerSecond, busyShare } = steady;
       const value = Math.min(from, to) * 100;
-      const isReached = value >= FILLED_SHARE_MIN * 100 || busyShare >= BUSY_SHARE_MIN;
       const connections = bytesPerSecond / bandwidthBytesPerSecond;
+      const isFilled = value >= FILLED_SHARE_MIN * 100 && connections >= THREADS;
+      const isReached = isFilled || busyShare >= BUSY_SHARE_MIN;
       const note = `${Math.round(bytesPerSecond / 1e6)} MB/s, ${connections.toFixed(1)} connections’ worth each way; machine ${percent(busyShare)} busy`;
       return { value, unit, target, isReached, note };
     },

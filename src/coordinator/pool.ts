@@ -50,7 +50,7 @@ export class ShardPool {
       atomics: 'disabled',
       recordTiming: false,
       // The bytes in flight live outside the heap; small young generations keep the resident set flat.
-      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 48 },
+      resourceLimits: { maxYoungGenerationSizeMb: 6, maxOldGenerationSizeMb: 32 },
     });
     // A thread that breaks without a task, while it starts or between two, is told here. Piscina does not replace one
     // that broke while it started, so a task that waits when none is left would wait for ever.

@@ -22,7 +22,7 @@ import type {
   WorkerData,
   WorkerReport,
 } from './shard.ts';
-import { SlabPool } from './slab-pool.ts';
+import { blockBytesFor, SlabPool } from './slab-pool.ts';
 
 const UNBOUNDED = 2 ** 30;
 /** Objects beside those whose requests have places: that some wait for one shows that more could be used. */
@@ -117,7 +117,11 @@ export class ShardWorker {
       source,
       target,
       layout: layoutNamed(pass.layout),
-      slabs: new SlabPool(pass.slabBudgetBytes, (delta) => this.#counters.gauge('slabBytesUsed', delta)),
+      slabs: new SlabPool(
+        pass.slabBudgetBytes,
+        (delta) => this.#counters.gauge('slabBytesUsed', delta),
+        blockBytesFor(pass.partBytes),
+      ),
       counters: this.#counters,
       objectsNow: () =>
         Math.min(

@@ -1,13 +1,25 @@
 /**
- * Memory for the bytes in flight: one region, allocated once and cut into blocks of powers of two (a buddy allocator),
- * so that the process never holds more than its budget, whatever the sizes of the objects are.
+ * Memory for the bytes in flight: one region, allocated once and cut into blocks (a buddy allocator: the smallest ones
+ * times powers of two), so that the process never holds more than its budget, whatever the sizes of the objects are.
  *
  * Requests are granted strictly in the order they were made. An object asks for its parts in order and needs nothing
  * further to finish a part it was granted, so the oldest granted part can always go on: no deadlock, whatever the
  * number of slabs (shown by a property test with room for two).
  */
 
-const BLOCK_BYTES_MIN = 4096;
+const BLOCK_BYTES = 4096;
+/** Blocks begin at multiples of a processor's cache line. */
+const ALIGNMENT_BYTES = 64;
+
+/**
+ * The smallest block of a pool in which parts of this size fill theirs: with blocks of whole powers of two, a part of
+ * 7.5 MiB would take 8 MiB, and only one of them would fit where two should.
+ */
+export function blockBytesFor(partBytes: number): number {
+  const halvings = Math.max(0, Math.ceil(Math.log2(partBytes / BLOCK_BYTES)));
+  if (halvings === 0) return BLOCK_BYTES;
+  return Math.ceil(partBytes / 2 ** halvings / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+}
 
 export interface Slab {
   /** Exactly as many bytes as asked for; what they hold before is undefined. */
@@ -25,24 +37,30 @@ interface Waiter {
 export class SlabPool {
   readonly budgetBytes: number;
   readonly #region: ArrayBuffer;
-  /** Free blocks by order: offsets. Block size = BLOCK_BYTES_MIN << order. */
+  readonly #blockBytes: number;
+  /** Free blocks by order: offsets. Block size = that of the smallest times 2 ** order. */
   readonly #free: Set<number>[];
   readonly #waiters: Waiter[] = [];
   readonly #onUse: (deltaBytes: number) => void;
   #usedBytes = 0;
 
   /**
-   * @param budgetBytes rounded down to a multiple of 4,096.
+   * @param budgetBytes rounded down to a multiple of the smallest block.
    * @throws RangeError for less than that: every request would wait for ever.
    */
-  constructor(budgetBytes: number, onUse: (deltaBytes: number) => void = () => undefined) {
-    if (!(budgetBytes >= BLOCK_BYTES_MIN)) {
-      throw new RangeError(`A budget of ${budgetBytes} bytes holds no slab of ${BLOCK_BYTES_MIN}`);
+  constructor(
+    budgetBytes: number,
+    onUse: (deltaBytes: number) => void = () => undefined,
+    blockBytes = BLOCK_BYTES,
+  ) {
+    if (!(budgetBytes >= blockBytes)) {
+      throw new RangeError(`A budget of ${budgetBytes} bytes holds no slab of ${blockBytes}`);
     }
-    this.budgetBytes = Math.floor(budgetBytes / BLOCK_BYTES_MIN) * BLOCK_BYTES_MIN;
+    this.#blockBytes = blockBytes;
+    this.budgetBytes = Math.floor(budgetBytes / blockBytes) * blockBytes;
     this.#onUse = onUse;
     this.#region = new ArrayBuffer(this.budgetBytes);
-    const orders = Math.floor(Math.log2(this.budgetBytes / BLOCK_BYTES_MIN)) + 1;
+    const orders = Math.floor(Math.log2(this.budgetBytes / this.#blockBytes)) + 1;
     this.#free = Array.from({ length: orders }, () => new Set<number>());
     this.#seed();
   }
@@ -53,7 +71,7 @@ export class SlabPool {
 
   /** The largest size that can ever be granted. */
   get slabBytesMax(): number {
-    return BLOCK_BYTES_MIN * 2 ** (this.#free.length - 1);
+    return this.#blockBytes * 2 ** (this.#free.length - 1);
   }
 
   /** What `acquire` would give at once; undefined where it would wait or reject. */
@@ -96,7 +114,7 @@ export class SlabPool {
   #seed(): void {
     let offset = 0;
     for (let order = this.#free.length - 1; order >= 0; order -= 1) {
-      const size = BLOCK_BYTES_MIN * 2 ** order;
+      const size = this.#blockBytes * 2 ** order;
       while (offset + size <= this.budgetBytes) {
         this.#free[order]?.add(offset);
         offset += size;
@@ -105,10 +123,10 @@ export class SlabPool {
   }
 
   #tryTake(sizeBytes: number): Slab | undefined {
-    const order = Math.max(0, Math.ceil(Math.log2(Math.max(1, sizeBytes) / BLOCK_BYTES_MIN)));
+    const order = Math.max(0, Math.ceil(Math.log2(Math.max(1, sizeBytes) / this.#blockBytes)));
     const offset = this.#allocate(order);
     if (offset === undefined) return undefined;
-    const blockBytes = BLOCK_BYTES_MIN * 2 ** order;
+    const blockBytes = this.#blockBytes * 2 ** order;
     this.#usedBytes += blockBytes;
     this.#onUse(blockBytes);
     let isReleased = false;
@@ -133,7 +151,7 @@ export class SlabPool {
       blocks.delete(offset);
       // Split down to the wanted order; the upper halves stay free.
       for (let half = from - 1; half >= order; half -= 1)
-        this.#free[half]?.add(offset + BLOCK_BYTES_MIN * 2 ** half);
+        this.#free[half]?.add(offset + this.#blockBytes * 2 ** half);
       return offset;
     }
     return undefined;
@@ -143,7 +161,7 @@ export class SlabPool {
     let start = offset;
     let at = order;
     while (at < this.#free.length - 1) {
-      const size = BLOCK_BYTES_MIN * 2 ** at;
+      const size = this.#blockBytes * 2 ** at;
       const buddy = Math.floor(start / size) % 2 === 0 ? start + size : start - size;
       if (!this.#free[at]?.delete(buddy)) break;
       start = Math.min(start, buddy);

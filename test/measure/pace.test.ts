@@ -33,12 +33,12 @@ describe('a copy at its default settings', () => {
     await best(t, 'slow-small', changes, ({ goals }) => (goals.get('slow-small')?.value ?? 0) >= 200);
   });
 
-  // One part after the other, read and then written, would be half of a connection each way.
+  // One part at a time in each thread, read and then written, gave 0.8 connections' worth each way; several give 1.5.
   it('fills the connections that move large objects, and reads while it writes', async (t) => {
     const changes = { large: 4, largeBytes: 24 * MIB, bandwidthBytesPerSecond: 4e6 };
     await best(t, 'slow-large', changes, ({ goals, runs }) => {
       const connections = (steadyOf(runs)?.bytesPerSecond ?? 0) / changes.bandwidthBytesPerSecond;
-      return (goals.get('slow-large')?.value ?? 0) >= 60 && connections >= 0.7;
+      return (goals.get('slow-large')?.value ?? 0) >= 60 && connections >= 1.1;
     });
   });
 

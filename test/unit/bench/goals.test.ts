@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { describe, it } from 'node:test';
 import { limitedOf, steadyOf } from '../../../bench/goals/conditions.ts';
 import { GOALS } from '../../../bench/goals/goals.ts';
@@ -193,17 +194,18 @@ describe('goals', () => {
     assert.equal(steadyOf([]), undefined);
   });
 
-  it('for large objects on a slow network want connections that are full in both directions', () => {
-    const filled = (from: number, to: number): Verdict => {
+  it('for large objects on a slow network want connections that are full in both directions, and not one alone', () => {
+    const filled = (from: number, to: number, connections = availableParallelism() + 1): Verdict => {
       const moved = (rate: number) => ({ bytes: rate * 10, seconds: 10 });
       const source = { largeBodiesOut: moved(from) };
       const target = { largeBodiesIn: moved(to) };
       return judge('slow-large', {
-        'slow-large': runsOf('slow-large', { cpu: 0.1, wall: 9, source, target }),
+        'slow-large': runsOf('slow-large', { cpu: 0.1, wall: GIB / (connections * 80e6), source, target }),
       });
     };
     assert.deepEqual([filled(76e6, 78e6).value, filled(76e6, 78e6).isReached], [95, true]);
     assert.equal(filled(78e6, 60e6).isReached, false);
+    assert.equal(filled(76e6, 78e6, 0.8).isReached, false);
   });
 
   it('for memory take the most of all runs', () => {

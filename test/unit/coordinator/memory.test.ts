@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { defaultMemoryBytes, planMemory } from '../../../src/coordinator/memory.ts';
+import { blockBytesFor, SlabPool } from '../../../src/copy/slab-pool.ts';
 import { ConfigError } from '../../../src/core/errors.ts';
 
 const MIB = 1024 ** 2;
@@ -22,6 +23,15 @@ function leastFor(threads: number): number {
     }
   }
   return taken;
+}
+
+/** How many parts of this size a thread's memory really holds. */
+function slabsOf(slabBudgetBytes: number, partBytes: number): number {
+  const pool = new SlabPool(slabBudgetBytes, () => undefined, blockBytesFor(partBytes));
+  const never = new AbortController().signal;
+  let slabs = 0;
+  while (pool.acquireNow(partBytes, never)) slabs += 1;
+  return slabs;
 }
 
 describe('planMemory()', () => {
@@ -58,11 +68,16 @@ describe('planMemory()', () => {
     );
   });
 
-  it('gives parts of 8 MiB with the default memory, so that S3’s least part is no larger than ours', () => {
+  it('gives parts that S3 takes with the default memory, three of them in flight in every thread', () => {
     for (const threads of [1, 2, 4, 8, 32]) {
-      const memoryBytes = defaultMemoryBytes(threads);
-      const { partBytes } = planMemory({ memoryBytes, threads, partBytes: 'auto', residentBytes });
-      assert.equal(partBytes, 8 * MIB, `${threads} threads`);
+      const input = { memoryBytes: defaultMemoryBytes(threads), threads, partBytes: 'auto' } as const;
+      // As much as is resident when the sources are run.
+      for (const resident of [0, 84 * MIB, 90 * MIB]) {
+        const { partBytes, slabBudgetBytes } = planMemory({ ...input, residentBytes: resident });
+        const said = `${threads} threads: ${slabsOf(slabBudgetBytes, partBytes)} parts of ${partBytes}`;
+        assert.ok(partBytes >= 5 * MIB && partBytes <= 8 * MIB, said);
+        assert.ok(slabsOf(slabBudgetBytes, partBytes) >= 3, said);
+      }
     }
   });
 

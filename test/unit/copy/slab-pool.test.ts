@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
 import fc from 'fast-check';
-import { type Slab, SlabPool } from '../../../src/copy/slab-pool.ts';
+import { blockBytesFor, type Slab, SlabPool } from '../../../src/copy/slab-pool.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 const BLOCK = 4096;
@@ -167,6 +167,24 @@ describe('SlabPool', () => {
         assert.ok(watched.usedMax <= budget);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it('holds as many parts as its budget has room for, whatever their size is', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 20 * 1024 ** 2 }),
+        fc.integer({ min: 1, max: 5 }),
+        (partBytes, parts) => {
+          const blockBytes = blockBytesFor(partBytes);
+          // The smallest block has at least 2 KiB and is rounded up to 64 bytes: 3 % at most.
+          const eachBytes = Math.max(BLOCK, Math.ceil(partBytes * 1.04));
+          const pool = new SlabPool(parts * eachBytes, () => undefined, blockBytes);
+          for (let part = 0; part < parts; part += 1) {
+            assert.ok(pool.acquireNow(partBytes, never), `part ${part + 1} of ${parts} has no slab`);
+          }
+        },
+      ),
     );
   });
 
