@@ -70,6 +70,7 @@ if (skip) {
       manyObjects: 250,
       lacks: [
         'streamUpload',
+        'serverCopy',
         'attributes',
         'folders',
         'exactAborts',
