@@ -13,6 +13,15 @@ export function lengthOf(call: HttpCall, { headers }: HttpResponse): number {
   return sizeBytes;
 }
 
+/**
+ * Every object has an ETag. A page or an error of whoever stands before the storage has none, and its status may well be
+ * 200: copied, it would be an object with wrong bytes that nothing but a digest finds.
+ * @throws StorageError of kind `corrupt`.
+ */
+export function demandObject(call: HttpCall, etag: string | undefined): void {
+  if (etag === undefined) throw malformed(call, 'the answer has no ETag, and so is no object');
+}
+
 /** Do the bytes of this answer begin at the offset? A 200 carries the whole object, whatever was asked for. */
 export function isRange({ status, headers }: HttpResponse, offset: number): boolean {
   if (status === 200) return offset === 0;
@@ -26,7 +35,9 @@ export function totalOf(response: HttpResponse): number | undefined {
   if (status === 206) return Number(CONTENT_RANGE.exec(headers.get('content-range') ?? '')?.[2]);
   const length = headers.get('content-length');
   if (length !== undefined) return Number(length);
-  return response.isOverflow ? undefined : response.intoBytes;
+  // A connection that ends is all there is of the end of such a body: the object may have more.
+  const hasEnd = headers.has('transfer-encoding') && !response.isOverflow;
+  return hasEnd ? response.intoBytes : undefined;
 }
 
 /** Of an answer 416: how long the object is, where it says so. */

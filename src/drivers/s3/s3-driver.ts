@@ -1,5 +1,4 @@
 /** S3 and its compatibles over the direct engine. */
-import type { HttpResponse } from '../../transport/http-types.ts';
 import type {
   Binding,
   BindingFacet,
@@ -18,6 +17,7 @@ import type {
   WriteResult,
 } from '../driver.ts';
 import { malformed } from '../http/call.ts';
+import { demandObject, isRange, lengthOf, totalOf, totalOfUnsatisfied } from '../http/object-answer.ts';
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
@@ -27,7 +27,6 @@ import { credentialsFor } from './s3-credentials.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf, md5OfETag } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
-import { demandObject } from './s3-object-answer.ts';
 import { S3ServerCopy } from './s3-server-copy.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
@@ -98,12 +97,9 @@ export class S3Driver implements StorageDriver {
 
   async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
     checkKey(this.name, 'stat', key);
-    const { headers } = await this.#client.send(ctx, { method: 'HEAD', operation: 'stat', key });
-    const length = headers.get('content-length') ?? '';
-    const sizeBytes = Number(length);
-    if (!/^\d+$/.test(length) || !Number.isSafeInteger(sizeBytes))
-      throw malformed({ backend: this.name, operation: 'stat', key }, 'no size came');
-    return { key, sizeBytes, ...identity(headers) };
+    const response = await this.#client.send(ctx, { method: 'HEAD', operation: 'stat', key });
+    const sizeBytes = lengthOf({ backend: this.name, operation: 'stat', key }, response);
+    return { key, sizeBytes, ...identity(response.headers) };
   }
 
   async read(ctx: CallContext, key: string, into: Uint8Array, options: ReadOptions): Promise<ReadResult> {
@@ -125,8 +121,7 @@ export class S3Driver implements StorageDriver {
     });
     const call = { backend: this.name, operation: 'read', key };
     if (response.status === 416) {
-      const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
-      const totalBytes = total === undefined ? (await this.stat(ctx, key)).sizeBytes : Number(total);
+      const totalBytes = totalOfUnsatisfied(response) ?? (await this.stat(ctx, key)).sizeBytes;
       if (totalBytes > offset) throw malformed(call, 'a range inside the object was refused');
       return { bytesRead: 0, totalBytes };
     }
@@ -211,26 +206,6 @@ function identity(headers: ReadonlyMap<string, string>): { version?: string; md5
   const isOpaque = headers.get('x-amz-server-side-encryption')?.startsWith('aws:kms') ?? false;
   const md5 = isOpaque ? undefined : md5OfETag(etag);
   return { ...(etag === undefined ? {} : { version: etag }), ...(md5 === undefined ? {} : { md5 }) };
-}
-
-const CONTENT_RANGE = /^bytes (\d+)-\d+\/(\d+)$/;
-
-/** Do the bytes of this answer begin at the offset? A 200 carries the whole object, whatever was asked for. */
-function isRange(response: HttpResponse, offset: number): boolean {
-  if (response.status === 200) return offset === 0;
-  const range = CONTENT_RANGE.exec(response.headers.get('content-range') ?? '');
-  return response.status === 206 && range !== null && Number(range[1]) === offset;
-}
-
-/** Size of the whole object; undefined where the answer does not tell. */
-function totalOf(response: HttpResponse): number | undefined {
-  const { status, headers } = response;
-  if (status === 206) return Number(CONTENT_RANGE.exec(headers.get('content-range') ?? '')?.[2]);
-  const length = headers.get('content-length');
-  if (length !== undefined) return Number(length);
-  // A connection that ends is all there is of the end of such a body: the object may have more.
-  const hasEnd = headers.has('transfer-encoding') && !response.isOverflow;
-  return hasEnd ? response.intoBytes : undefined;
 }
 
 /** Whole-object checksums only: composite ones of multipart uploads end in `-<parts>`. */

@@ -21,7 +21,7 @@ import type {
   WriteResult,
 } from '../driver.ts';
 import { malformed } from '../http/call.ts';
-import { isRange, lengthOf, totalOf, totalOfUnsatisfied } from '../http/object-answer.ts';
+import { demandObject, isRange, lengthOf, totalOf, totalOfUnsatisfied } from '../http/object-answer.ts';
 import { type Fields, ServiceClient } from '../http/service-client.ts';
 import { untilAborted } from '../or-aborted.ts';
 import { prefetchedPages } from '../paging.ts';
@@ -126,9 +126,9 @@ export class SwiftDriver implements StorageDriver {
     }
     if (!isRange(response, into.length === 0 ? 0 : offset))
       throw malformed(call, 'the answer does not say which range it is');
-    // A page of whoever stands before the service has none, and its status may well be 200.
-    if (!response.headers.has('etag')) throw malformed(call, 'the answer has no ETag, and so is no object');
+    demandObject(call, response.headers.get('etag'));
     const { intoBytes: bytesRead } = response;
+    // Without a length, an answer that is too large for the buffer, or that ends with its connection, does not tell.
     const totalBytes = totalOf(response) ?? (await this.stat(ctx, key)).sizeBytes;
     const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
     if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
@@ -150,7 +150,9 @@ export class SwiftDriver implements StorageDriver {
       bodyBytes: body.sizeBytes,
     });
     const version = response.headers.get('etag');
-    return version === undefined ? {} : { version };
+    // Whoever stands before the service may say 200 to everything; what it took is in no container.
+    if (version === undefined) throw malformed(this.#client.call('write', key), 'no ETag came');
+    return { version };
   }
 
   async remove(ctx: CallContext, key: string): Promise<void> {
