@@ -7,17 +7,26 @@ import { copyStreamed } from './copy-streamed.ts';
 import { copyWhole } from './copy-whole.ts';
 import { differenceByContent, differenceByListing } from './equal.ts';
 import type { ServerSide } from './server-side.ts';
+import { bestSizeOf, isUnsure, withTrueSizes } from './true-sizes.ts';
 
 /** An object that changes while it is read, or is corrupted on its way, is begun again this often. */
 const STARTS_MAX = 4;
 
 /** Rejects only for what ends the whole run: an abort, or an error of scope `backend`. */
-export async function copyObject(ctx: CopyContext, item: CopyItem): Promise<CopyOutcome> {
+export async function copyObject(ctx: CopyContext, listed: CopyItem): Promise<CopyOutcome> {
+  let item = listed;
+  try {
+    // Mostly it was asked before; what could not be told then is told of this object now.
+    const mustAsk = isUnsure(listed) && differenceByListing(listed, ctx) !== 'equal';
+    if (mustAsk) item = await withTrueSizes(ctx, listed);
+  } catch (error) {
+    return outcomeOfError(ctx, listed, error);
+  }
   let sizeBytes: number | undefined = item.source.sizeBytes;
   try {
     const byListing = differenceByListing(item, ctx);
     const difference = byListing === 'compare' ? await differenceByContent(ctx, item) : byListing;
-    if (difference === 'equal') return { state: 'skipped', bytes: sizeBytes };
+    if (difference === 'equal') return { state: 'skipped', bytes: bestSizeOf(item) };
     if (difference === 'conflict') return conflict(ctx, item);
   } catch (error) {
     if (!(error instanceof ObjectChanged)) return outcomeOfError(ctx, item, error);

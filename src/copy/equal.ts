@@ -4,11 +4,15 @@ import { isStorageError } from '../core/errors.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, ObjectChanged } from './context.ts';
 import { readRanges } from './read-ranges.ts';
+import { isUnsure, mayBeSameSize, withTrueSizes } from './true-sizes.ts';
 import { isUnseenCopy, settleUnseenCopy } from './unseen-copy.ts';
 
 export type Difference = 'equal' | 'differs' | 'conflict';
 
-/** Decides from the two listings alone where that is possible; `compare` means the contents must be read. */
+/**
+ * Decides from the two listings alone where that is possible; `compare` means the contents must be read. Of an immutable
+ * object whose size is unsure, that it is there is enough.
+ */
 export function differenceByListing(
   item: CopyItem,
   ctx: Pick<CopyContext, 'ownsTarget' | 'doubtsTarget' | 'doubtsCopies' | 'uploads'>,
@@ -16,7 +20,7 @@ export function differenceByListing(
   const { ownsTarget, doubtsTarget } = ctx;
   const { source, target, classified } = item;
   if (!target) return 'differs';
-  const hasSameSize = source.sizeBytes === target.sizeBytes;
+  const hasSameSize = mayBeSameSize(item);
   if (classified.isImmutable) {
     if (hasSameSize) return doubtsTarget || isUnseenCopy(ctx, item) ? 'compare' : 'equal';
     // Someone else's object under a name that promises other content is never overwritten.
@@ -29,6 +33,7 @@ export function differenceByListing(
 
 /** Reads what must be read: one side where the other lists a true MD5 that agrees, else both. */
 export async function differenceByContent(ctx: CopyContext, item: CopyItem): Promise<Difference> {
+  if (isUnsure(item)) return differenceByTrueSizes(ctx, item);
   const { source, target, classified } = item;
   if (!target) return 'differs';
   const different = classified.isImmutable && !ctx.ownsTarget ? 'conflict' : 'differs';
@@ -44,6 +49,12 @@ export async function differenceByContent(ctx: CopyContext, item: CopyItem): Pro
     throw error;
   });
   return ours.sha256 === theirs?.sha256 ? 'equal' : different;
+}
+
+async function differenceByTrueSizes(ctx: CopyContext, item: CopyItem): Promise<Difference> {
+  const sized = await withTrueSizes(ctx, item);
+  const difference = differenceByListing(sized, ctx);
+  return difference === 'compare' ? differenceByContent(ctx, sized) : difference;
 }
 
 async function contentHashes(

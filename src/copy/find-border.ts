@@ -16,6 +16,8 @@ const PRECISION = 8;
 const GUESSES_MAX = 16;
 /** What an object costs besides its bytes, in bytes. */
 const OBJECT_BYTES = 64 * 1024;
+/** What is listed without its size is a large object, as layers are. */
+const UNSURE_BYTES = 4 * 1024 ** 2;
 /** Less is not worth another two listings and a flush: 256 small objects. */
 const WORTH_BYTES = 16 * 1024 ** 2;
 
@@ -57,7 +59,8 @@ async function firstPages(ctx: CallContext, search: BorderSearch): Promise<Known
     for (const object of page) {
       const path = object.key.slice(search.keyPrefix.length);
       if (isBehind(search, path)) return { objects, isAll: true };
-      objects.push({ path, bytes: object.sizeBytes + OBJECT_BYTES });
+      const bytes = object.isSizeUnsure ? UNSURE_BYTES : object.sizeBytes;
+      objects.push({ path, bytes: bytes + OBJECT_BYTES });
     }
     pages += 1;
   }

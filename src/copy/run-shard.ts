@@ -19,6 +19,7 @@ import { belongsToPhaseOne, isInRange, listShard } from './shard-range.ts';
 import { Sharing } from './sharing.ts';
 import { ListingOutOfOrder } from './sorted-listing.ts';
 import { Tally } from './tally.ts';
+import { bestSizeOf, mayBeSameSize, sizedBatches, surelyListedBytes } from './true-sizes.ts';
 
 const LEFT_OUT_NAMED_MAX = 10;
 const VANISHED_NAMED_MAX = 1_000;
@@ -152,19 +153,20 @@ class ShardRun {
     this.#sharing.begin({ window, cuts, isSorting: options.isSorting });
     this.#reportCursor(ctx, undefined, ctx.counters.values());
     try {
-      const batches = joinListings(
+      const joined = joinListings(
         this.#listing(ctx, ctx.source, this.#pass.sourcePrefix, { ...options, cuts, window }),
         this.#listing(ctx, ctx.target, this.#pass.targetPrefix, { ...options, cuts, window }),
         this.#extrasListener(ctx),
       );
+      const batches = sizedBatches(ctx, joined, (object) => this.#isMoreThanSkipped(ctx, object));
       for await (const batch of batches) {
         this.#tally.listed(batch.length);
         cuts.listed(batch.length);
         // They are told at the shard's end, so whoever goes on must meet them again.
         if (this.#extras.length + this.#extrasUnnamed + this.#extrasKept > 0) cuts.block();
-        for (const joined of batch) {
-          if (this.#sharing.passesBy(joined.path)) continue;
-          const working = this.#admit(ctx, { window, cuts }, joined);
+        for (const object of batch) {
+          if (this.#sharing.passesBy(object.path)) continue;
+          const working = this.#admit(ctx, { window, cuts }, object);
           if (!working) continue;
           cuts.countSkipped();
           await working;
@@ -226,13 +228,13 @@ class ShardRun {
 
   /** Pages are joined in batches; objects of one whose whole answer is "equal by listing" cost no promise. */
   #admit(ctx: CopyContext, lane: Lane, joined: Joined): Promise<void> | undefined {
-    const { path, source, target } = joined;
+    const { path, source } = joined;
     const { cuts } = lane;
     if (this.#isOfPhaseOne(path)) {
       cuts.settle(cuts.admit(path), true);
       return undefined;
     }
-    if (ctx.layout.leavesOut(path, source.sizeBytes)) {
+    if (ctx.layout.leavesOut(path, surelyListedBytes(source))) {
       const segment = cuts.admit(path);
       if (isInRange(this.#sharing.range, path)) {
         this.#countLeftOut(path);
@@ -242,9 +244,8 @@ class ShardRun {
       return undefined;
     }
     const classified = ctx.layout.classify(path);
-    const isSameSize = target?.sizeBytes === source.sizeBytes;
-    if (classified.isImmutable && isSameSize && !this.#mayBeUnseen(ctx, path)) {
-      cuts.skip(path, classified.objectClass, source.sizeBytes);
+    if (this.#isThere(ctx, joined, classified)) {
+      cuts.skip(path, classified.objectClass, bestSizeOf(joined));
       return undefined;
     }
     return this.#lookInto(ctx, lane, joined, classified);
@@ -273,6 +274,18 @@ class ShardRun {
     if (room) return room.then(() => window.add(object, task));
     window.add(object, task);
     return undefined;
+  }
+
+  /** Is that all that need be known of it? */
+  #isThere(ctx: CopyContext, joined: Joined, { isImmutable }: Classified): boolean {
+    return isImmutable && mayBeSameSize(joined) && !this.#mayBeUnseen(ctx, joined.path);
+  }
+
+  /** Asked of objects whose size is unsure, before their turn. */
+  #isMoreThanSkipped(ctx: CopyContext, joined: Joined): boolean {
+    const { path } = joined;
+    if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, undefined)) return false;
+    return !this.#isThere(ctx, joined, ctx.layout.classify(path));
   }
 
   #mayBeUnseen(ctx: CopyContext, path: string): boolean {

@@ -5,6 +5,7 @@ import { type Joined, joinListings, type Listing, type OnExtra } from '../copy/j
 import type { Shard } from '../copy/shard.ts';
 import { belongsToPhaseOne, isInRange, listShard } from '../copy/shard-range.ts';
 import { ListingOutOfOrder } from '../copy/sorted-listing.ts';
+import { bestSizeOf, sizedBatches, surelyListedBytes } from '../copy/true-sizes.ts';
 import { sha256ForCopy } from '../copy/unseen-copy.ts';
 import { compareUtf8 } from '../core/byte-order.ts';
 import type { Side } from '../core/counters.ts';
@@ -96,12 +97,13 @@ class ShardScan {
     const watched = { ...target, pages: this.#watched(target) };
     await this.#openAbove();
     const onExtra: OnExtra = (path, object, isBehind) => this.#noteExtra(path, object, isBehind);
-    for await (const batch of joinListings(source, watched, onExtra)) {
+    const joinedBatches = joinListings(source, watched, onExtra);
+    for await (const batch of sizedBatches(ctx, joinedBatches, (joined) => this.#isMoreThanEqual(joined))) {
       ctx.signal.throwIfAborted();
       let bytes = 0;
       for (const joined of batch) {
         this.#look(joined);
-        bytes += joined.source.sizeBytes;
+        bytes += bestSizeOf(joined);
       }
       this.#tally.listedSource += batch.length;
       onListed(batch.length, bytes);
@@ -176,7 +178,7 @@ class ShardScan {
 
   #look({ path, source, target }: Joined): void {
     const { ctx, limits, targetPrefix, sample } = this.#input;
-    if (this.#isOfPhaseOne(path) || this.#leavesOut(path, source.sizeBytes, true)) return;
+    if (this.#isOfPhaseOne(path) || this.#leavesOut(path, surelyListedBytes(source), true)) return;
     if (!target && this.#unlisted.target.hiding(path)) {
       this.#tally.objectsUnseen += 1;
       return;
@@ -184,7 +186,7 @@ class ShardScan {
     const classified = ctx.layout.classify(path);
     const item: CopyItem = { path, classified, source, target, targetKey: targetPrefix + path };
     const requests = this.#requestsFor(item);
-    const { sizeBytes } = source;
+    const sizeBytes = bestSizeOf(item);
     const counted: Counted = {
       path,
       objectClass: classified.objectClass,
@@ -200,6 +202,17 @@ class ShardScan {
     if (isRead && (state === 'missing' || state === 'differing')) sample.offer(path, source);
     if (state !== 'undecided' || sizeBytes > COMPARED_BYTES_MAX) return;
     if (this.#toCompare.length < TO_COMPARE_MAX) this.#toCompare.push({ item, counted });
+  }
+
+  /** Asked of objects whose size is unsure, as the copy asks. */
+  #isMoreThanEqual({ path, source, target }: Joined): boolean {
+    const { ctx, targetPrefix } = this.#input;
+    if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, undefined)) return false;
+    const classified = ctx.layout.classify(path);
+    return (
+      differenceByListing({ path, classified, source, target, targetKey: targetPrefix + path }, ctx) !==
+      'equal'
+    );
   }
 
   #requestsFor(item: CopyItem): ObjectRequests | undefined {

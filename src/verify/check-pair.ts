@@ -31,7 +31,7 @@ export interface CheckOptions extends ReaderOptions {
 /** What the listings alone decide, without a promise; undefined when bytes or sizes must be asked for. */
 export function verdictFromListings(pair: PairToCheck, options: CheckOptions): Verdict | undefined {
   const { source, target, classified } = pair;
-  if (options.isDeep || source.info.sizeBytes !== target.info.sizeBytes) return undefined;
+  if (options.isDeep || isUnsure(pair) || source.info.sizeBytes !== target.info.sizeBytes) return undefined;
   const md5 = { source: source.info.md5, target: target.info.md5 };
   const isComparable = md5.source !== undefined && md5.target !== undefined;
   if (isComparable && md5.source === md5.target) return match('md5');
@@ -42,8 +42,41 @@ export function verdictFromListings(pair: PairToCheck, options: CheckOptions): V
   return match('size');
 }
 
+/** A pair with its verdict; its sizes are the true ones, where they could be had. */
+export interface Checked {
+  readonly pair: PairToCheck;
+  readonly verdict: Verdict;
+}
+
 /** Never rejects for this object's sake: only when the run is aborted or a backend refuses everything. */
-export async function checkPair(pair: PairToCheck, options: CheckOptions): Promise<Verdict> {
+export async function checkPair(listed: PairToCheck, options: CheckOptions): Promise<Checked> {
+  let pair = listed;
+  try {
+    if (isUnsure(listed)) pair = await withTrueSizes(listed, options);
+  } catch (error) {
+    if (error instanceof SideError) return { pair, verdict: verdictOfFailure(pair, error) };
+    throw error;
+  }
+  return { pair, verdict: verdictFromListings(pair, options) ?? (await verdictFromObjects(pair, options)) };
+}
+
+/** Are there listed sizes that need not be true? Swift lists large objects as empty. */
+function isUnsure({ source, target }: PairToCheck): boolean {
+  return source.info.isSizeUnsure === true || target.info.isSizeUnsure === true;
+}
+
+async function withTrueSizes(pair: PairToCheck, options: CheckOptions): Promise<PairToCheck> {
+  const sized = async (side: Side): Promise<ListedObject> => {
+    const { path, info } = pair[side];
+    if (!info.isSizeUnsure) return pair[side];
+    const { signal } = options;
+    return { path, info: await onSide(side, signal, () => options[side].stat({ signal }, info.key)) };
+  };
+  const source = await sized('source');
+  return { ...pair, source, target: await sized('target') };
+}
+
+async function verdictFromObjects(pair: PairToCheck, options: CheckOptions): Promise<Verdict> {
   try {
     if (!options.isDeep) {
       const verdict = await verdictFromSizes(pair, options);

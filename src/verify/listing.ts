@@ -1,6 +1,6 @@
 /** One side's flat listing as logical paths in ascending UTF-8 order, or an error: never a wrong order. */
 import { compareUtf8 } from '../core/byte-order.ts';
-import { StorageError } from '../core/errors.ts';
+import { isStorageError, StorageError } from '../core/errors.ts';
 import type { ListQuery, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import type { Layout } from '../layout/layout.ts';
 
@@ -38,10 +38,29 @@ export async function* listPaths(options: ListingOptions): AsyncGenerator<readon
         throw outOfOrder(driver, keyPrefix + previous, info.key);
       }
       previous = path;
-      if (layout.leavesOut(path, info.sizeBytes)) options.onLeftOut(path);
-      else batch.push({ path, info });
+      const looksLeftOut = layout.leavesOut(path, info.sizeBytes);
+      if (looksLeftOut && (!info.isSizeUnsure || (await isLeftOut(options, path, info.key)))) {
+        options.onLeftOut(path);
+      } else batch.push({ path, info });
     }
     if (batch.length > 0) yield batch;
+  }
+}
+
+/** Where it matters whether an object is empty, and the listing does not tell for sure, the object is asked. */
+async function isLeftOut(
+  { driver, layout, signal }: ListingOptions,
+  path: string,
+  key: string,
+): Promise<boolean> {
+  if (layout.leavesOut(path, undefined)) return true;
+  try {
+    const { sizeBytes } = await driver.stat({ signal }, key);
+    return layout.leavesOut(path, sizeBytes);
+  } catch (error) {
+    // Gone since it was listed: nobody misses it.
+    if (isStorageError(error, 'not-found')) return true;
+    throw error;
   }
 }
 

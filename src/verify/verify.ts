@@ -150,7 +150,10 @@ class VerifyRun {
     const pair: PairToCheck = { path, source, target, classified: this.#options.layout.classify(path) };
     const verdict = verdictFromListings(pair, this.#check);
     if (verdict !== undefined) return this.#settle(pair, verdict);
-    await this.#lookAhead.add(async () => this.#settle(pair, await checkPair(pair, this.#check)));
+    await this.#lookAhead.add(async () => {
+      const checked = await checkPair(pair, this.#check);
+      this.#settle(checked.pair, checked.verdict);
+    });
   }
 
   /** Not in the listing of the other side, which says something only if that side could list the folder. */

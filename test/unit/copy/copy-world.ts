@@ -47,6 +47,8 @@ export interface Shape {
   readonly keepsOfParts?: readonly ('md5' | 'crc32')[];
   /** Asks before it goes into a folder, each time it comes to one, as a file system does. */
   readonly asksBeforeFolders?: boolean;
+  /** Listings show these as empty and without checksums, as Swift shows large objects; `stat` knows better. */
+  readonly listsAsEmpty?: (key: string) => boolean;
 }
 
 export interface WorldOptions {
@@ -386,7 +388,11 @@ async function* prunedPages(pages: AsyncIterable<ListPage>, query: ListQuery): A
 
 async function* shownPages(pages: AsyncIterable<ListPage>, shape: Shape): AsyncGenerator<ListPage> {
   for await (const page of pages) {
-    yield { ...page, objects: page.objects.map((object) => shown(object, shape)) };
+    const objects = page.objects.map((object): ObjectInfo => {
+      const isHidden = shape.listsAsEmpty?.(object.key) === true;
+      return isHidden ? { key: object.key, sizeBytes: 0, isSizeUnsure: true } : shown(object, shape);
+    });
+    yield { ...page, objects };
   }
 }
 
