@@ -1,4 +1,4 @@
-/** Debian's docker-registry (CNCF distribution 2.8) on a folder or on S3: the program whose storage is being moved. */
+/** Debian's docker-registry (CNCF distribution 2.8) on a folder, on S3 or on Swift: the program whose storage is being moved. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from './ports.ts';
@@ -17,8 +17,21 @@ interface S3RegistryStorage {
   readonly rootDirectory?: string;
 }
 
+interface SwiftRegistryStorage {
+  /** Of tempauth v1. */
+  readonly authUrl: string;
+  readonly user: string;
+  readonly password: string;
+  /** The container must exist. */
+  readonly container: string;
+  readonly prefix?: string;
+}
+
 /** `filesystem`: absolute path of the folder that holds (or will hold) `docker/`. */
-export type RegistryStorage = { readonly filesystem: string } | { readonly s3: S3RegistryStorage };
+export type RegistryStorage =
+  | { readonly filesystem: string }
+  | { readonly s3: S3RegistryStorage }
+  | { readonly swift: SwiftRegistryStorage };
 
 export interface RegistryOptions {
   readonly storage: RegistryStorage;
@@ -66,11 +79,27 @@ async function serve(configuration: string, host: string, options: RegistryOptio
 
 /** The part of its YAML that says where the objects are, which is also what `blobferry` reads. */
 export function storageYaml(storage: RegistryStorage): string {
-  const lines =
-    'filesystem' in storage
-      ? ['  filesystem:', `    rootdirectory: ${JSON.stringify(storage.filesystem)}`]
-      : s3Lines(storage.s3);
-  return `storage:\n${lines.join('\n')}\n`;
+  return `storage:\n${linesOf(storage).join('\n')}\n`;
+}
+
+function linesOf(storage: RegistryStorage): readonly string[] {
+  if ('s3' in storage) return s3Lines(storage.s3);
+  if ('swift' in storage) return swiftLines(storage.swift);
+  return ['  filesystem:', `    rootdirectory: ${JSON.stringify(storage.filesystem)}`];
+}
+
+function swiftLines(swift: SwiftRegistryStorage): readonly string[] {
+  return [
+    '  swift:',
+    `    authurl: ${JSON.stringify(swift.authUrl)}`,
+    '    authversion: 1',
+    `    username: ${JSON.stringify(swift.user)}`,
+    `    password: ${JSON.stringify(swift.password)}`,
+    `    container: ${JSON.stringify(swift.container)}`,
+    `    prefix: ${JSON.stringify(swift.prefix ?? '')}`,
+    // A layer of a few megabytes so has several parts.
+    '    chunksize: 1048576',
+  ];
 }
 
 function s3Lines(s3: S3RegistryStorage): readonly string[] {
