@@ -55,8 +55,12 @@ export interface S3Spec {
 export interface SwiftAccess {
   readonly authUrl: string;
   readonly authVersion: 1 | 2 | 3;
+  /** Empty with an application credential that has an id. */
   readonly user: string;
+  /** The secret, with an application credential. */
   readonly password: string;
+  /** Keystone v3; it is one project's, so that none is named beside it. Its name is one of the user's. */
+  readonly applicationCredential?: { readonly id: string } | { readonly name: string };
   /** Project by name or by id; neither for tempauth. */
   readonly tenant?: string;
   readonly tenantId?: string;

@@ -36,10 +36,10 @@ export function readSwiftUrl(url: string, env: Environment): StorageReading {
 /** Keystone's variables win, as with OpenStack's clients. */
 function accessIn(env: Environment): { readonly access: SwiftAccess; readonly from: string } {
   const isKeystone = Boolean(env['OS_AUTH_URL']);
-  const [urlName, userName, keyName] = isKeystone
-    ? (['OS_AUTH_URL', 'OS_USERNAME', 'OS_PASSWORD'] as const)
-    : (['ST_AUTH', 'ST_USER', 'ST_KEY'] as const);
-  const missing = [urlName, userName, keyName].filter((name) => !env[name]);
+  const credential = isKeystone ? applicationCredentialIn(env) : undefined;
+  const [urlName, userName, keyName] = variablesOf(isKeystone, credential);
+  const needsUser = !(credential && 'id' in credential);
+  const missing = [urlName, ...(needsUser ? [userName] : []), keyName].filter((name) => !env[name]);
   if (missing.length > 0) {
     throw new ConfigError(`A Swift URL needs ${missing.join(' and ')} in the environment`, { hint: WHERE });
   }
@@ -47,28 +47,57 @@ function accessIn(env: Environment): { readonly access: SwiftAccess; readonly fr
   if (authUrl instanceof Refused || authUrl === undefined) {
     throw new ConfigError(`${urlName} ${authUrl instanceof Refused ? authUrl.why : 'is empty'}`);
   }
-  const authVersion = authVersionOf(authUrl) ?? (isKeystone ? 3 : 1);
+  const told = authVersionOf(authUrl);
+  const authVersion = told ?? (isKeystone ? 3 : 1);
   return {
     from: `${urlName} and its companions`,
     access: {
-      authUrl,
+      // OpenStack's clients find the version below an address that ends before it.
+      authUrl: isKeystone && told === undefined ? `${authUrl}/v3` : authUrl,
       authVersion,
-      user: env[userName] ?? '',
+      user: needsUser ? (env[userName] ?? '') : '',
       password: env[keyName] ?? '',
-      endpointType: 'public',
-      ...(isKeystone ? keystoneIn(env) : {}),
+      endpointType: isKeystone ? endpointTypeIn(env) : 'public',
+      ...(credential ? { applicationCredential: credential } : {}),
+      ...(isKeystone ? keystoneIn(env, credential !== undefined) : {}),
     },
   };
 }
 
-function keystoneIn(env: Environment): Partial<SwiftAccess> {
-  const names: readonly (readonly [keyof SwiftAccess, readonly string[]])[] = [
+function variablesOf(
+  isKeystone: boolean,
+  credential: SwiftAccess['applicationCredential'],
+): readonly [url: string, user: string, key: string] {
+  if (!isKeystone) return ['ST_AUTH', 'ST_USER', 'ST_KEY'];
+  return ['OS_AUTH_URL', 'OS_USERNAME', credential ? 'OS_APPLICATION_CREDENTIAL_SECRET' : 'OS_PASSWORD'];
+}
+
+function applicationCredentialIn(env: Environment): SwiftAccess['applicationCredential'] {
+  const { OS_APPLICATION_CREDENTIAL_ID: id, OS_APPLICATION_CREDENTIAL_NAME: name } = env;
+  if (id) return { id };
+  return name ? { name } : undefined;
+}
+
+function endpointTypeIn(env: Environment): SwiftAccess['endpointType'] {
+  const name = env['OS_INTERFACE'] ? 'OS_INTERFACE' : 'OS_ENDPOINT_TYPE';
+  const type = (env[name] || 'public').toLowerCase().replace(/url$/, '');
+  if (type === 'public' || type === 'internal' || type === 'admin') return type;
+  throw new ConfigError(`${name} must be public, internal or admin`);
+}
+
+/** An application credential belongs to a project, and Keystone refuses to be told of one beside it. */
+function keystoneIn(env: Environment, hasCredential: boolean): Partial<SwiftAccess> {
+  const scope: readonly (readonly [keyof SwiftAccess, readonly string[]])[] = [
     ['tenant', ['OS_PROJECT_NAME', 'OS_TENANT_NAME']],
     ['tenantId', ['OS_PROJECT_ID', 'OS_TENANT_ID']],
-    ['domain', ['OS_USER_DOMAIN_NAME']],
-    ['domainId', ['OS_USER_DOMAIN_ID']],
     ['tenantDomain', ['OS_PROJECT_DOMAIN_NAME']],
     ['tenantDomainId', ['OS_PROJECT_DOMAIN_ID']],
+    ['trustId', ['OS_TRUST_ID']],
+  ];
+  const names: typeof scope = [
+    ...(hasCredential ? [] : scope),
+    ['domain', ['OS_USER_DOMAIN_NAME']],
+    ['domainId', ['OS_USER_DOMAIN_ID']],
     ['region', ['OS_REGION_NAME']],
   ];
   const given = names.flatMap(([field, variables]) => {

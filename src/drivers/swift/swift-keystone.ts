@@ -30,7 +30,14 @@ export function v2Request(access: SwiftAccess): unknown {
 
 /** Domains default to the one that Keystone makes itself, as with the registry's driver. */
 export function v3Request(access: SwiftAccess): unknown {
-  const { user, password, domain, domainId } = access;
+  const { user, password, domain, domainId, applicationCredential: credential } = access;
+  if (credential) {
+    const owner = 'id' in credential ? {} : { user: { name: user, domain: domainOf(domain, domainId) } };
+    const method = 'application_credential';
+    return {
+      auth: { identity: { methods: [method], [method]: { ...credential, secret: password, ...owner } } },
+    };
+  }
   const scope = scopeOf(access);
   return {
     auth: {
@@ -111,7 +118,9 @@ function hasUrl<E extends { readonly url: string | undefined }>(
 }
 
 function expiryOf(text: unknown): { readonly expiresAtMs?: number } {
-  const expiresAtMs = Date.parse(textOf(text) ?? '');
+  const said = textOf(text) ?? '';
+  // Version 2 has been seen to leave out the zone, which is always UTC.
+  const expiresAtMs = Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(said) ? said : `${said}Z`);
   return Number.isNaN(expiresAtMs) ? {} : { expiresAtMs };
 }
 
