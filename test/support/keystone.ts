@@ -60,7 +60,7 @@ export class Keystone {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = new URL(request.url ?? '', this.origin).pathname;
+    const path = decodeURIComponent(new URL(request.url ?? '', this.origin).pathname);
     const body = await bodyOf(request);
     if (path === '/v3/auth/tokens') return send(response, this.#v3(request, body));
     if (path === '/v2.0/tokens') return send(response, this.#v2(request, body));

@@ -23,7 +23,8 @@ export function v2Request(access: SwiftAccess): unknown {
     auth: {
       passwordCredentials: { username: user, password },
       ...(tenantId === undefined ? {} : { tenantId }),
-      ...(tenant === undefined ? {} : { tenantName: tenant }),
+      // One of the two: the id says more.
+      ...(tenant === undefined || tenantId !== undefined ? {} : { tenantName: tenant }),
     },
   };
 }
