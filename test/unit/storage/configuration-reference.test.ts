@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { filesystemParameters } from '../../../src/cli/storage/filesystem-section.ts';
 import { parameterInfo } from '../../../src/cli/storage/parameter.ts';
 import { s3Parameters } from '../../../src/cli/storage/s3-parameters.ts';
+import { swiftParameters } from '../../../src/cli/storage/swift-parameters.ts';
 import { readYaml } from './reading.ts';
 
 const reference = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
@@ -19,6 +20,7 @@ describe('docs/configuration.md', () => {
   for (const [backend, schema] of [
     ['filesystem', filesystemParameters],
     ['s3', s3Parameters],
+    ['swift', swiftParameters],
   ] as const) {
     it(`says of every parameter of ${backend} what the schema says, and of no other`, () => {
       const rows = Object.entries(schema.shape).map(([name, field]) => {

@@ -118,15 +118,11 @@ describe('mistakes in a URL', () => {
     ],
     [
       'gs://bucket',
-      'Storage at gs:// is not supported yet: this version of blobferry moves file:// and s3://',
+      'Storage at gs:// is not supported yet: this version of blobferry moves file://, s3:// and swift://',
     ],
     [
       'azure://a/b',
-      'Storage at azure:// is not supported yet: this version of blobferry moves file:// and s3://',
-    ],
-    [
-      'swift://c',
-      'Storage at swift:// is not supported yet: this version of blobferry moves file:// and s3://',
+      'Storage at azure:// is not supported yet: this version of blobferry moves file://, s3:// and swift://',
     ],
     ['https://s3.example.com/bucket', 'A storage is not given as https://'],
     ['nfs://host/export', 'Storage at nfs:// is not known'],
