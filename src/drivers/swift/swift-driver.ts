@@ -30,6 +30,7 @@ import { probeSwiftBinding } from './swift-binding.ts';
 import { whyInvalidSwiftKey } from './swift-keys.ts';
 import { SwiftLargeObjects } from './swift-large-objects.ts';
 import { listingOf } from './swift-listing.ts';
+import { SwiftManifests } from './swift-manifests.ts';
 import { SegmentNames } from './swift-segments.ts';
 import { SwiftService } from './swift-service.ts';
 
@@ -58,10 +59,15 @@ export class SwiftDriver implements StorageDriver {
   readonly #client: ServiceClient<unknown>;
   readonly #names: SegmentNames;
   readonly #large: SwiftLargeObjects;
+  readonly #manifests: SwiftManifests;
+  readonly #spec: SwiftSpec;
+  /** Of other containers that hold parts of this one's objects. */
+  readonly #others = new Map<string, ServiceClient<unknown>>();
   readonly #binding: Binding | undefined;
   readonly #pageNamesMax: number;
 
   constructor(spec: SwiftSpec, binding: Binding | undefined, options: SwiftDriverOptions = {}) {
+    this.#spec = spec;
     this.#client = new ServiceClient(new SwiftService(spec));
     this.name = this.#client.name;
     this.#binding = binding;
@@ -71,6 +77,9 @@ export class SwiftDriver implements StorageDriver {
       list: (ctx, query) => this.#listEverything(ctx, query),
       checksMd5: () => this.#checksMd5,
     });
+    this.#manifests = new SwiftManifests((ctx, container, query) =>
+      this.#listEverything(ctx, query, this.#clientOf(container)),
+    );
     this.multipart = this.#large;
     this.binding = { probe: (ctx, prefix) => probeSwiftBinding(ctx, this.#client, prefix) };
   }
@@ -85,9 +94,23 @@ export class SwiftDriver implements StorageDriver {
     }
   }
 
-  #listEverything(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
+  #listEverything(
+    ctx: CallContext,
+    query: ListQuery,
+    client: ServiceClient<unknown> = this.#client,
+  ): AsyncIterable<ListPage> {
     const call = { backend: this.name, operation: 'list' };
-    return prefetchedPages(query, call, (marker) => this.#listPage(ctx, query, marker));
+    return prefetchedPages(query, call, (marker) => this.#listPage(ctx, query, marker, client));
+  }
+
+  #clientOf(container: string): ServiceClient<unknown> {
+    if (container === this.#spec.container) return this.#client;
+    let client = this.#others.get(container);
+    if (!client) {
+      client = new ServiceClient(new SwiftService({ ...this.#spec, container }));
+      this.#others.set(container, client);
+    }
+    return client;
   }
 
   async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
@@ -98,7 +121,12 @@ export class SwiftDriver implements StorageDriver {
       key,
       path: pathOf(key),
     });
-    return { key, sizeBytes: lengthOf(this.#client.call('stat', key), response), ...identity(response) };
+    const call = { ...this.#client.call('stat', key), key };
+    // Of more parts than a page of its listing holds the service gives no sum.
+    const isOpen = response.headers.has('x-object-manifest') && !response.headers.has('content-length');
+    const said = isOpen ? undefined : lengthOf(call, response);
+    const sizeBytes = (await this.#manifests.sizeOf(ctx, call, response, said)) ?? 0;
+    return { key, sizeBytes, ...identity(response) };
   }
 
   async read(ctx: CallContext, key: string, into: Uint8Array, options: ReadOptions): Promise<ReadResult> {
@@ -118,7 +146,7 @@ export class SwiftDriver implements StorageDriver {
       accepts: [416],
       ...(options.isFresh ? { isFresh: true } : {}),
     });
-    const call = this.#client.call('read', key);
+    const call = { ...this.#client.call('read', key), key };
     if (response.status === 416) {
       const totalBytes = totalOfUnsatisfied(response) ?? (await this.stat(ctx, key)).sizeBytes;
       if (totalBytes > offset) throw malformed(call, 'a range inside the object was refused');
@@ -132,6 +160,7 @@ export class SwiftDriver implements StorageDriver {
     const totalBytes = totalOf(response) ?? (await this.stat(ctx, key)).sizeBytes;
     const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
     if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
+    await this.#manifests.sizeOf(ctx, call, response, totalBytes);
     return { bytesRead, totalBytes, ...identity(response) };
   }
 
@@ -166,6 +195,7 @@ export class SwiftDriver implements StorageDriver {
 
   async close(): Promise<void> {
     this.#client.close();
+    for (const client of this.#others.values()) client.close();
   }
 
   /** Swift compares the ETag of a PUT with the MD5 of what arrived; before a probe that is believed of it. */
@@ -177,6 +207,7 @@ export class SwiftDriver implements StorageDriver {
     ctx: CallContext,
     query: ListQuery,
     marker: string | undefined,
+    client: ServiceClient<unknown>,
   ): Promise<{ page: ListPage; next?: string }> {
     const from = marker ?? query.after;
     const fields: Fields = [
@@ -186,7 +217,7 @@ export class SwiftDriver implements StorageDriver {
       ...(query.delimiter ? [['delimiter', query.delimiter] as const] : []),
       ...(from === undefined ? [] : [['marker', from] as const]),
     ];
-    const { body } = await this.#client.send(ctx, {
+    const { body } = await client.send(ctx, {
       method: 'GET',
       operation: 'list',
       path: '',

@@ -5,6 +5,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { SwiftSpec } from '../spec.ts';
+import { partsPlaceOf } from './swift-parts.ts';
 
 const NUMBER_DIGITS = 16;
 const UPLOAD_ID = /^[0-9a-f]{40}$/;
@@ -68,15 +69,8 @@ export class SegmentNames {
 
   /** What a manifest in this container names the parts by; undefined where they lie in another one. */
   partsIn(manifest: string): string | undefined {
-    const slash = manifest.indexOf('/');
-    try {
-      const container = decodeURIComponent(manifest.slice(0, slash));
-      return slash > 0 && container === this.#container
-        ? decodeURIComponent(manifest.slice(slash + 1))
-        : undefined;
-    } catch {
-      return undefined;
-    }
+    const place = partsPlaceOf(manifest);
+    return place?.container === this.#container ? place.prefix : undefined;
   }
 }
 
