@@ -36,8 +36,15 @@ function headline(summary: PlanSummary, paint: Paint): readonly string[] {
   return [
     paint(isGood ? 'good' : 'bad', `${isGood ? '✓' : '✗'} ${what}`),
     `  ${summary.source} → ${summary.target}, layout ${summary.layout}`,
+    ...keyRules(summary),
     `  ${targetIs(summary)}; nothing was written; this took ${formatDuration(summary.seconds)}`,
   ];
+}
+
+/** Where both sides keep the registry's own paths as they are, nothing need be said of it. */
+function keyRules({ keyPrefixes: { source, target } }: PlanSummary): readonly string[] {
+  if (source === '' && target === '') return [];
+  return [printable(`  keys are "${source}" + the registry's own path, and "${target}" + it in the target`)];
 }
 
 function targetIs({ targetIsEmpty, needsIntoNonempty }: PlanSummary): string {

@@ -45,11 +45,12 @@ export function probeText(report: ProbeReport, paint: Paint): string {
     if (hint !== undefined) lines.push(`    ${' '.repeat(7)} ${printable(capitalized(hint))}`);
   }
   if (report.firstObjects.length > 0) {
-    lines.push('', `  keys are "${report.keyPrefix}" + the registry's own path; the first objects:`);
+    lines.push('', `  ${printable(report.keyRule)}; the first objects:`);
     for (const { path, sizeBytes, class: objectClass } of report.firstObjects) {
       lines.push(`    ${printable(path)}  (${objectClass}, ${formatBytes(sizeBytes)})`);
     }
   }
+  if (report.firstObjects.length === 0) lines.push('', `  ${printable(report.keyRule)}`);
   if (report.missingPermissions.length > 0) {
     lines.push('', paint('bad', '  missing permissions'));
     for (const permission of report.missingPermissions) lines.push(`    ${permission}`);

@@ -11,14 +11,14 @@ import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { withRetries } from '../drivers/wrap/retry.ts';
 import { detectLayout } from '../layout/detect.ts';
-import { keyPrefixOf } from '../layout/key-rule.ts';
+import { keyPrefixOf, keyRuleText, strayPrefixesOf } from '../layout/key-rule.ts';
 import type { Layout, LayoutName, ObjectClass } from '../layout/layout.ts';
 import { PROBE_FOLDER } from '../layout/left-out.ts';
 import { rawLayout } from '../layout/raw.ts';
 import { clockSkewOf } from './clock.ts';
 import { formatBytes, formatDuration } from './units.ts';
 
-type ProbeCheck = 'reach' | 'list' | 'layout' | 'read' | 'clock' | 'write' | 'remove' | 'checks';
+type ProbeCheck = 'reach' | 'list' | 'keys' | 'layout' | 'read' | 'clock' | 'write' | 'remove' | 'checks';
 
 export interface ProbeFinding {
   readonly check: ProbeCheck;
@@ -34,6 +34,8 @@ export interface ProbeReport {
   readonly role: 'source' | 'target';
   /** What stands before every logical path in this storage's keys. */
   readonly keyPrefix: string;
+  /** The same in words. */
+  readonly keyRule: string;
   readonly layout?: LayoutName;
   readonly firstObjects: readonly FoundObject[];
   /** Seconds that the server's clock is ahead of ours. */
@@ -77,6 +79,12 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
     remove: 's3:DeleteObject',
     checks: 's3:AbortMultipartUpload',
   },
+  swift: {
+    list: 'read (X-Container-Read, with .rlistings or a user) on the container',
+    read: 'read (X-Container-Read) on the container',
+    write: 'write (X-Container-Write) on the container',
+    remove: 'write (X-Container-Write) on the container',
+  },
   fs: {
     reach: 'read and search (r-x) on the root folder',
     list: 'read and search (r-x) on every folder',
@@ -86,6 +94,9 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
   },
 };
 
+const REGISTRY_ROOT = 'docker/registry/v2/';
+const STRAY_HINT =
+  'The registry does not see it there either: correct "prefix", or copy from where its registry wrote it';
 const FIRST_OBJECTS = 3;
 const READ_BYTES_MAX = 64 * 1024;
 /** A person waits for the answer: three attempts, not a minute of them. */
@@ -117,6 +128,7 @@ class Probe {
       if (answer === 'none') return;
       await this.#clock();
       if (answer === 'listed') {
+        await this.#lookBeside(driver);
         await this.#detect(driver);
         await this.#read(driver);
       }
@@ -133,6 +145,7 @@ class Probe {
       storage: storageName(storage),
       role,
       keyPrefix: this.#keyPrefix,
+      keyRule: keyRuleText(storage),
       ...(this.#layout === undefined ? {} : { layout: this.#layout.name }),
       firstObjects: this.#firstObjects,
       ...(this.#clockSkewSeconds === undefined ? {} : { clockSkewSeconds: this.#clockSkewSeconds }),
@@ -163,9 +176,10 @@ class Probe {
     const startedMs = performance.now();
     try {
       for await (const page of driver.list(this.#ctx, { prefix: this.#keyPrefix })) {
-        for (const { key, sizeBytes } of page.objects) {
+        for (const { key, sizeBytes: listedBytes, isSizeUnsure } of page.objects) {
           const path = key.slice(this.#keyPrefix.length);
-          if (this.#firstObjects.length >= FIRST_OBJECTS || rawLayout.leavesOut(path, sizeBytes)) continue;
+          if (this.#firstObjects.length >= FIRST_OBJECTS || rawLayout.leavesOut(path, listedBytes)) continue;
+          const sizeBytes = isSizeUnsure ? await this.#trueSizeOf(driver, key) : listedBytes;
           this.#firstObjects.push({ path, sizeBytes, class: rawLayout.classify(path).objectClass });
         }
         if (this.#firstObjects.length >= FIRST_OBJECTS) break;
@@ -180,6 +194,33 @@ class Probe {
     this.#answered(startedMs);
     this.#found('list', 'ok', this.#firstObjects.length === 0 ? 'it is empty' : 'it holds objects');
     return 'listed';
+  }
+
+  /** An object that cannot be asked for its size cannot be read either, which is told then. */
+  async #trueSizeOf(driver: StorageDriver, key: string): Promise<number> {
+    try {
+      return (await driver.stat(this.#ctx, key)).sizeBytes;
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      if (isStorageError(error)) return 0;
+      throw error;
+    }
+  }
+
+  /** Is there a registry that is not where the key rule has it? */
+  async #lookBeside(driver: StorageDriver): Promise<void> {
+    if (this.#firstObjects.length > 0) return;
+    const { storage, role } = this.#options;
+    for (const stray of strayPrefixesOf(storage)) {
+      const query = { prefix: `${stray}${REGISTRY_ROOT}` };
+      for await (const { objects } of driver.list(this.#ctx, query)) {
+        const [first] = objects;
+        if (first === undefined) continue;
+        const text = `a registry lies at "${query.prefix}", but its ${keyRuleText(storage)}`;
+        this.#found('keys', role === 'source' ? 'failed' : 'open', text, STRAY_HINT);
+        return;
+      }
+    }
   }
 
   #answered(startedMs: number): void {

@@ -6,11 +6,11 @@ import { followSignal } from '../core/followed-signal.ts';
 import type { CopyException } from '../core/job.ts';
 import { Unlisted } from '../core/unlisted.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
-import { mayBeDeleted } from '../layout/deletable.ts';
 import type { Classified } from '../layout/layout.ts';
 import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
 import { copyObject } from './copy-object.ts';
 import { Cuts } from './cuts.ts';
+import { FoundExtras } from './found-extras.ts';
 import { type Joined, joinListings, type Listing, type OnExtra } from './join.ts';
 import { type Missing, ObjectWindow } from './object-window.ts';
 import { countProof, heldBack, isGood, missingAfter, notSeen } from './outcomes.ts';
@@ -78,9 +78,7 @@ class ShardRun {
   #vanished = 0;
   readonly #leftOut = new Set<string>();
   readonly #warnings: string[] = [];
-  readonly #extras: string[] = [];
-  #extrasUnnamed = 0;
-  #extrasKept = 0;
+  readonly #extras: FoundExtras;
   #unlisted = newUnlisted();
   readonly #tally: Tally;
   readonly #options: ShardOptions;
@@ -90,6 +88,7 @@ class ShardRun {
     this.#pass = pass;
     this.#shard = shard;
     this.#options = options;
+    this.#extras = new FoundExtras(base.layout, pass.extrasMax ?? 0);
     this.#tally = new Tally(base.counters);
     this.#sharing = new Sharing({ base, shard, tally: this.#tally, pass, worthBytes: options.worthBytes });
     if (shard.isUnsorted) this.#sorts('The listing of folders is out of order');
@@ -106,10 +105,8 @@ class ShardRun {
       exceptions: this.#exceptions,
       leftOut: [...this.#leftOut],
       warnings: this.#warnings,
-      extras: this.#extras,
+      ...this.#extras.result(),
       ...this.#sharing.end(),
-      ...(this.#extrasUnnamed === 0 ? {} : { extrasUnnamed: this.#extrasUnnamed }),
-      ...(this.#extrasKept === 0 ? {} : { extrasKept: this.#extrasKept }),
       ...(stoppedBy === undefined ? {} : { stoppedBy }),
     };
   }
@@ -125,9 +122,7 @@ class ShardRun {
     this.#failures = 0;
     this.#vanished = 0;
     this.#leftOut.clear();
-    this.#extras.length = 0;
-    this.#extrasUnnamed = 0;
-    this.#extrasKept = 0;
+    this.#extras.clear();
     this.#unlisted = newUnlisted();
     this.#tally.startOver();
   }
@@ -163,7 +158,7 @@ class ShardRun {
         this.#tally.listed(batch.length);
         cuts.listed(batch.length);
         // They are told at the shard's end, so whoever goes on must meet them again.
-        if (this.#extras.length + this.#extrasUnnamed + this.#extrasKept > 0) cuts.block();
+        if (!this.#extras.isEmpty) cuts.block();
         for (const object of batch) {
           if (this.#sharing.passesBy(object.path)) continue;
           const working = this.#admit(ctx, { window, cuts }, object);
@@ -339,17 +334,12 @@ class ShardRun {
   }
 
   #extrasListener(ctx: CopyContext): OnExtra | undefined {
-    const { extrasMax } = this.#pass;
-    if (extrasMax === undefined) return undefined;
+    if (this.#pass.extrasMax === undefined) return undefined;
     return (path, { sizeBytes }) => {
       if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes)) return;
       if (this.#unlisted.source.hiding(path)) return;
       // A listing may begin before its shard does; what lies there is another shard's.
-      if (!isInRange(this.#sharing.range, path)) return;
-      if (!mayBeDeleted(ctx.layout, path)) this.#extrasKept += 1;
-      // A path may be a slice of the page it came in, which a copy of its own does not hold on to.
-      else if (this.#extras.length < extrasMax) this.#extras.push(structuredClone(path));
-      else this.#extrasUnnamed += 1;
+      if (isInRange(this.#sharing.range, path)) this.#extras.add(path);
     };
   }
 
@@ -359,8 +349,8 @@ class ShardRun {
 
   /** Listings of both sides ask before they go into a folder, and ask again where one is repeated. */
   #prunes(ctx: CopyContext, folder: string, cuts: Cuts | undefined): boolean {
-    if (this.#isOfPhaseOne(folder)) return true;
-    return ctx.layout.staysOutOf(folder) && this.#isNotMissed(ctx, folder, cuts);
+    const isClosed = this.#isOfPhaseOne(folder) || ctx.layout.staysOutOf(folder);
+    return isClosed && this.#isNotMissed(ctx, folder, cuts);
   }
 
   /** Left out as a whole, and counted as one, on the source's side. */

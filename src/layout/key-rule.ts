@@ -24,6 +24,24 @@ export function keyPrefixOf(spec: StorageSpec): string {
   return `${spec.rootDirectory.replace(/\/+$/, '')}/`.replace(/^\/+/, '');
 }
 
+/** The rule as words, for people. */
+export function keyRuleText(spec: StorageSpec): string {
+  const keys = `keys are "${keyPrefixOf(spec)}" + the registry's own path`;
+  return spec.kind === 'swift' ? `${keys} (Swift: prefix, then files/)` : keys;
+}
+
+/**
+ * What keys begin with where a copy was made that did not know the rule: the registry does not see it there, and nor does
+ * a copy by the rule.
+ */
+export function strayPrefixesOf(spec: StorageSpec): readonly string[] {
+  if (spec.kind !== 'swift') return [];
+  const prefix = spec.prefix.replace(/^\/+|\/+$/g, '');
+  const above = prefix === '' ? '' : `${prefix}/`;
+  // Without the driver's own folder, and without the prefix of the settings.
+  return [...new Set([above, '', 'files/'])].filter((stray) => stray !== keyPrefixOf(spec));
+}
+
 /**
  * Two storages that share objects: a target inside its source would be listed as source, and a source inside its
  * target would be written to.

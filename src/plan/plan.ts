@@ -103,6 +103,7 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
     source: source.name,
     target: target.name,
     layout: layout.name,
+    keyPrefixes: { source: options.sourcePrefix, target: options.targetPrefix },
     targetIsEmpty: found === undefined,
     ...(found === undefined ? {} : { targetHolds: found }),
     needsIntoNonempty: known === undefined && found !== undefined,

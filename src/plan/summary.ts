@@ -56,6 +56,8 @@ export interface PlanSummary {
   readonly source: string;
   readonly target: string;
   readonly layout: LayoutName;
+  /** What stands before every logical path in the keys of either side. */
+  readonly keyPrefixes: { readonly source: string; readonly target: string };
   /** Nothing that a copy would miss lies under the target's root. */
   readonly targetIsEmpty: boolean;
   /** The first object found there. */

@@ -19,6 +19,7 @@ function summary(given: Partial<PlanSummary> & { blobs?: Partial<Record<PlanStat
     source: 'file:///old',
     target: 's3://new',
     layout: 'distribution',
+    keyPrefixes: { source: '', target: '' },
     targetIsEmpty: true,
     needsIntoNonempty: false,
     objects,

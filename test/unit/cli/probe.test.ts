@@ -6,7 +6,9 @@ import { type S3Server, startS3Server } from '../../../bench/s3-server/s3-server
 import { openDriver } from '../../../src/cli/composition.ts';
 import { type ProbeOptions, type ProbeReport, probeStorage } from '../../../src/cli/probe.ts';
 import { probeText } from '../../../src/cli/probe-command.ts';
-import type { S3Spec } from '../../../src/drivers/spec.ts';
+import { openMemoryDriver } from '../../../src/drivers/memory/memory-driver.ts';
+import { forgetStore, storeNamed } from '../../../src/drivers/memory/memory-store.ts';
+import type { S3Spec, SwiftSpec } from '../../../src/drivers/spec.ts';
 import { tempFolderFor } from '../../support/temp.ts';
 import { sha256 } from '../verify/fake-store.ts';
 
@@ -178,6 +180,76 @@ describe('probeStorage()', () => {
     assert.match(target.findings[0]?.text ?? '', /a copy makes it/);
     const written = await probe(fs, { role: 'target', isWriting: true });
     assert.deepEqual(outcomes(written).slice(-2), ['write ok', 'remove ok']);
+  });
+
+  describe('of Swift', () => {
+    const swift: SwiftSpec = {
+      kind: 'swift',
+      container: 'registry',
+      prefix: 'old',
+      access: {
+        authUrl: 'http://swift/auth/v1.0',
+        authVersion: 1,
+        user: 'a:b',
+        password: 'p',
+        endpointType: 'public',
+      },
+      skipsTlsVerify: false,
+    };
+    // The keys alone matter here: the service is tried elsewhere.
+    const probeOf = async (key: string, more: Partial<ProbeOptions> = {}): Promise<ProbeReport> => {
+      const name = 'probe-of-swift';
+      storeNamed(name).put(key, Buffer.from('content'), undefined);
+      const memory = openMemoryDriver({ kind: 'memory', name });
+      const list: typeof memory.list = async function* (ctx, query) {
+        for await (const page of memory.list(ctx, query)) {
+          const hidden = page.objects.map(
+            (info) => ({ key: info.key, sizeBytes: 0, isSizeUnsure: true }) as const,
+          );
+          yield { ...page, objects: hidden };
+        }
+      };
+      const { stat, read, write, remove, close } = memory;
+      const driver = Object.assign(Object.create(memory), {
+        list,
+        ...Object.fromEntries(
+          Object.entries({ stat, read, write, remove, close }).map(([at, call]) => [at, call.bind(memory)]),
+        ),
+      });
+      try {
+        return await probe(swift, { openDriver: async () => driver, ...more });
+      } finally {
+        forgetStore(name);
+      }
+    };
+
+    it('says which rule keys follow, and the true size of a large object', async () => {
+      const report = await probeOf(`old/files/${BLOB}`);
+      assert.deepEqual(outcomes(report), ['reach ok', 'list ok', 'layout ok', 'read ok']);
+      assert.deepEqual([report.keyPrefix, report.layout], ['old/files/', 'distribution']);
+      assert.deepEqual(report.firstObjects, [{ path: BLOB, sizeBytes: 7, class: 'blob' }]);
+      const text = probeText(report, (_, words) => words);
+      assert.match(
+        text,
+        /keys are "old\/files\/" \+ the registry's own path \(Swift: prefix, then files\/\)/,
+      );
+    });
+
+    for (const stray of ['old/', '', 'files/']) {
+      it(`says that a registry lies at "${stray}", where its driver does not look`, async () => {
+        const report = await probeOf(`${stray}${BLOB}`);
+        const keys = report.findings.find(({ check }) => check === 'keys');
+        assert.equal(keys?.outcome, 'failed');
+        assert.match(
+          keys?.text ?? '',
+          new RegExp(`a registry lies at "${stray}docker/registry/v2/", but its keys are`),
+        );
+        assert.equal(report.isUsable, false);
+        const target = await probeOf(`${stray}${BLOB}`, { role: 'target' });
+        assert.equal(target.findings.find(({ check }) => check === 'keys')?.outcome, 'open');
+        assert.equal(target.isUsable, true);
+      });
+    }
   });
 
   it('rejects when it is stopped', async () => {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { S3Spec, StorageSpec } from '../../../src/drivers/spec.ts';
-import { keyPrefixOf, overlapOf } from '../../../src/layout/key-rule.ts';
+import type { S3Spec, StorageSpec, SwiftSpec } from '../../../src/drivers/spec.ts';
+import { keyPrefixOf, keyRuleText, overlapOf, strayPrefixesOf } from '../../../src/layout/key-rule.ts';
 
 const PATH = 'docker/registry/v2/x';
 
@@ -22,7 +22,59 @@ function s3(rootDirectory: string, rest: Partial<S3Spec> = {}): S3Spec {
   };
 }
 
+function swift(prefix: string, rest: Partial<SwiftSpec> = {}): SwiftSpec {
+  return {
+    kind: 'swift',
+    container: 'registry',
+    prefix,
+    access: {
+      authUrl: 'https://cloud:5000/v3',
+      authVersion: 3,
+      user: 'mover',
+      password: 'hidden',
+      tenantId: 'p',
+      endpointType: 'public',
+    },
+    skipsTlsVerify: false,
+    ...rest,
+  };
+}
+
 describe('the key of a logical path', () => {
+  for (const [prefix, key] of [
+    ['', 'files/docker/registry/v2/x'],
+    ['/', 'files/docker/registry/v2/x'],
+    ['old', 'old/files/docker/registry/v2/x'],
+    ['/old', 'old/files/docker/registry/v2/x'],
+    ['old/', 'old//files/docker/registry/v2/x'],
+    ['a/b', 'a/b/files/docker/registry/v2/x'],
+  ] as const) {
+    it(`in swift with prefix ${JSON.stringify(prefix)} is ${key}`, () => {
+      assert.equal(keyPrefixOf(swift(prefix)) + PATH, key);
+    });
+  }
+
+  it('is told in words, for people', () => {
+    assert.equal(
+      keyRuleText(swift('old')),
+      'keys are "old/files/" + the registry\'s own path (Swift: prefix, then files/)',
+    );
+    assert.equal(keyRuleText(s3('/a/')), 'keys are "a/" + the registry\'s own path');
+  });
+
+  it('may be missed by who does not know the rule of swift: those places are known', () => {
+    assert.deepEqual(strayPrefixesOf(swift('')), ['']);
+    assert.deepEqual(strayPrefixesOf(swift('/old/')), ['old/', '', 'files/']);
+    assert.deepEqual(strayPrefixesOf(s3('/a/')), []);
+  });
+
+  it('decides whether two prefixes of one Swift container overlap', async () => {
+    assert.equal(await overlapOf(swift('a'), swift('a')), 'same');
+    assert.equal(await overlapOf(swift('a'), swift('b')), undefined);
+    assert.equal(await overlapOf(swift('a'), swift('a/files')), 'target-in-source');
+    assert.equal(await overlapOf(swift('a'), swift('a', { container: 'other' })), undefined);
+  });
+
   for (const [root, key] of [
     ['', 'docker/registry/v2/x'],
     ['/', 'docker/registry/v2/x'],
