@@ -256,9 +256,9 @@ class ShardRun {
     };
     const item: CopyItem = { path, classified, source, target, targetKey: this.#pass.targetPrefix + path };
     const { repository, objectClass } = classified;
-    const { sizeBytes } = source;
     const takenOver = this.#sharing.takenOver(segment, repository);
-    const object = { path, sizeBytes, repository, isTag: objectClass === 'tag', ...takenOver };
+    const isTag = objectClass === 'tag';
+    const object = { path, sizeBytes: source.sizeBytes, repository, isTag, ...takenOver };
     const task = async (lacking: Missing | undefined): Promise<Missing | undefined> => {
       const outcome = await this.#outcome(ctx, item, lacking);
       this.#record(ctx, item, outcome, count);
@@ -371,9 +371,8 @@ class ShardRun {
     // A border between two shards is a folder's name: what it holds belongs to the second one.
     const isOurs = (isInRange(this.#sharing.range, path) && upTo !== path) || after?.startsWith(path);
     if (!this.#unlisted.source.add(path, error) || !isOurs) return true;
-    const segment = cuts.block();
     this.#tally.object('failed', 'other', 0);
-    cuts.object(segment, 'failed', 'other', 0);
+    cuts.object(cuts.block(), 'failed', 'other', 0);
     this.#exceptions.push({ state: 'failed', path, error: toErrorRecord(error) });
     this.#failures += 1;
     const { repository, objectClass } = ctx.layout.classify(
