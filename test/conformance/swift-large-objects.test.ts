@@ -16,6 +16,65 @@ const WHOLE = PARTS.join('');
 /** As OpenStack's own client names them. */
 const CLIENT = `big/1700000000.123456/${WHOLE.length}/13/`;
 
+/** Of tempauth v1, the real one. */
+describe('a Swift with users of its own', { skip: missingTools('swift') }, () => {
+  let folder: TempFolder;
+  let swift: Swift;
+
+  before(async () => {
+    folder = await makeTempFolder('swift-users');
+    swift = await startSwift({ directory: folder.path });
+  });
+
+  after(async () => {
+    await swift?.stop();
+    await folder?.remove();
+  });
+
+  const listAs = async (more: Partial<SwiftSpec['access']>): Promise<StorageError> => {
+    const { authUrl, user, password } = swift;
+    const storage: SwiftSpec = {
+      kind: 'swift',
+      container: 'nowhere',
+      prefix: '',
+      access: { authUrl, authVersion: 1, user, password, endpointType: 'public', ...more },
+      skipsTlsVerify: false,
+    };
+    const driver = openSwiftDriver({ storage, engine: 'direct' });
+    try {
+      for await (const _ of driver.list(CTX, { prefix: '' })) assert.fail('the container is not there');
+      assert.fail('a listing of nothing is refused');
+    } catch (error) {
+      assert.ok(error instanceof StorageError, String(error));
+      assert.ok(error.hint);
+      assert.doesNotMatch(`${error.message} ${error.hint}`, /wr0ng|AUTH_tk/);
+      return error;
+    } finally {
+      await driver.close();
+    }
+  };
+
+  it('refuses a wrong password, and a user that it does not know', async () => {
+    for (const wrong of [{ password: 'wr0ng' }, { user: 'test:nobody' }]) {
+      const { details, message } = await listAs(wrong);
+      assert.deepEqual([details.kind, details.scope], ['denied', 'backend']);
+      assert.match(message, /user or password are refused \(status 401\)/);
+    }
+  });
+
+  it('takes the account from the tenant as well, and says that there is no such container', async () => {
+    for (const right of [{}, { tenant: 'test', user: 'tester' }]) {
+      assert.equal((await listAs(right)).details.kind, 'not-found');
+    }
+  });
+
+  it('denies a user without rights on the container', async () => {
+    const { details, hint } = await listAs({ user: 'test:reader', password: 'reading' });
+    assert.equal(details.kind, 'denied');
+    assert.match(hint ?? '', /read and write access to the container/);
+  });
+});
+
 describe('large objects in Swift', { skip: missingTools('swift') }, () => {
   let folder: TempFolder;
   let swift: Swift;

@@ -169,18 +169,15 @@ describe('a registry on Swift', { skip: missingTools('swift', 'registry', 'skope
     const manifest = decodeURIComponent(head.headers.get('x-object-manifest') ?? '');
     const parts = (await container.names()).filter((name) => `registry/${name}`.startsWith(manifest));
     assert.ok(parts.length > 2, `${path} has ${parts.length} parts`);
-    const last = parts.at(-1) ?? '';
-    for (const gone of [last, parts[0] ?? '']) {
-      const address = `/${encodeURI(gone)}`;
-      const { status } = await container.request('DELETE', address);
-      assert.equal(status, 204);
-      const fresh = join(folder.path, `without-${gone === last ? 'last' : 'first'}`);
-      await mkdir(fresh);
-      const summary = await copy(from, `file://${fresh}`, '--frozen', '--keep-going');
-      assert.ok(summary.code === 1 || summary.code === 3, `${summary.code}: ${summary.stderr}`);
-      assert.ok(summary.summary && exceptionPaths(summary.summary).includes(path));
-      assert.equal((await readTree(fresh)).has(path), false);
-      assert.deepEqual(exceptionPaths(summaryOf(await verify(from, `file://${root}`), 3)), [path]);
-    }
+    // That the last one is gone nothing in Swift tells: the digest does.
+    const { status } = await container.request('DELETE', `/${encodeURI(parts.at(-1) ?? '')}`);
+    assert.equal(status, 204);
+    const fresh = join(folder.path, 'without-last');
+    await mkdir(fresh);
+    const summary = summaryOf(await copy(from, `file://${fresh}`, '--frozen'), 3);
+    assert.ok(exceptionPaths(summary).includes(path));
+    assert.equal(summary['objectsDamaged'], 1);
+    assert.equal((await readTree(fresh)).has(path), false);
+    assert.deepEqual(exceptionPaths(summaryOf(await verify(from, `file://${root}`), 3)), [path]);
   });
 });
