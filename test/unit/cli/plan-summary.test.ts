@@ -76,6 +76,16 @@ describe('planSummaryText()', () => {
     assert.doesNotMatch(text, /^Time|^Cost/m);
   });
 
+  it('says which rules keys follow, where either side has one', () => {
+    const keyPrefixes = { source: 'old/files/', target: '' };
+    const text = textOf({ ...summary({}), keyPrefixes });
+    assert.match(
+      text,
+      /^ {2}keys are "old\/files\/" \+ the registry's own path, and "" \+ it in the target$/m,
+    );
+    assert.doesNotMatch(textOf(summary({})), /keys are/);
+  });
+
   it('tells what only the target has, and what --delete-extra would make of it', () => {
     const extra = Array.from({ length: 10 }, (_, at) => `path ${at}`);
     const extraByClass = {
