@@ -1,0 +1,149 @@
+/** Answers that no Swift gives, or only a broken one, and whoever stands before it: none is taken for an object. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, it } from 'node:test';
+import { StorageError } from '../../../src/core/errors.ts';
+import { bodyOfBytes } from '../../../src/drivers/body.ts';
+import { openSwiftDriver, type SwiftDriver } from '../../../src/drivers/swift/swift-driver.ts';
+
+const CTX = { signal: new AbortController().signal };
+const ETAG = '9a0364b9e99bb480dd25e1f0284c8555';
+
+type Answers = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Logs in as tempauth v1 does; everything below the container is answered by the test. */
+async function withAnswers(answers: Answers, test: (driver: SwiftDriver) => Promise<void>): Promise<void> {
+  const server = createServer((request, response) => {
+    if (request.url !== '/auth/v1.0')
+      return void request.resume().on('end', () => answers(request, response));
+    const { port } = server.address() as AddressInfo;
+    const headers = { 'x-auth-token': 'token', 'x-storage-url': `http://127.0.0.1:${port}/v1/AUTH_a` };
+    response.writeHead(200, headers).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const authUrl = `http://127.0.0.1:${port}/auth/v1.0`;
+  const access = { authUrl, authVersion: 1, user: 'a:b', password: 'p', endpointType: 'public' } as const;
+  const storage = { kind: 'swift', container: 'c', prefix: '', access, skipsTlsVerify: false } as const;
+  const driver = openSwiftDriver({ storage, engine: 'direct' });
+  try {
+    await test(driver);
+  } finally {
+    await driver.close();
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+function isCorrupt(message: RegExp) {
+  return (error: unknown): boolean => {
+    assert.ok(error instanceof StorageError, String(error));
+    assert.match(error.message, message);
+    return error.details.kind === 'corrupt' && error.details.isTransient;
+  };
+}
+
+/** Without a length and not in chunks: it ends with its connection. */
+function untilClosed(response: ServerResponse, body: string): void {
+  response.removeHeader('transfer-encoding');
+  response.setHeader('connection', 'close');
+  response.writeHead(200, { etag: ETAG });
+  response.write(body);
+  response.end();
+}
+
+function read(driver: SwiftDriver, bytes: number) {
+  return driver.read(CTX, 'key', new Uint8Array(bytes), { isWhole: true });
+}
+
+describe('SwiftDriver.read()', () => {
+  it('takes no page for an object, though its status is 200 and its size the right one', async () => {
+    const page: Answers = (_, response) => void response.writeHead(200, { 'content-length': 5 }).end('Hello');
+    await withAnswers(page, async (driver) => {
+      await assert.rejects(read(driver, 5), isCorrupt(/has no ETag, and so is no object/));
+    });
+  });
+
+  it('asks for the size of what ends with its connection: one that broke looks like the end', async () => {
+    for (const sizeBytes of [5, 9]) {
+      const methods: string[] = [];
+      const answers: Answers = (request, response) => {
+        methods.push(request.method ?? '');
+        if (request.method === 'GET') untilClosed(response, 'Hello');
+        else response.writeHead(200, { etag: ETAG, 'content-length': sizeBytes }).end();
+      };
+      await withAnswers(answers, async (driver) => {
+        if (sizeBytes === 5) assert.equal((await read(driver, 9)).totalBytes, 5);
+        else await assert.rejects(read(driver, 9), isCorrupt(/5 bytes came instead of 9/));
+      });
+      assert.deepEqual(methods, ['GET', 'HEAD']);
+    }
+  });
+
+  it('takes no other range for the one it asked for', async () => {
+    const other: Answers = (_, response) => {
+      const range = { 'content-range': 'bytes 0-3/8', 'content-length': 4, etag: ETAG };
+      response.writeHead(206, range).end('0123');
+    };
+    await withAnswers(other, async (driver) => {
+      const into = new Uint8Array(4);
+      await assert.rejects(driver.read(CTX, 'key', into, { offset: 4 }), isCorrupt(/which range it is/));
+    });
+  });
+
+  it('lists the parts of a large object once, as long as they are the same', async () => {
+    let size = '6';
+    const lists: string[] = [];
+    const answers: Answers = (request, response) => {
+      const { searchParams } = new URL(request.url ?? '', 'http://swift');
+      if (searchParams.get('format') === 'json') {
+        lists.push(`${searchParams.get('prefix')} after ${searchParams.get('marker')}`);
+        const parts = ['1', '2'].map((name) => ({ name: `parts/${name}`, bytes: 3, hash: ETAG }));
+        return void response.end(searchParams.has('marker') ? '[]' : JSON.stringify(parts));
+      }
+      const headers = { etag: `"${ETAG}"`, 'x-object-manifest': 'c/parts/', 'content-length': size };
+      response
+        .writeHead(200, headers)
+        .end(request.method === 'HEAD' ? undefined : 'abcdef'.slice(0, Number(size)));
+    };
+    await withAnswers(answers, async (driver) => {
+      assert.equal((await driver.stat(CTX, 'key')).sizeBytes, 6);
+      assert.equal((await read(driver, 6)).totalBytes, 6);
+      assert.deepEqual(lists, ['parts/ after null', 'parts/ after parts/2']);
+      // The listing that the service answers by is behind.
+      size = '3';
+      await assert.rejects(read(driver, 6), isCorrupt(/it has 3 bytes, its parts as they are listed have 6/));
+      await assert.rejects(driver.stat(CTX, 'key'), isCorrupt(/it has 3 bytes/));
+    });
+  });
+
+  it('sums up an object of more parts than the service does', async () => {
+    const answers: Answers = (request, response) => {
+      const { searchParams } = new URL(request.url ?? '', 'http://swift');
+      if (searchParams.get('format') === 'json') {
+        const parts = ['1', '2'].map((name) => ({ name: `parts/${name}`, bytes: 3, hash: ETAG }));
+        return void response.end(searchParams.has('marker') ? '[]' : JSON.stringify(parts));
+      }
+      response.removeHeader('transfer-encoding');
+      response.writeHead(200, { etag: ETAG, 'x-object-manifest': 'c/parts/', connection: 'close' }).end();
+    };
+    await withAnswers(answers, async (driver) => {
+      assert.equal((await driver.stat(CTX, 'key')).sizeBytes, 6);
+    });
+  });
+});
+
+describe('SwiftDriver.write()', () => {
+  it('believes no 201 without an ETag: what whoever answers so took is in no container', async () => {
+    await withAnswers(
+      (_, response) => void response.writeHead(201).end(),
+      async (driver) => {
+        const body = bodyOfBytes(Buffer.from('bytes'));
+        await assert.rejects(driver.write(CTX, 'key', body, {}), isCorrupt(/no ETag came/));
+      },
+    );
+  });
+});
