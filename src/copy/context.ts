@@ -1,5 +1,6 @@
 /** What copying one object needs; made once per thread and pass. */
 import type { CounterWriter } from '../core/counters.ts';
+import type { StorageError } from '../core/errors.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import type { Classified, Layout } from '../layout/layout.ts';
 import type { OpenUploads } from './open-uploads.ts';
@@ -42,6 +43,8 @@ export interface CopyItem {
   readonly targetKey: string;
   /** As the target's listing has it; absent where it has none. */
   readonly target: ObjectInfo | undefined;
+  /** Why its size, which is unsure, could not be had. */
+  readonly sizeError?: StorageError;
 }
 
 /** How the bytes that were written are known to be the right ones. */

@@ -16,7 +16,8 @@ const STARTS_MAX = 4;
 export async function copyObject(ctx: CopyContext, listed: CopyItem): Promise<CopyOutcome> {
   let item = listed;
   try {
-    // Mostly it was asked before; what could not be told then is told of this object now.
+    if (listed.sizeError) throw listed.sizeError;
+    // Mostly it was asked before.
     const mustAsk = isUnsure(listed) && differenceByListing(listed, ctx) !== 'equal';
     if (mustAsk) item = await withTrueSizes(ctx, listed);
   } catch (error) {

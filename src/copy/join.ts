@@ -3,12 +3,15 @@
  * has under its path. Copying so starts with the first difference and not after a listing.
  */
 import { compareUtf8 } from '../core/byte-order.ts';
+import type { StorageError } from '../core/errors.ts';
 import type { ListPage, ObjectInfo } from '../drivers/driver.ts';
 
 export interface Joined {
   readonly path: string;
   readonly source: ObjectInfo;
   readonly target: ObjectInfo | undefined;
+  /** Its size is unsure, and could not be had: there is no use in asking again. */
+  readonly sizeError?: StorageError;
 }
 
 export interface Listing {

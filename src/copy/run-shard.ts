@@ -248,13 +248,13 @@ class ShardRun {
 
   #lookInto(ctx: CopyContext, lane: Lane, joined: Joined, classified: Classified): Promise<void> | undefined {
     const { window, cuts } = lane;
-    const { path, source, target } = joined;
+    const { path, source } = joined;
     const segment = cuts.admit(path);
     const count = (state: ObjectState, bytes: number): void => {
       this.#tally.object(state, classified.objectClass, bytes);
       cuts.object(segment, state, classified.objectClass, bytes);
     };
-    const item: CopyItem = { path, classified, source, target, targetKey: this.#pass.targetPrefix + path };
+    const item: CopyItem = { ...joined, classified, targetKey: this.#pass.targetPrefix + path };
     const { repository, objectClass } = classified;
     const takenOver = this.#sharing.takenOver(segment, repository);
     const isTag = objectClass === 'tag';

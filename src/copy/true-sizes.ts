@@ -58,7 +58,7 @@ async function statIfThere(ctx: Sides, key: string): Promise<ObjectInfo | undefi
 
 /**
  * Batches of a join in which every size that matters is the true one. An object whose size cannot be had goes on as it was
- * listed: whoever copies it asks again, and tells what comes of that.
+ * listed, with the error, which is its outcome when its turn comes.
  * @param matters is this object, which has an unsure size, more than skipped?
  */
 export async function* sizedBatches(
@@ -71,7 +71,8 @@ export async function* sizedBatches(
     try {
       return await withTrueSizes(ctx, joined);
     } catch (error) {
-      if (error instanceof StorageError && error.details.scope === 'object') return joined;
+      if (error instanceof StorageError && error.details.scope === 'object')
+        return { ...joined, sizeError: error };
       throw error;
     }
   };

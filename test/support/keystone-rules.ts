@@ -25,7 +25,7 @@ export interface Grant {
   readonly project?: OfDomain;
 }
 
-export const DEFAULT_DOMAIN: Named = { id: 'default', name: 'Default' };
+const DEFAULT_DOMAIN: Named = { id: 'default', name: 'Default' };
 export const OTHER_DOMAIN: Named = { id: 'd-other', name: 'Other domain' };
 export const USER: OfDomain = { id: 'u1', name: 'mover', domain: DEFAULT_DOMAIN };
 /** The same name in another domain, with another password. */

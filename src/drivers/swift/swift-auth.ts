@@ -21,7 +21,7 @@ export interface SwiftToken extends Perishable {
 
 const AUTH_TIMEOUT_MS = 60_000;
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
-export const AUTH_SERVICE = 'an identity service of OpenStack (Keystone v2 or v3, or tempauth v1)';
+const AUTH_SERVICE = 'an identity service of OpenStack (Keystone v2 or v3, or tempauth v1)';
 
 /** @throws StorageError of scope `backend`. */
 export async function authenticate(spec: SwiftSpec, signal: AbortSignal): Promise<SwiftToken> {

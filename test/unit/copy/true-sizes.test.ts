@@ -4,7 +4,7 @@ import { copyObject } from '../../../src/copy/copy-object.ts';
 import { differenceByContent } from '../../../src/copy/equal.ts';
 import { findBorder } from '../../../src/copy/find-border.ts';
 import { rawLayout } from '../../../src/layout/raw.ts';
-import { first } from '../../support/fault-driver.ts';
+import { fails, first } from '../../support/fault-driver.ts';
 import { assertAsPlanned, copySeen, inPlanWorld, planOf } from '../plan/plan-world.ts';
 import {
   assertCopied,
@@ -118,6 +118,23 @@ describe('a pass over a source whose listing does not tell the sizes of large ob
       assert.equal(world.inTarget(otherPath('folder/'))?.toString(), 'content');
       assert.equal(world.inTarget(otherPath('marker/')), undefined);
       assert.equal(world.counters.count('leftOut'), 1);
+    });
+  });
+
+  it('names an object whose size cannot be had, which was asked for once, and copies the others', async () => {
+    const path = blobPath(LARGE);
+    const faults = [{ on: 'stat', key: path, times: 'always', does: fails('corrupt') }] as const;
+    await inWorld({ source: UNSURE, sourceFaults: faults }, async (world) => {
+      for (const content of [SMALL, LARGE]) world.put(blobPath(content), content);
+      const outcomes = await world.pass();
+      const exceptions = outcomes.flatMap((outcome) => outcome.exceptions);
+      assert.deepEqual(
+        exceptions.map((exception) => [exception.state, exception.path]),
+        [['failed', path]],
+      );
+      assert.equal(world.sourceDriver.callsOf('stat', path).length, 1);
+      assert.equal(world.inTarget(path), undefined);
+      assert.equal(world.inTarget(blobPath(SMALL))?.toString(), SMALL);
     });
   });
 
