@@ -5,7 +5,8 @@ import { type FoundCopier, KEYS, type Place, plainEnvironment } from './copier.t
  * What helps here: `--fast-list` (one listing instead of one per folder, and a registry has a folder for each
  * blob), no HEAD before each GET and behind each PUT, the time from the listing and not from a HEAD.
  * `--checksum` and the default compare times or MD5s that listings do not give; objects of a registry never change
- * under their name, so sizes are enough, as for blobferry.
+ * under their name, so sizes are enough, as for blobferry. Without a HEAD behind it, an object that was copied over several
+ * streams (from 256 MiB on) has size 0 for rclone 1.75.2, and the copy fails; 64 objects at once need no such streams.
  */
 const TUNED: readonly string[] = [
   '--fast-list',
@@ -15,6 +16,7 @@ const TUNED: readonly string[] = [
   '--s3-no-head',
   '--s3-no-head-object',
   '--no-update-modtime',
+  '--multi-thread-streams=0',
 ];
 
 export function rclone(name: string, command: string, version: string): FoundCopier {
