@@ -4,7 +4,7 @@
  */
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { type HttpCall, malformed } from '../http/call.ts';
-import { md5OfETag } from './s3-listing.ts';
+import { md5OfETag } from '../http/etag.ts';
 import { demandObject } from './s3-object-answer.ts';
 
 export function sizeOf(call: HttpCall, contentLength: number | undefined): number {
