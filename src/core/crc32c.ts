@@ -29,10 +29,11 @@ function makeTables(): Int32Array {
 /** @param crc of what came before; @returns unsigned. */
 export function crc32c(bytes: Uint8Array, crc = 0): number {
   tables ??= makeTables();
-  const end = bytes.length;
-  // Words are read as they lie in memory: from a multiple of four, and only where the first byte is the lowest.
-  const first = BIG_ENDIAN ? end : Math.min(end, -bytes.byteOffset & 3);
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + first, ((end - first) >> 4) << 2);
+  // Words are read as they lie in memory: from a multiple of four, and only where the lowest byte comes first.
+  const first = -bytes.byteOffset & 3;
+  const wordCount = BIG_ENDIAN ? 0 : ((bytes.length - first) >> 4) << 2;
+  if (wordCount <= 0) return ~byBytes(tables, bytes, ~crc) >>> 0;
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + first, wordCount);
   const head = byBytes(tables, bytes.subarray(0, first), ~crc);
   const middle = byWords(tables, words, head);
   return ~byBytes(tables, bytes.subarray(first + words.byteLength), middle) >>> 0;
