@@ -127,7 +127,7 @@ export async function bindTarget(
   options: BindingOptions = {},
 ): Promise<Binding | undefined> {
   if (target.binding) return target.binding.probe(ctx, probePrefix, options);
-  if (storage.kind === 's3' || storage.kind === 'gcs') {
+  if (storage.kind === 's3') {
     // The compatibility engine cannot send wrong checksums; what the server refuses does not depend on the engine.
     const direct = await openDriver({ storage, engine: 'direct' }, 'target');
     const policy = { ...DEFAULT_RETRIES, attemptsMax: PROBE_ATTEMPTS };
