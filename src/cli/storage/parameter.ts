@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 export interface ParameterInfo {
-  /** As the reference names it: `text`, `boolean`, `integer`, `bytes`, `choice`. */
+  /** As the reference names it: `text`, `boolean`, `integer`, `bytes`, `choice`, `section`. */
   readonly type: string;
   /** The value in force when none is given, or `required`. */
   readonly default: string;
@@ -66,6 +66,15 @@ export function integerParameter(info: Described, range: { readonly min: number;
 export function bytesParameter(info: Described, range: { readonly min: number; readonly max: number }) {
   return parameter({ ...info, type: 'bytes' }, (text) => readInteger(text, { ...range, of: ' of bytes' }));
 }
+
+/** Names and texts in a section of their own. They come as JSON, so that they go the way of all values. */
+export function mapParameter(info: Described) {
+  return parameter({ ...info, type: SECTION }, (text): Readonly<Record<string, string>> | Refused =>
+    text.startsWith('{') ? JSON.parse(text) : new Refused('must be a section of names and values'),
+  );
+}
+
+export const SECTION = 'section';
 
 /** One of a few words; `fold` brings what is written into their spelling. */
 export function choiceParameter(info: Described, choices: readonly string[], fold: (text: string) => string) {
