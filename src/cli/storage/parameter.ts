@@ -69,9 +69,18 @@ export function bytesParameter(info: Described, range: { readonly min: number; r
 
 /** Names and texts in a section of their own. They come as JSON, so that they go the way of all values. */
 export function mapParameter(info: Described) {
-  return parameter({ ...info, type: SECTION }, (text): Readonly<Record<string, string>> | Refused =>
-    text.startsWith('{') ? JSON.parse(text) : new Refused('must be a section of names and values'),
-  );
+  return parameter({ ...info, type: SECTION }, readMap);
+}
+
+function readMap(text: string): Readonly<Record<string, string>> | Refused {
+  const refused = new Refused('must be a section of names and values');
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return refused;
+    return Object.fromEntries(Object.entries(parsed).filter(([, value]) => typeof value === 'string'));
+  } catch {
+    return refused;
+  }
 }
 
 export const SECTION = 'section';

@@ -164,7 +164,7 @@ function sectionText(
   { line }: YamlEntry,
   entries: readonly YamlEntry[],
 ): GivenText | undefined {
-  const texts: Record<string, string> = {};
+  const texts: [string, string][] = [];
   const fromVariables: string[] = [];
   for (const entry of entries) {
     const value = entry.value();
@@ -178,10 +178,10 @@ function sectionText(
       remarks.problem(entry.line, `a value in ${what} ${substituted.problem}`);
       return undefined;
     }
-    texts[entry.name] = substituted.text;
+    texts.push([entry.name, substituted.text]);
     fromVariables.push(...substituted.names);
   }
-  return { line, text: JSON.stringify(texts), fromVariables };
+  return { line, text: JSON.stringify(Object.fromEntries(texts)), fromVariables };
 }
 
 const FLOW_HINT = 'a value that begins with "{" or "[" needs quotes';
