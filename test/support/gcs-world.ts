@@ -47,3 +47,9 @@ export async function gcsWorldFor(
   });
   return { fake, driver: open(), open };
 }
+
+export async function allOf<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}

@@ -89,6 +89,8 @@ async function resolvedAccess(access: GcsAccess): Promise<GcsAccess> {
 
 interface Transport {
   readonly agent: (url: URL) => Agent;
+  /** Whoever asks for tokens asks again by itself. */
+  readonly retryConfig: { readonly retry: 0; readonly noResponseRetries: 0 };
   readonly fetchImplementation?: Fetch;
 }
 
@@ -101,6 +103,7 @@ function transportOf(spec: GcsSpec, fetchImplementation: Fetch | undefined): Tra
   const http = new AgedHttpAgent();
   return {
     agent: ({ protocol }) => (protocol === 'https:' ? https : http),
+    retryConfig: { retry: 0, noResponseRetries: 0 },
     ...(fetchImplementation ? { fetchImplementation } : {}),
   };
 }
@@ -214,7 +217,10 @@ function meaningOf({ code, words, status }: Refusal, cause: unknown, access: Gcs
   if (/^E(?:NOENT|ACCES|PERM|ISDIR|NOTDIR)$/.test(errno) && access.kind === 'keyfile') {
     return denied('Check the parameter keyfile: a JSON file of a service account, that can be read here');
   }
-  if (status === undefined && /^(?:E[A-Z_]+|UND_ERR_\w+|CERT_\w+|SELF_SIGNED\w*|UNABLE_\w+)$/.test(errno))
+  if (
+    status === undefined &&
+    /^(?:E(?!RR_)[A-Z_]+|UND_ERR_\w+|CERT_\w+|SELF_SIGNED\w*|UNABLE_\w+)$/.test(errno)
+  )
     return AWAY;
   return denied(`Check where tokens come from: ${originOfTokens(access)}`);
 }

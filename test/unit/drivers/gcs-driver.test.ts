@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { isStorageError, type StorageError } from '../../../src/core/errors.ts';
 import { bodyOfBytes } from '../../../src/drivers/body.ts';
 import type { Body, StorageDriver } from '../../../src/drivers/driver.ts';
-import { CTX, gcsWorldFor } from '../../support/gcs-world.ts';
+import { allOf, CTX, gcsWorldFor } from '../../support/gcs-world.ts';
 
 const BYTES = Buffer.from('bytes of an object');
 const BODY = bodyOfBytes(BYTES);
@@ -88,7 +88,7 @@ describe('the driver for Cloud Storage', () => {
     const { driver } = await gcsWorldFor(t);
     await driver.write(CTX, 'a', BODY, {});
     await (await uploaded(driver, 'b')).complete();
-    const pages = await Array.fromAsync(driver.list(CTX, { prefix: '' }));
+    const pages = await allOf(driver.list(CTX, { prefix: '' }));
     const listed = pages.flatMap(({ objects }) => objects);
     assert.deepEqual(listed, [await driver.stat(CTX, 'a'), await driver.stat(CTX, 'b')]);
     assert.deepEqual(
@@ -224,7 +224,7 @@ describe('listings of Cloud Storage', () => {
     it(`are refused with ${what}`, async (t) => {
       const { fake, driver } = await gcsWorldFor(t);
       fake.intercept = () => ({ status: 200, body });
-      const error = await errorOf(Array.fromAsync(driver.list(CTX, { prefix: 'a' })));
+      const error = await errorOf(allOf(driver.list(CTX, { prefix: 'a' })));
       assert.deepEqual([error.kind, error.details.isTransient], ['corrupt', true]);
     });
   }
@@ -233,7 +233,7 @@ describe('listings of Cloud Storage', () => {
     const { fake, driver } = await gcsWorldFor(t, {}, { pageMax: 3 });
     for (const key of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await driver.write(CTX, key, BODY, {});
     const from = fake.seen.length;
-    const pages = await Array.fromAsync(driver.list(CTX, { prefix: '', after: 'a', upTo: 'b' }));
+    const pages = await allOf(driver.list(CTX, { prefix: '', after: 'a', upTo: 'b' }));
     assert.deepEqual(
       pages.flatMap(({ objects }) => objects.map(({ key }) => key)),
       ['b'],

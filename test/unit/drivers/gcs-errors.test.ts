@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isStorageError } from '../../../src/core/errors.ts';
 import { KNOWN_GCS_CODES, meaningOfGcsCode } from '../../../src/drivers/gcs/gcs-error-codes.ts';
-import { CTX, gcsWorldFor } from '../../support/gcs-world.ts';
+import { allOf, CTX, gcsWorldFor } from '../../support/gcs-world.ts';
 
 interface Case {
   readonly status: number;
@@ -68,7 +68,7 @@ describe('refusals of Cloud Storage', () => {
       const { fake, driver } = await gcsWorldFor(t);
       const body = JSON.stringify({ error: { code: status, message: 'No.', errors: [{ reason }] } });
       fake.intercept = () => ({ status, body });
-      const listing = Array.fromAsync(driver.list(CTX, { prefix: '' }));
+      const listing = allOf(driver.list(CTX, { prefix: '' }));
       const error = await listing.catch((cause: unknown) => cause);
       assert.ok(isStorageError(error));
       assert.deepEqual([error.kind, error.details.backendCode], [kind, reason]);
