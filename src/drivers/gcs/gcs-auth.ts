@@ -124,7 +124,9 @@ async function clientFor(
 ): Promise<AuthClient> {
   const { GoogleAuth, JWT, UserRefreshClient } = await import('google-auth-library');
   if (access.kind !== 'credentials') {
-    return new GoogleAuth({ scopes: [scope], clientOptions: { transporterOptions } }).getClient();
+    // The library would ask other services which project this is; no request for objects says it.
+    const projectId = 'not-asked-for';
+    return new GoogleAuth({ projectId, scopes: [scope], clientOptions: { transporterOptions } }).getClient();
   }
   const given = access.credentials;
   const type = given['type'] ?? 'service_account';
