@@ -92,7 +92,7 @@ export interface ReadResult {
   readonly version?: string;
   readonly md5?: string;
   /** Lower-case hex of checksums of the whole object that the backend keeps; present for whole reads only. */
-  readonly checksums?: { readonly sha256?: string; readonly crc32?: string };
+  readonly checksums?: { readonly sha256?: string; readonly crc32?: string; readonly crc32c?: string };
   readonly attributes?: FileAttributes;
 }
 

@@ -129,8 +129,15 @@ export class GcsDriver implements StorageDriver {
       throw malformed(call, `${totalBytes} bytes are offered of ${stored} that are stored`);
     const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
     if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
-    const { md5 } = hashesIn(response.headers);
-    return { bytesRead, totalBytes, version, ...(md5 === undefined ? {} : { md5 }) };
+    const { md5, crc32c } = hashesIn(response.headers);
+    const sum = crc32c?.toString(16).padStart(8, '0');
+    return {
+      bytesRead,
+      totalBytes,
+      version,
+      ...(md5 === undefined ? {} : { md5 }),
+      ...(isWhole && sum !== undefined ? { checksums: { crc32c: sum } } : {}),
+    };
   }
 
   async write(ctx: CallContext, key: string, body: Body, _options: WriteOptions): Promise<WriteResult> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { crc32c } from '../../../src/core/crc32c.ts';
 import { isStorageError, type StorageError } from '../../../src/core/errors.ts';
 import { bodyOfBytes } from '../../../src/drivers/body.ts';
 import type { Body, StorageDriver } from '../../../src/drivers/driver.ts';
@@ -63,10 +64,9 @@ describe('the driver for Cloud Storage', () => {
 
   it('refuses an answer that names other bytes than were sent, or no generation', async (t) => {
     const { fake, driver } = await gcsWorldFor(t);
-    fake.alter = (_, answer) => ({
-      ...answer,
-      headers: { ...answer.headers, 'x-goog-hash': 'crc32c=AAAAAA==' },
-    });
+    // A field for each, as the service sends them.
+    const hashes = ['crc32c=AAAAAA==', `md5=${hash('md5', BYTES, 'base64')}`];
+    fake.alter = (_, answer) => ({ ...answer, headers: { ...answer.headers, 'x-goog-hash': hashes } });
     assert.match((await errorOf(driver.write(CTX, 'a', BODY, {}))).message, /holds other bytes/);
     fake.alter = () => ({ status: 200, body: 'Welcome to the guest network' });
     assert.match((await errorOf(driver.write(CTX, 'a', BODY, {}))).message, /no generation/);
@@ -88,6 +88,9 @@ describe('the driver for Cloud Storage', () => {
     const { driver } = await gcsWorldFor(t);
     await driver.write(CTX, 'a', BODY, {});
     await (await uploaded(driver, 'b')).complete();
+    const whole = await driver.read(CTX, 'b', new Uint8Array(BYTES.length), { isWhole: true });
+    const sum = crc32c(BYTES).toString(16).padStart(8, '0');
+    assert.deepEqual([whole.md5, whole.checksums], [undefined, { crc32c: sum }]);
     const pages = await allOf(driver.list(CTX, { prefix: '' }));
     const listed = pages.flatMap(({ objects }) => objects);
     assert.deepEqual(listed, [await driver.stat(CTX, 'a'), await driver.stat(CTX, 'b')]);
