@@ -36,12 +36,14 @@ const OPERATION = 'get a token for';
 
 /** @returns a function that rejects with a StorageError, of scope `backend` where asking again would not help. */
 export function tokenSourceFor(spec: GcsSpec, fetchImplementation?: Fetch): GcsTokenSource {
+  let transport: Transport | undefined;
   return async () => {
     let secrets = secretsOf(spec.access);
     try {
       const access = await resolvedAccess(spec.access);
       secrets = secretsOf(access);
-      const asking = askFor(access, scopeOf(spec), transportOf(spec, fetchImplementation));
+      transport ??= transportOf(spec, fetchImplementation);
+      const asking = askFor(access, scopeOf(spec), transport);
       return await orAborted(asking, AbortSignal.timeout(LOG_IN_MS_MAX));
     } catch (error) {
       throw isStorageError(error) ? error : failure(spec, error, secrets);

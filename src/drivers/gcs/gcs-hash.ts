@@ -34,7 +34,7 @@ export function hashHeader({ crc32c: sum, md5 }: GcsHashes): readonly (readonly 
   return values.length === 0 ? [] : [['x-goog-hash', values.join(',')]];
 }
 
-export function crc32cBase64(sum: number): string {
+function crc32cBase64(sum: number): string {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(sum >>> 0);
   return bytes.toString('base64');

@@ -18,7 +18,7 @@ import { storageName } from '../spec-name.ts';
 import { type GcsToken, type GcsTokenSource, originOfTokens, secretsOf } from './gcs-auth.ts';
 import { errorOfGcs } from './gcs-errors.ts';
 
-export const GCS_ENDPOINT = 'https://storage.googleapis.com';
+const GCS_ENDPOINT = 'https://storage.googleapis.com';
 
 /** What both APIs share: connections and the token. */
 export class GcsSession {
