@@ -20,7 +20,7 @@ export interface GcsFakeOptions {
   readonly pageMax?: number;
 }
 
-export interface SeenRequest {
+interface SeenRequest {
   readonly method: string;
   readonly target: string;
   readonly headers: IncomingMessage['headers'];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
+import { withNetwork } from '../../../src/cli/storage/network.ts';
 import { readUrlStorage } from '../../../src/cli/storage/url-storage.ts';
 import { storageName } from '../../../src/drivers/spec-name.ts';
 import { readYaml, refusalOf } from './reading.ts';
@@ -34,7 +35,7 @@ describe('the gcs section', () => {
         '  type: service_account',
         '  private_key: "a\\nb"',
         '  client_id: 0123',
-        '  note: "${NOTE}"',
+        `  note: "$\{NOTE}"`,
         '  nothing:',
       ],
       {
@@ -147,7 +148,7 @@ describe('the gcs section', () => {
     ],
     [
       'a variable that is not set',
-      gcsYaml('credentials:', '  a: ${NOT_SET}'),
+      gcsYaml('credentials:', `  a: $\{NOT_SET}`),
       'old.yml:4: a value in "credentials" of gcs needs the environment variable',
     ],
     [
@@ -209,6 +210,16 @@ describe('gs:// URLs', () => {
       assert.doesNotMatch(refusal.hint ?? '', /hidden/);
     });
   }
+
+  it('are reached through the proxy of the environment, except hosts that need none', () => {
+    const { spec } = readUrlStorage('gs://registry', {});
+    assert.ok(spec.kind === 'gcs');
+    const env = { HTTPS_PROXY: 'http://proxy.example:3128' };
+    const reached = withNetwork(spec, env);
+    assert.equal(reached.spec.network?.proxies?.https?.host, 'proxy.example');
+    assert.deepEqual(reached.notes, ['gs://registry is reached through the proxy http://proxy.example:3128']);
+    assert.deepEqual(withNetwork(spec, { ...env, NO_PROXY: 'storage.googleapis.com' }).notes, []);
+  });
 
   it('are shown without what may be secret', () => {
     const { spec } = readUrlStorage('gs://registry/a?keyfile=/k', {});
