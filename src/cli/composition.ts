@@ -49,6 +49,10 @@ async function open(
       const { openSwiftDriver } = await import('../drivers/swift/swift-driver.ts');
       return openSwiftDriver({ ...spec, storage });
     }
+    case 'gcs': {
+      const { openGcsDriver } = await import('../drivers/gcs/gcs-driver.ts');
+      return openGcsDriver({ ...spec, storage });
+    }
     case 'memory':
       throw new ConfigError(`Cannot use memory://${storage.name}: stores in memory exist in tests only`);
   }

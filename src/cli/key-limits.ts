@@ -26,5 +26,9 @@ export async function keyRuleOf(storage: StorageSpec): Promise<(key: string) => 
     const { whyInvalidSwiftKey } = await import('../drivers/swift/swift-keys.ts');
     return whyInvalidSwiftKey;
   }
+  if (storage.kind === 'gcs') {
+    const { whyInvalidGcsKey } = await import('../drivers/gcs/gcs-keys.ts');
+    return whyInvalidGcsKey;
+  }
   return () => undefined;
 }

@@ -33,7 +33,7 @@ export async function readOneStorage(
 ): Promise<StorageSpec> {
   const { spec, notes } = await readStorage(argument, env, { role });
   for (const note of notes) output.say(`note: ${note}`);
-  if (spec.kind !== 's3' && spec.kind !== 'swift') return spec;
+  if (spec.kind === 'fs' || spec.kind === 'memory') return spec;
   const reached = withNetwork(spec, env);
   for (const note of reached.notes) output.say(`note: ${note}`);
   if (reached.spec.kind !== 's3') return reached.spec;

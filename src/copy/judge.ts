@@ -1,6 +1,7 @@
 /** Are these bytes the right ones? Everything a source says about an object's content, in one place. */
 import { createHash, type Hash, hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { crc32c } from '../core/crc32c.ts';
 import { formatDigest } from '../core/digest.ts';
 import type { ObjectInfo, ReadResult } from '../drivers/driver.ts';
 import type { Classified } from '../layout/layout.ts';
@@ -39,6 +40,7 @@ export function judgeWhole(
   return judgeStored(stated, {
     sha256: () => sha256,
     crc32: () => (crc32(bytes) >>> 0).toString(16).padStart(8, '0'),
+    crc32c: () => crc32c(bytes).toString(16).padStart(8, '0'),
     md5: () => hash('md5', bytes, 'hex'),
   });
 }
@@ -57,6 +59,7 @@ function judgeDigest(classified: Classified, actualHex: string): Verdict {
 interface Checksums {
   readonly sha256: () => string;
   readonly crc32: () => string;
+  readonly crc32c: () => string;
   readonly md5: () => string;
 }
 
@@ -72,8 +75,11 @@ function judgeStored({ checksums, md5, md5MayBeOpaque }: Stated, actual: Checksu
       ? { is: 'right', by: 'stored' }
       : { is: 'wrong', reason: 'its bytes do not have the CRC-32 that the source keeps for it' };
   }
-  if (md5 === undefined) return { is: 'unknown', looksWrong: false };
-  return judgeMd5(md5, actual.md5(), md5MayBeOpaque);
+  if (md5 !== undefined) return judgeMd5(md5, actual.md5(), md5MayBeOpaque);
+  if (checksums?.crc32c === undefined) return { is: 'unknown', looksWrong: false };
+  return checksums.crc32c === actual.crc32c()
+    ? { is: 'right', by: 'stored' }
+    : { is: 'wrong', reason: 'its bytes do not have the CRC-32C that the source keeps for it' };
 }
 
 /** With SSE-KMS an ETag has the form of an MD5 without being one, so there a difference proves nothing. */

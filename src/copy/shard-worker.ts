@@ -191,5 +191,5 @@ export class ShardWorker {
 
 /** Only servers that can be asked have a binding; a file system's is its fsync. */
 function checksNothing(binding: Binding | undefined): boolean {
-  return binding !== undefined && !binding.payloadSha256 && !binding.contentMd5;
+  return binding !== undefined && !binding.payloadSha256 && !binding.contentMd5 && !binding.crc32c;
 }

@@ -13,29 +13,34 @@ const ONE = 0x80000000;
 const ONE_BYTE = 0x00800000;
 
 /** a × b modulo the polynomial, all in reflected bit order. */
-function multiply(a: number, b: number): number {
+function multiply(polynomial: number, a: number, b: number): number {
   let product = 0;
   let shifted = b;
   for (let bit = ONE; bit !== 0; bit >>>= 1) {
     if (a & bit) product ^= shifted;
-    shifted = shifted & 1 ? (shifted >>> 1) ^ POLYNOMIAL : shifted >>> 1;
+    shifted = shifted & 1 ? (shifted >>> 1) ^ polynomial : shifted >>> 1;
   }
   return product >>> 0;
 }
 
 /** x^(8 × byteCount) modulo the polynomial. */
-function powerOfBytes(byteCount: number): number {
+function powerOfBytes(polynomial: number, byteCount: number): number {
   let result = ONE;
   let square = ONE_BYTE;
   for (let rest = byteCount; rest > 0; rest = Math.floor(rest / 2)) {
-    if (rest % 2 === 1) result = multiply(square, result);
-    square = multiply(square, square);
+    if (rest % 2 === 1) result = multiply(polynomial, square, result);
+    square = multiply(polynomial, square, square);
   }
   return result >>> 0;
 }
 
+/** The same for any CRC of 32 bits. @param polynomial reflected. */
+export function joinCrc(polynomial: number, crcA: number, crcB: number, lengthB: number): number {
+  if (lengthB === 0) return crcA >>> 0;
+  return (multiply(polynomial, powerOfBytes(polynomial, lengthB), crcA >>> 0) ^ crcB) >>> 0;
+}
+
 /** @returns the unsigned CRC-32 of A‖B. `lengthB` in bytes, a safe integer. */
 export function combineCrc32(crcA: number, crcB: number, lengthB: number): number {
-  if (lengthB === 0) return crcA >>> 0;
-  return (multiply(powerOfBytes(lengthB), crcA >>> 0) ^ crcB) >>> 0;
+  return joinCrc(POLYNOMIAL, crcA, crcB, lengthB);
 }

@@ -92,7 +92,7 @@ export interface ReadResult {
   readonly version?: string;
   readonly md5?: string;
   /** Lower-case hex of checksums of the whole object that the backend keeps; present for whole reads only. */
-  readonly checksums?: { readonly sha256?: string; readonly crc32?: string };
+  readonly checksums?: { readonly sha256?: string; readonly crc32?: string; readonly crc32c?: string };
   readonly attributes?: FileAttributes;
 }
 
@@ -138,6 +138,8 @@ export interface PartReceipt {
   /** What `complete` must send back; opaque. */
   readonly tag: string;
   readonly crc32?: number;
+  /** Unsigned CRC-32C of the part, where the driver sent one. */
+  readonly crc32c?: number;
   readonly md5?: string;
 }
 
@@ -186,6 +188,8 @@ export interface Binding {
   readonly partCrc32: boolean;
   /** A finished multipart object that differs from the CRC-32 of the whole. */
   readonly objectCrc32: boolean;
+  /** A body, and a part, that differ from their CRC-32C. Absent where that was not asked about. */
+  readonly crc32c?: boolean;
   /** Keeps a sha256 that was sent with the body and gives it back. */
   readonly storesSha256: boolean;
   /**

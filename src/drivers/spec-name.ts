@@ -1,6 +1,6 @@
 /** Display names of storages: what messages, events and reports call them. They never hold a secret. */
 import { pathToFileURL } from 'node:url';
-import type { S3Spec, StorageSpec } from './spec.ts';
+import type { GcsSpec, S3Spec, StorageSpec } from './spec.ts';
 
 /** `file:///srv/registry`, `s3://bucket/root`, `s3://bucket/root at http://host:port`, `memory://name`. */
 export function storageName(spec: StorageSpec): string {
@@ -9,6 +9,8 @@ export function storageName(spec: StorageSpec): string {
       return pathToFileURL(spec.rootDirectory).href;
     case 's3':
       return printable(`s3://${spec.bucket}${rootOf(spec)}${placeOf(spec)}`);
+    case 'gcs':
+      return printable(`gs://${spec.bucket}${rootOf(spec)}${placeOf(spec)}`);
     case 'swift':
       return printable(`swift://${spec.container}${pathOf(spec.prefix)} at ${serverOf(spec.access.authUrl)}`);
     case 'memory':
@@ -23,7 +25,7 @@ export function isAwsHost(hostname: string): boolean {
   );
 }
 
-function rootOf(spec: S3Spec): string {
+function rootOf(spec: S3Spec | GcsSpec): string {
   return pathOf(spec.rootDirectory);
 }
 
@@ -39,7 +41,7 @@ function serverOf(address: string): string {
 }
 
 /** Scheme, host and port alone: user information, path and query of an endpoint may be secret. */
-function placeOf(spec: S3Spec): string {
+function placeOf(spec: S3Spec | GcsSpec): string {
   if (spec.endpoint === undefined) return '';
   const url = URL.parse(spec.endpoint);
   if (!url) return ' at an endpoint that is no URL';

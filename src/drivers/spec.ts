@@ -87,13 +87,41 @@ export interface SwiftSpec {
   readonly network?: NetworkSettings;
 }
 
+/** Who asks Google for tokens. */
+export type GcsAccess =
+  /** Absolute path of a JSON file with a service account or a user's credentials. */
+  | { readonly kind: 'keyfile'; readonly path: string }
+  /** What such a file holds. */
+  | { readonly kind: 'credentials'; readonly credentials: Readonly<Record<string, string>> }
+  /** Application default credentials: GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, or the machine's service account. */
+  | { readonly kind: 'default' };
+
+/** Cloud Storage by its own API; with HMAC keys it is an `S3Spec`. */
+export interface GcsSpec {
+  readonly kind: 'gcs';
+  readonly bucket: string;
+  /** As written; the key rule in layout/ trims it as the registry's driver does. */
+  readonly rootDirectory: string;
+  /** `https://host`; absent for Google itself. */
+  readonly endpoint?: string;
+  readonly access: GcsAccess;
+  readonly skipsTlsVerify: boolean;
+  /** Attributes of written objects. */
+  readonly kmsKeyName?: string;
+  readonly storageClass?: string;
+  readonly predefinedAcl?: string;
+  /** Default: `application/octet-stream`, as the registry writes it. */
+  readonly contentType?: string;
+  readonly network?: NetworkSettings;
+}
+
 /** For tests: a named store inside this process. */
 export interface MemorySpec {
   readonly kind: 'memory';
   readonly name: string;
 }
 
-export type StorageSpec = FileSystemSpec | S3Spec | SwiftSpec | MemorySpec;
+export type StorageSpec = FileSystemSpec | S3Spec | SwiftSpec | GcsSpec | MemorySpec;
 
 /** How a driver is to be built: the storage and what was found out about it. */
 export interface DriverSpec {

@@ -3,9 +3,10 @@
  *
  *     filesystem   <rootdirectory>/P                  the driver's keys are relative to its root folder: prefix ''
  *     s3           rootdirectory without the slashes at its end, then P; then all slashes at the front removed
+ *     gcs          rootdirectory without the slashes at both ends and a slash, if there is one; then P without its own
  *     swift        prefix, then `/files`, then P; then the slash at the front removed
  *
- *     rootdirectory of s3    prefix       key of /docker/registry/v2/x
+ *     rootdirectory          prefix       key of /docker/registry/v2/x
  *     '' or '/'              ''           docker/registry/v2/x
  *     '/a/b/'                'a/b/'       a/b/docker/registry/v2/x
  *     'a//b'                 'a//b/'      a//b/docker/registry/v2/x
@@ -15,12 +16,20 @@
 import type { BigIntStats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { FileSystemSpec, S3Spec, StorageSpec, SwiftAccess, SwiftSpec } from '../drivers/spec.ts';
+import type {
+  FileSystemSpec,
+  GcsSpec,
+  S3Spec,
+  StorageSpec,
+  SwiftAccess,
+  SwiftSpec,
+} from '../drivers/spec.ts';
 import { isAwsHost } from '../drivers/spec-name.ts';
 
 export function keyPrefixOf(spec: StorageSpec): string {
   if (spec.kind === 'swift') return `${spec.prefix}/files/`.replace(/^\/+/, '');
-  if (spec.kind !== 's3') return '';
+  if (spec.kind !== 's3' && spec.kind !== 'gcs') return '';
+  // Both drivers of the registry come to the same, each in its own words.
   return `${spec.rootDirectory.replace(/\/+$/, '')}/`.replace(/^\/+/, '');
 }
 
@@ -62,7 +71,8 @@ export async function overlapOf(source: StorageSpec, target: StorageSpec): Promi
 /** Is every object of `inner` also an object of `outer`? True for the same storage. Folders need not exist yet. */
 async function isInside(outer: StorageSpec, inner: StorageSpec): Promise<boolean> {
   if (outer.kind === 'fs' && inner.kind === 'fs') return isFolderInside(outer, inner);
-  if (outer.kind === 's3' && inner.kind === 's3') {
+  // A bucket of Cloud Storage may be given in both ways.
+  if (isInBucket(outer) && isInBucket(inner)) {
     return isSameBucket(outer, inner) && keyPrefixOf(inner).startsWith(keyPrefixOf(outer));
   }
   if (outer.kind === 'swift' && inner.kind === 'swift') {
@@ -105,7 +115,15 @@ async function statsOf(path: string): Promise<BigIntStats | undefined> {
   return stat(path, { bigint: true }).catch(() => undefined);
 }
 
-function isSameBucket(left: S3Spec, right: S3Spec): boolean {
+const GOOGLE = 'https://storage.googleapis.com';
+
+type BucketSpec = S3Spec | GcsSpec;
+
+function isInBucket(spec: StorageSpec): spec is BucketSpec {
+  return spec.kind === 's3' || spec.kind === 'gcs';
+}
+
+function isSameBucket(left: BucketSpec, right: BucketSpec): boolean {
   return left.bucket === right.bucket && serverOf(left) === serverOf(right);
 }
 
@@ -139,8 +157,8 @@ function partitionOf({ region }: S3Spec): string {
  * Names the server, not the way to it. All of AWS is one, as bucket names are unique there; HTTP and HTTPS on their
  * usual ports are one; so are the names of this machine. Two DNS names of one server cannot be told from here.
  */
-function serverOf(spec: S3Spec): string {
-  if (spec.endpoint === undefined) return 'aws';
+function serverOf(spec: BucketSpec): string {
+  if (spec.endpoint === undefined) return spec.kind === 'gcs' ? serverAt(GOOGLE) : 'aws';
   const url = URL.parse(spec.endpoint);
   return url && isAwsHost(url.hostname) ? 'aws' : serverAt(spec.endpoint);
 }

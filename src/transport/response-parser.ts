@@ -183,8 +183,8 @@ export class ResponseParser {
     if (name === 'content-length' && known !== undefined && known !== value) {
       throw new WireError('malformed', 'The answer states two different lengths');
     }
-    // Of these two every value counts, not only the last.
-    const isList = name === 'connection' || name === 'transfer-encoding';
+    // Of these every value counts, not only the last: Cloud Storage sends a field for each checksum.
+    const isList = name === 'connection' || name === 'transfer-encoding' || name === 'x-goog-hash';
     this.headers.set(name, isList && known !== undefined ? `${known}, ${value}` : value);
   }
 

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 export interface ParameterInfo {
-  /** As the reference names it: `text`, `boolean`, `integer`, `bytes`, `choice`. */
+  /** As the reference names it: `text`, `boolean`, `integer`, `bytes`, `choice`, `section`. */
   readonly type: string;
   /** The value in force when none is given, or `required`. */
   readonly default: string;
@@ -66,6 +66,24 @@ export function integerParameter(info: Described, range: { readonly min: number;
 export function bytesParameter(info: Described, range: { readonly min: number; readonly max: number }) {
   return parameter({ ...info, type: 'bytes' }, (text) => readInteger(text, { ...range, of: ' of bytes' }));
 }
+
+/** Names and texts in a section of their own. They come as JSON, so that they go the way of all values. */
+export function mapParameter(info: Described) {
+  return parameter({ ...info, type: SECTION }, readMap);
+}
+
+function readMap(text: string): Readonly<Record<string, string>> | Refused {
+  const refused = new Refused('must be a section of names and values');
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return refused;
+    return Object.fromEntries(Object.entries(parsed).filter(([, value]) => typeof value === 'string'));
+  } catch {
+    return refused;
+  }
+}
+
+export const SECTION = 'section';
 
 /** One of a few words; `fold` brings what is written into their spelling. */
 export function choiceParameter(info: Described, choices: readonly string[], fold: (text: string) => string) {

@@ -5,7 +5,7 @@
 import type { z } from 'zod';
 import { ConfigError } from '../../core/errors.ts';
 import { type Environment, substitute } from './environment.ts';
-import { type ParameterInfo, parameterInfo } from './parameter.ts';
+import { type ParameterInfo, parameterInfo, SECTION } from './parameter.ts';
 import { suggestion } from './suggest.ts';
 import type { YamlEntry } from './yaml-file.ts';
 
@@ -131,6 +131,7 @@ function givenText(section: Section, schema: z.ZodObject, entry: YamlEntry): Giv
     if (info.refusesNothing) remarks.problem(line, `${what} has no value`);
     return undefined;
   }
+  if (info.type === SECTION && value.kind === 'map') return sectionText(section, what, entry, value.entries);
   if (value.kind !== 'text') {
     const is = value.kind === 'map' ? 'a section' : value.what;
     remarks.problem(line, `${what} must be a single value, not ${is}`, FLOW_HINT);
@@ -154,6 +155,33 @@ function givenText(section: Section, schema: z.ZodObject, entry: YamlEntry): Giv
     remarks.note(line, `${what} has no effect: this storage is only read`);
   }
   return { line, text: substituted.text, fromVariables: substituted.names };
+}
+
+/** A section inside the section, as JSON: each value a text, variables replaced. */
+function sectionText(
+  { remarks, env }: Section,
+  what: string,
+  { line }: YamlEntry,
+  entries: readonly YamlEntry[],
+): GivenText | undefined {
+  const texts: [string, string][] = [];
+  const fromVariables: string[] = [];
+  for (const entry of entries) {
+    const value = entry.value();
+    if (value.kind === 'nothing') continue;
+    if (value.kind !== 'text') {
+      remarks.problem(entry.line, `a value in ${what} must be a single one`, FLOW_HINT);
+      return undefined;
+    }
+    const substituted = substitute(value.text, env);
+    if (!substituted.ok) {
+      remarks.problem(entry.line, `a value in ${what} ${substituted.problem}`);
+      return undefined;
+    }
+    texts.push([entry.name, substituted.text]);
+    fromVariables.push(...substituted.names);
+  }
+  return { line, text: JSON.stringify(Object.fromEntries(texts)), fromVariables };
 }
 
 const FLOW_HINT = 'a value that begins with "{" or "[" needs quotes';

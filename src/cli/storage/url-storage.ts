@@ -11,6 +11,7 @@ import { ConfigError } from '../../core/errors.ts';
 import type { FileSystemSpec, S3Spec } from '../../drivers/spec.ts';
 import type { Environment } from './environment.ts';
 import { readRoot } from './filesystem-section.ts';
+import { readGcsUrl } from './gcs-url.ts';
 import { Refused, readBoolean, readText } from './parameter.ts';
 import {
   awsEndpoint,
@@ -46,10 +47,11 @@ export function readUrlStorage(url: string, env: Environment): StorageReading {
       return readS3Url(url, env);
     case 'swift':
       return readSwiftUrl(url, env);
-    case 'azure':
     case 'gs':
+      return readGcsUrl(url, env);
+    case 'azure':
       throw new ConfigError(
-        `Storage at ${scheme}:// is not supported yet: this version of blobferry moves file://, s3:// and swift://`,
+        `Storage at ${scheme}:// is not supported yet: this version of blobferry moves file://, gs://, s3:// and swift://`,
       );
     case 'http':
     case 'https':
@@ -58,7 +60,7 @@ export function readUrlStorage(url: string, env: Environment): StorageReading {
       });
     default:
       throw new ConfigError(`Storage at ${scheme}:// is not known`, {
-        hint: 'known are file://, s3:// and swift://',
+        hint: 'known are file://, gs://, s3:// and swift://',
       });
   }
 }

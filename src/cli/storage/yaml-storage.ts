@@ -14,6 +14,7 @@ import { ConfigError } from '../../core/errors.ts';
 import type { StorageSpec } from '../../drivers/spec.ts';
 import type { Environment } from './environment.ts';
 import { readFilesystemSection } from './filesystem-section.ts';
+import { readGcsSection } from './gcs-section.ts';
 import { readS3Section } from './s3-section.ts';
 import { Remarks, type Section } from './section.ts';
 import { suggestion } from './suggest.ts';
@@ -38,7 +39,7 @@ type Backend =
   | { readonly read: (section: Section) => StorageSpec | undefined }
   | { readonly refusal: string; readonly hint?: string };
 
-const NOT_YET = 'is not supported yet: this version of blobferry moves filesystem, s3 and swift';
+const NOT_YET = 'is not supported yet: this version of blobferry moves filesystem, gcs, s3 and swift';
 
 /** By the names of the registry's drivers. */
 const BACKENDS: Readonly<Record<string, Backend>> = {
@@ -46,7 +47,7 @@ const BACKENDS: Readonly<Record<string, Backend>> = {
   s3: { read: readS3Section },
   s3aws: { read: readS3Section },
   azure: { refusal: NOT_YET },
-  gcs: { refusal: NOT_YET },
+  gcs: { read: readGcsSection },
   swift: { read: readSwiftSection },
   oss: {
     refusal: 'is not supported: distribution 3 dropped this driver, and blobferry has none',
@@ -107,7 +108,7 @@ function storageEntries(source: YamlSource): readonly YamlEntry[] {
 }
 
 const FORM =
-  "expected is the registry's configuration with its storage section, or that section's content alone (filesystem:, s3: or swift: and below it the parameters)";
+  "expected is the registry's configuration with its storage section, or that section's content alone (filesystem:, gcs:, s3: or swift: and below it the parameters)";
 
 interface Chosen {
   readonly name: string;

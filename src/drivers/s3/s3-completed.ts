@@ -6,8 +6,8 @@
 import { hash } from 'node:crypto';
 import { isStorageError } from '../../core/errors.ts';
 import type { CallContext, CompleteOptions, PartReceipt } from '../driver.ts';
+import { md5OfETag } from '../http/etag.ts';
 import type { S3Client } from './s3-client.ts';
-import { md5OfETag } from './s3-listing.ts';
 
 export interface Expected extends CompleteOptions {
   readonly key: string;

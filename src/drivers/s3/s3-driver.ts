@@ -17,6 +17,7 @@ import type {
   WriteResult,
 } from '../driver.ts';
 import { malformed } from '../http/call.ts';
+import { md5OfETag } from '../http/etag.ts';
 import { demandObject, isRange, lengthOf, totalOf, totalOfUnsatisfied } from '../http/object-answer.ts';
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, S3Spec } from '../spec.ts';
@@ -25,7 +26,7 @@ import { probeBinding } from './s3-binding.ts';
 import { S3Client, type S3ClientOptions } from './s3-client.ts';
 import { credentialsFor } from './s3-credentials.ts';
 import { checkKey } from './s3-keys.ts';
-import { listingOf, md5OfETag } from './s3-listing.ts';
+import { listingOf } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
 import { S3ServerCopy } from './s3-server-copy.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';

@@ -3,8 +3,8 @@ import type { StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
 import { type HttpCall, type Meaning, refusedError } from '../http/call.ts';
 import { codeSafely, saidSafely } from '../http/said.ts';
+import { textOf } from '../http/xml.ts';
 import { CHECK_KEYS, FULL, meaningOfCode, THROTTLED } from './s3-error-codes.ts';
-import { textOf } from './s3-xml.ts';
 
 /** What an answer was, as far as its meaning goes; shared with the SDK engine. */
 export interface S3Answer {

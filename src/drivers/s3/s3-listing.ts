@@ -2,24 +2,18 @@
 import { compareUtf8 } from '../../core/byte-order.ts';
 import type { ListPage, ObjectInfo } from '../driver.ts';
 import { type HttpCall, malformed } from '../http/call.ts';
+import { md5OfETag } from '../http/etag.ts';
+import { checkDocument, eachElement, isTruncated, onlyTextOf, textOf, utf8Of } from '../http/xml.ts';
 import { entriesIn, scanEntries } from './s3-page-scan.ts';
-import { checkDocument, eachElement, isTruncated, onlyTextOf, textOf, utf8Of } from './s3-xml.ts';
 
 export interface S3ListPage extends ListPage {
   readonly nextToken?: string;
 }
 
-const MD5 = /^[0-9a-f]{32}$/;
 const ENCODED = /[%+]/;
 const DIGITS = /^\d+$/;
 /** S3 takes 1,024 bytes; what is a little longer fails by itself, as one object. */
 const NAME_UNITS_MAX = 16 * 1024;
-
-/** The MD5 that an ETag is, if it looks like one: multipart ETags end in `-<parts>`. */
-export function md5OfETag(etag: string | undefined): string | undefined {
-  const bare = etag?.replaceAll('"', '').toLowerCase();
-  return bare !== undefined && MD5.test(bare) ? bare : undefined;
-}
 
 /** What the entries of a page came to. */
 interface Entries {

@@ -12,20 +12,15 @@ import type {
   Upload,
   WriteResult,
 } from '../driver.ts';
-import { type HttpCall, malformed, subject } from '../http/call.ts';
-import { CircleWatch } from '../paging.ts';
+import { malformed, subject } from '../http/call.ts';
+import { allParts, allUploads, sensible, uploadIdIn } from '../http/upload-listing.ts';
+import { checkDocument, escapeXml, textOf } from '../http/xml.ts';
 import type { S3Spec } from '../spec.ts';
 import { COMPLETE_TIMEOUT_MS, type S3Client } from './s3-client.ts';
 import { completedVersion, crc32Base64 } from './s3-completed.ts';
 import { errorOfResponse } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
-import { parsePartsPage, parseUploadsPage } from './s3-upload-listing.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
-import { checkDocument, escapeXml, onlyTextOf, textOf, utf8Of } from './s3-xml.ts';
-
-/** Each takes some hundred bytes until they are all known. */
-const UPLOADS_MAX = 1_000_000;
-const UPLOAD_ID_UNITS_MAX = 2048;
 
 export class S3Multipart implements MultipartFacet {
   readonly partBytesMin = 5 * 1024 ** 2;
@@ -60,7 +55,7 @@ export class S3Multipart implements MultipartFacet {
       headers: [...objectHeaders(this.#spec), ...checksum],
     });
     const call = { backend: this.#client.name, operation: 'begin the upload of', key };
-    return { key, id: this.#parse(call, () => uploadIdIn(response.body)) };
+    return { key, id: uploadIdIn(call, response.body) };
   }
 
   async putPart(ctx: CallContext, upload: Upload, part: PartInput): Promise<PartReceipt> {
@@ -148,7 +143,7 @@ export class S3Multipart implements MultipartFacet {
       const { secrets } = this.#client;
       throw errorOfResponse({ ...call, secrets }, { ...response, status: 500 });
     }
-    this.#parse(call, () => checkDocument(xml, 'CompleteMultipartUploadResult', 'a result'));
+    sensible(call, () => checkDocument(xml, 'CompleteMultipartUploadResult', 'a result'));
     const version = textOf(xml, 'ETag');
     return version ? { version } : {};
   }
@@ -166,21 +161,13 @@ export class S3Multipart implements MultipartFacet {
   }
 
   async listParts(ctx: CallContext, upload: Upload): Promise<readonly PartReceipt[]> {
-    const parts: PartReceipt[] = [];
     const operation = 'list parts of';
     this.#checkUpload(operation, upload);
-    let marker = '';
-    for (;;) {
-      const query: [string, string][] = [['uploadId', upload.id]];
-      if (marker !== '') query.push(['part-number-marker', marker]);
-      const { body } = await this.#client.send(ctx, { method: 'GET', operation, key: upload.key, query });
-      const page = this.#parse({ backend: this.#client.name, operation, key: upload.key }, () =>
-        parsePartsPage(utf8Of(body), marker),
-      );
-      for (const part of page.parts) parts.push(part);
-      if (page.next === undefined) return parts;
-      marker = page.next;
-    }
+    const { key } = upload;
+    return allParts({ backend: this.#client.name, operation, key }, upload.id, async (query) => {
+      const { body } = await this.#client.send(ctx, { method: 'GET', operation, key, query });
+      return body;
+    });
   }
 
   async listUploads(
@@ -188,30 +175,11 @@ export class S3Multipart implements MultipartFacet {
     prefix: string,
     max = Number.POSITIVE_INFINITY,
   ): Promise<readonly Upload[]> {
-    const uploads: Upload[] = [];
     const operation = 'list uploads in';
-    let marker: Upload | undefined;
-    const circle = new CircleWatch();
-    for (;;) {
-      const query: [string, string][] = [
-        ['uploads', ''],
-        ['prefix', prefix],
-      ];
-      if (marker) query.push(['key-marker', marker.key], ['upload-id-marker', marker.id]);
+    return allUploads({ backend: this.#client.name, operation }, { prefix, max }, async (query) => {
       const { body } = await this.#client.send(ctx, { method: 'GET', operation, query });
-      const page = this.#parse({ backend: this.#client.name, operation }, () =>
-        parseUploadsPage(utf8Of(body), marker),
-      );
-      for (const upload of page.uploads) if (upload.key.startsWith(prefix)) uploads.push(upload);
-      if (!page.next || uploads.length >= max) return uploads.slice(0, max);
-      marker = page.next;
-      const isCircle = circle.closes(JSON.stringify(marker));
-      if (isCircle || uploads.length > UPLOADS_MAX)
-        throw malformed(
-          { backend: this.#client.name, operation },
-          isCircle ? 'the list of uploads goes in a circle' : `there are more than ${UPLOADS_MAX}`,
-        );
-    }
+      return body;
+    });
   }
 
   /** Servers take a request with an empty upload id for one on the object itself, which it then would replace. */
@@ -226,27 +194,10 @@ export class S3Multipart implements MultipartFacet {
     });
   }
 
-  #parse<T>(call: HttpCall, parse: () => T): T {
-    try {
-      return parse();
-    } catch (error) {
-      throw error instanceof RangeError ? malformed(call, error.message) : error;
-    }
-  }
-
   async #signedHeaders(ctx: CallContext, part: PartInput) {
     const sent = await bodyHeaders(ctx, part.body, part.sha256, { ...this.#binding, storesSha256: false });
     return { payloadHash: sent.payloadHash, headers: [...sent.headers] };
   }
-}
-
-/** @throws RangeError. */
-function uploadIdIn(body: Buffer): string {
-  const id = onlyTextOf(utf8Of(body), 'UploadId');
-  if (!id) throw new RangeError('no upload id came');
-  // It becomes part of a request's first line.
-  if (id.length > UPLOAD_ID_UNITS_MAX) throw new RangeError(`the upload id has ${id.length} characters`);
-  return id;
 }
 
 /** Ceph answers `InternalError`, and says it is being completed, long after it was. */

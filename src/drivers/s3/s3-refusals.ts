@@ -1,10 +1,10 @@
 /** Refusals that can be mended without the user: a wrong clock, another region, credentials that have expired. */
 import { StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
+import { textOf } from '../http/xml.ts';
 import type { S3Credentials, S3Spec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { textOfAnswer } from './s3-errors.ts';
-import { textOf } from './s3-xml.ts';
 
 /** Servers allow 15 minutes, some less. */
 const SKEW_MS = 5 * 60_000;

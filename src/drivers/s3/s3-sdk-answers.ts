@@ -4,8 +4,8 @@
  */
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { type HttpCall, malformed } from '../http/call.ts';
+import { md5OfETag } from '../http/etag.ts';
 import { demandObject } from '../http/object-answer.ts';
-import { md5OfETag } from './s3-listing.ts';
 
 export function sizeOf(call: HttpCall, contentLength: number | undefined): number {
   if (contentLength === undefined || !Number.isSafeInteger(contentLength) || contentLength < 0)

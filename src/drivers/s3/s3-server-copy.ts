@@ -18,14 +18,14 @@ import type {
   WriteResult,
 } from '../driver.ts';
 import { type HttpCall, malformed } from '../http/call.ts';
+import { md5OfETag } from '../http/etag.ts';
+import { checkDocument, onlyTextOf, utf8Of } from '../http/xml.ts';
 import type { S3Spec } from '../spec.ts';
 import { COMPLETE_TIMEOUT_MS, type S3Client } from './s3-client.ts';
 import { errorOfResponse } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
-import { md5OfETag } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
 import { objectHeaders } from './s3-write.ts';
-import { checkDocument, onlyTextOf, utf8Of } from './s3-xml.ts';
 
 /** AWS takes no more in one copy, be it an object or a part. */
 const COPY_BYTES_MAX = 5 * 1024 ** 3;

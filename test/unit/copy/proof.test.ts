@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { statedMd5 } from '../../../src/copy/judge.ts';
+import { judgeWhole, statedMd5 } from '../../../src/copy/judge.ts';
 import { msrLayout } from '../../../src/layout/msr.ts';
 import type { Effect, Fault } from '../../support/fault-driver.ts';
 import {
@@ -224,5 +224,30 @@ describe('copyObject() of a digest nobody can compute', () => {
     const hex = 'ab'.repeat(32);
     const path = blobPathOf(hex).replace('sha256', 'blake3');
     assert.equal(await proofOf({ source: SILENT }, path, BYTES), 'none');
+  });
+});
+
+describe('a CRC-32C that the source keeps', () => {
+  const classified = { objectClass: 'other', isImmutable: false, isLink: false } as const;
+  const nine = Buffer.from('123456789');
+  const judge = (bytes: Uint8Array, stated: { readonly md5?: string; readonly crc32c?: string }) => {
+    const { md5, crc32c } = stated;
+    const kept = crc32c === undefined ? {} : { checksums: { crc32c } };
+    return judgeWhole(classified, bytes, hash('sha256', bytes, 'hex'), {
+      md5,
+      ...kept,
+      md5MayBeOpaque: false,
+    });
+  };
+
+  it('proves an object of which nothing better is known', () => {
+    assert.deepEqual(judge(nine, { crc32c: 'e3069283' }), { is: 'right', by: 'stored' });
+    assert.equal(judge(Buffer.from('123456780'), { crc32c: 'e3069283' }).is, 'wrong');
+    assert.equal(judge(nine, {}).is, 'unknown');
+  });
+
+  it('is not asked where an MD5 is known', () => {
+    assert.equal(judge(nine, { md5: hash('md5', nine, 'hex'), crc32c: '00000000' }).is, 'right');
+    assert.equal(judge(nine, { md5: '0'.repeat(32), crc32c: 'e3069283' }).is, 'wrong');
   });
 });

@@ -4,10 +4,10 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isStorageError } from '../../../src/core/errors.ts';
 import { saidSafely } from '../../../src/drivers/http/said.ts';
+import { parsePartsPage, parseUploadsPage } from '../../../src/drivers/http/upload-listing.ts';
+import { utf8Of } from '../../../src/drivers/http/xml.ts';
 import { errorOfResponse } from '../../../src/drivers/s3/s3-errors.ts';
 import { listingOf } from '../../../src/drivers/s3/s3-listing.ts';
-import { parsePartsPage, parseUploadsPage } from '../../../src/drivers/s3/s3-upload-listing.ts';
-import { utf8Of } from '../../../src/drivers/s3/s3-xml.ts';
 import { ok, scriptedS3 } from './scripted-s3.ts';
 
 const NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';

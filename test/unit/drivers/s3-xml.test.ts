@@ -3,9 +3,10 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { compareUtf8 } from '../../../src/core/byte-order.ts';
 import type { ObjectInfo } from '../../../src/drivers/driver.ts';
-import { md5OfETag, parseListing } from '../../../src/drivers/s3/s3-listing.ts';
-import { parsePartsPage, parseUploadsPage } from '../../../src/drivers/s3/s3-upload-listing.ts';
-import { decodeEntities, eachElement, escapeXml, textOf } from '../../../src/drivers/s3/s3-xml.ts';
+import { md5OfETag } from '../../../src/drivers/http/etag.ts';
+import { parsePartsPage, parseUploadsPage } from '../../../src/drivers/http/upload-listing.ts';
+import { decodeEntities, eachElement, escapeXml, textOf } from '../../../src/drivers/http/xml.ts';
+import { parseListing } from '../../../src/drivers/s3/s3-listing.ts';
 
 const NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';
 const key = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { S3Spec, StorageSpec, SwiftSpec } from '../../../src/drivers/spec.ts';
+import type { GcsSpec, S3Spec, StorageSpec, SwiftSpec } from '../../../src/drivers/spec.ts';
 import { keyPrefixOf, keyRuleText, overlapOf, strayPrefixesOf } from '../../../src/layout/key-rule.ts';
 
 const PATH = 'docker/registry/v2/x';
@@ -35,6 +35,17 @@ function swift(prefix: string, rest: Partial<SwiftSpec> = {}): SwiftSpec {
       tenantId: 'p',
       endpointType: 'public',
     },
+    skipsTlsVerify: false,
+    ...rest,
+  };
+}
+
+function gcs(rootDirectory: string, rest: Partial<GcsSpec> = {}): GcsSpec {
+  return {
+    kind: 'gcs',
+    bucket: 'bucket',
+    rootDirectory,
+    access: { kind: 'default' },
     skipsTlsVerify: false,
     ...rest,
   };
@@ -89,6 +100,9 @@ describe('the key of a logical path', () => {
     it(`in s3 with rootdirectory ${JSON.stringify(root)} is ${key}`, () => {
       assert.equal(keyPrefixOf(s3(root)) + PATH, key);
     });
+    it(`in gcs with rootdirectory ${JSON.stringify(root)} is ${key}, without a slash at its front`, () => {
+      assert.equal(keyPrefixOf(gcs(root)) + PATH, key);
+    });
   }
 
   it('in a file system and in memory is the path itself, as the driver knows the root', () => {
@@ -104,6 +118,9 @@ describe('the key of a logical path', () => {
       fc.property(root, (rootDirectory) => {
         const registrys = trimLeft(`${trimRight(rootDirectory)}/${PATH}`);
         assert.equal(keyPrefixOf(s3(rootDirectory)) + PATH, registrys);
+        // The gcs driver: the root trimmed at both ends and a slash, where anything is left of it.
+        const trimmed = trimLeft(trimRight(rootDirectory));
+        assert.equal(keyPrefixOf(gcs(rootDirectory)) + PATH, (trimmed === '' ? '' : `${trimmed}/`) + PATH);
       }),
     );
   });
@@ -146,6 +163,23 @@ describe('two S3 storages', () => {
       s3('a/b', { endpoint: 'https://s3.dualstack.eu-west-1.amazonaws.com', region: 'eu-west-1' }),
       'target-in-source',
     ],
+  ] as const) {
+    it(`${name} overlap as ${expected ?? 'nothing'}`, async () => {
+      assert.equal(await overlapOf(source, target), expected);
+    });
+  }
+});
+
+describe('two storages at Cloud Storage', () => {
+  const byHmac = s3('a', { region: 'auto', endpoint: 'https://storage.googleapis.com' });
+  for (const [name, source, target, expected] of [
+    ['the same bucket', gcs(''), gcs('/'), 'same'],
+    ['a root in the bucket', gcs(''), gcs('a'), 'target-in-source'],
+    ['roots side by side', gcs('a'), gcs('ab'), undefined],
+    ['other buckets', gcs(''), gcs('', { bucket: 'other' }), undefined],
+    ['other endpoints', gcs(''), gcs('', { endpoint: 'http://localhost:1' }), undefined],
+    ['one by HMAC keys', gcs('a'), byHmac, 'same'],
+    ['a bucket of that name at AWS', gcs(''), s3(''), undefined],
   ] as const) {
     it(`${name} overlap as ${expected ?? 'nothing'}`, async () => {
       assert.equal(await overlapOf(source, target), expected);

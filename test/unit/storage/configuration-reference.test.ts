@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { filesystemParameters } from '../../../src/cli/storage/filesystem-section.ts';
+import { gcsParameters } from '../../../src/cli/storage/gcs-parameters.ts';
 import { parameterInfo } from '../../../src/cli/storage/parameter.ts';
 import { s3Parameters } from '../../../src/cli/storage/s3-parameters.ts';
 import { swiftParameters } from '../../../src/cli/storage/swift-parameters.ts';
@@ -21,6 +22,7 @@ describe('docs/configuration.md', () => {
     ['filesystem', filesystemParameters],
     ['s3', s3Parameters],
     ['swift', swiftParameters],
+    ['gcs', gcsParameters],
   ] as const) {
     it(`says of every parameter of ${backend} what the schema says, and of no other`, () => {
       const rows = Object.entries(schema.shape).map(([name, field]) => {
@@ -37,7 +39,7 @@ describe('docs/configuration.md', () => {
     const env = { REGION: 'eu-central-1', OLD_ACCESS_KEY: 'a', OLD_SECRET_KEY: 'b', SITE: 'x' };
     const ceph = { CEPH_ACCESS_KEY: 'a', CEPH_SECRET_KEY: 'b' };
     const examples = [...reference.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
-    assert.equal(examples.length, 6);
+    assert.equal(examples.length, 7);
     for (const text of examples) assert.ok(readYaml(text, { ...env, ...ceph }).spec);
   });
 });

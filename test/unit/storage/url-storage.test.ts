@@ -117,12 +117,8 @@ describe('mistakes in a URL', () => {
       'An S3 URL begins with the bucket alone, without credentials, host or port',
     ],
     [
-      'gs://bucket',
-      'Storage at gs:// is not supported yet: this version of blobferry moves file://, s3:// and swift://',
-    ],
-    [
       'azure://a/b',
-      'Storage at azure:// is not supported yet: this version of blobferry moves file://, s3:// and swift://',
+      'Storage at azure:// is not supported yet: this version of blobferry moves file://, gs://, s3:// and swift://',
     ],
     ['https://s3.example.com/bucket', 'A storage is not given as https://'],
     ['nfs://host/export', 'Storage at nfs:// is not known'],

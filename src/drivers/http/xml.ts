@@ -1,5 +1,5 @@
 /**
- * Reads the few shapes of XML that S3 answers with, without building a tree: a page of 1,000 keys is about 300 kB and
+ * Reads the few shapes of XML that S3 and its like answer with, without building a tree: a page of 1,000 keys is about 300 kB and
  * listings are a large part of a pass that has nothing to copy. Input is bounded by the caller. What S3 never sends
  * (declarations, comments, attributes where they could hide an entry) is refused, not skipped: what is skipped may be
  * an object.

@@ -1,0 +1,59 @@
+/** The fake of Cloud Storage as the command line meets it: tokens by workload identity, from a local address. */
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type GcsFake, startGcsFake } from './gcs-fake.ts';
+import { tempFolderFor } from './temp.ts';
+
+const SUBJECT = 'subject-token-of-the-workload';
+
+export interface GcsCliWorld {
+  readonly fake: GcsFake;
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  url(root: string): string;
+}
+
+/** https://google.aip.dev/auth/4117: an external account exchanges a token of its own for one of Google's. */
+async function startTokenServer(t: TestContext): Promise<string> {
+  const server = createServer(async (request, response) => {
+    let form = '';
+    for await (const piece of request) form += piece;
+    const isRight = new URLSearchParams(form).get('subject_token') === SUBJECT;
+    response.statusCode = isRight ? 200 : 400;
+    response.setHeader('content-type', 'application/json');
+    const token = { access_token: 'token', token_type: 'Bearer', expires_in: 3_600 };
+    const given = { ...token, issued_token_type: 'urn:ietf:params:oauth:token-type:access_token' };
+    response.end(JSON.stringify(isRight ? given : { error: 'invalid_grant' }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`;
+}
+
+export async function gcsCliWorldFor(t: TestContext): Promise<GcsCliWorld> {
+  const fake = await startGcsFake();
+  t.after(() => fake.close());
+  const folder = await tempFolderFor(t, 'gcs');
+  await writeFile(join(folder, 'subject'), SUBJECT);
+  const account = {
+    type: 'external_account',
+    audience: '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x',
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    token_url: await startTokenServer(t),
+    credential_source: { file: join(folder, 'subject') },
+  };
+  await writeFile(join(folder, 'account.json'), JSON.stringify(account));
+  return {
+    fake,
+    folder,
+    env: { GOOGLE_APPLICATION_CREDENTIALS: join(folder, 'account.json') },
+    url: (root) => `gs://bucket/${root}?endpoint=${fake.endpoint}`,
+  };
+}
