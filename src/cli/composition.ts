@@ -53,6 +53,10 @@ async function open(
       const { openGcsDriver } = await import('../drivers/gcs/gcs-driver.ts');
       return openGcsDriver({ ...spec, storage });
     }
+    case 'azure': {
+      const { openAzureDriver } = await import('../drivers/azure/azure-driver.ts');
+      return openAzureDriver({ ...spec, storage }, { onNotice });
+    }
     case 'memory':
       throw new ConfigError(`Cannot use memory://${storage.name}: stores in memory exist in tests only`);
   }

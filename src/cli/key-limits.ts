@@ -30,5 +30,9 @@ export async function keyRuleOf(storage: StorageSpec): Promise<(key: string) => 
     const { whyInvalidGcsKey } = await import('../drivers/gcs/gcs-keys.ts');
     return whyInvalidGcsKey;
   }
+  if (storage.kind === 'azure') {
+    const { whyInvalidAzureKey } = await import('../drivers/azure/azure-keys.ts');
+    return whyInvalidAzureKey;
+  }
   return () => undefined;
 }

@@ -184,6 +184,8 @@ export interface Binding {
   readonly payloadSha256: boolean;
   /** A body that differs from its Content-MD5. */
   readonly contentMd5: boolean;
+  /** A body that differs from its CRC-64; absent where the service has no such check to ask about. */
+  readonly contentCrc64?: boolean;
   /** A part that differs from its CRC-32. */
   readonly partCrc32: boolean;
   /** A finished multipart object that differs from the CRC-32 of the whole. */

@@ -1,6 +1,6 @@
 /** Display names of storages: what messages, events and reports call them. They never hold a secret. */
 import { pathToFileURL } from 'node:url';
-import type { GcsSpec, S3Spec, StorageSpec } from './spec.ts';
+import type { AzureSpec, GcsSpec, S3Spec, StorageSpec } from './spec.ts';
 
 /** `file:///srv/registry`, `s3://bucket/root`, `s3://bucket/root at http://host:port`, `memory://name`. */
 export function storageName(spec: StorageSpec): string {
@@ -13,6 +13,8 @@ export function storageName(spec: StorageSpec): string {
       return printable(`gs://${spec.bucket}${rootOf(spec)}${placeOf(spec)}`);
     case 'swift':
       return printable(`swift://${spec.container}${pathOf(spec.prefix)} at ${serverOf(spec.access.authUrl)}`);
+    case 'azure':
+      return printable(azureName(spec));
     case 'memory':
       return printable(`memory://${spec.name}`);
   }
@@ -23,6 +25,14 @@ export function isAwsHost(hostname: string): boolean {
   return /(?:^|\.)(?:amazonaws\.(?:com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk)$/i.test(
     hostname,
   );
+}
+
+/** An account at Microsoft is known by its name; which of Azure's clouds it is in shows in the host. */
+function azureName(spec: AzureSpec): string {
+  const place = /^https:\/\/[^/]*\.blob\.core\.windows\.net$/.test(spec.endpoint)
+    ? ''
+    : ` at ${serverOf(spec.endpoint)}`;
+  return `azure://${spec.accountName}/${spec.container}${pathOf(spec.rootDirectory)}${place}`;
 }
 
 function rootOf(spec: S3Spec | GcsSpec): string {

@@ -112,6 +112,42 @@ export interface GcsSpec {
   readonly predefinedAcl?: string;
   /** Default: `application/octet-stream`, as the registry writes it. */
   readonly contentType?: string;
+  /** How Google is reached, where that differs from a direct connection. */
+  readonly network?: NetworkSettings;
+}
+
+/** Who may use an account of Azure Storage. */
+export type AzureAccess =
+  /** In base64, as the portal shows it. */
+  | { readonly type: 'shared-key'; readonly accountKey: string }
+  /** Of the account or the container, as the portal shows it, without a `?`. */
+  | { readonly type: 'sas'; readonly token: string }
+  /** An application that is registered in Microsoft Entra ID. */
+  | {
+      readonly type: 'client-secret';
+      readonly tenantId: string;
+      readonly clientId: string;
+      readonly secret: string;
+    }
+  /** Where Azure's own library looks: environment, workload or managed identity, command line. */
+  | { readonly type: 'default' };
+
+export interface AzureSpec {
+  readonly kind: 'azure';
+  readonly accountName: string;
+  readonly container: string;
+  /** Of the account, without a slash at its end: `https://account.blob.core.windows.net`, `http://host:port/account`. */
+  readonly endpoint: string;
+  /** As written; the key rule in layout/ trims it as the registry's driver does. */
+  readonly rootDirectory: string;
+  /** Names begin with a slash, as distribution 2.x writes them. */
+  readonly hasSlashRoot: boolean;
+  readonly access: AzureAccess;
+  /** `skipverify`: TLS certificates are not checked. */
+  readonly skipsTlsVerify: boolean;
+  /** Attributes of written objects. */
+  readonly accessTier?: string;
+  readonly encryptionScope?: string;
   readonly network?: NetworkSettings;
 }
 
@@ -121,7 +157,7 @@ export interface MemorySpec {
   readonly name: string;
 }
 
-export type StorageSpec = FileSystemSpec | S3Spec | SwiftSpec | GcsSpec | MemorySpec;
+export type StorageSpec = FileSystemSpec | S3Spec | SwiftSpec | AzureSpec | GcsSpec | MemorySpec;
 
 /** How a driver is to be built: the storage and what was found out about it. */
 export interface DriverSpec {

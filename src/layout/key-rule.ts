@@ -5,6 +5,8 @@
  *     s3           rootdirectory without the slashes at its end, then P; then all slashes at the front removed
  *     gcs          rootdirectory without the slashes at both ends and a slash, if there is one; then P without its own
  *     swift        prefix, then `/files`, then P; then the slash at the front removed
+ *     azure        as s3, and in front of it the slash that distribution 2.x leaves there: `/docker/registry/v2/x`, which
+ *                  stands in URLs as `container//docker/…`; version 3 and `trimlegacyrootprefix` have none
  *
  *     rootdirectory          prefix       key of /docker/registry/v2/x
  *     '' or '/'              ''           docker/registry/v2/x
@@ -17,6 +19,7 @@ import type { BigIntStats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type {
+  AzureSpec,
   FileSystemSpec,
   GcsSpec,
   S3Spec,
@@ -28,9 +31,10 @@ import { isAwsHost } from '../drivers/spec-name.ts';
 
 export function keyPrefixOf(spec: StorageSpec): string {
   if (spec.kind === 'swift') return `${spec.prefix}/files/`.replace(/^\/+/, '');
-  if (spec.kind !== 's3' && spec.kind !== 'gcs') return '';
-  // Both drivers of the registry come to the same, each in its own words.
-  return `${spec.rootDirectory.replace(/\/+$/, '')}/`.replace(/^\/+/, '');
+  if (spec.kind !== 's3' && spec.kind !== 'gcs' && spec.kind !== 'azure') return '';
+  // The drivers of the registry come to the same, each in its own words.
+  const prefix = `${spec.rootDirectory.replace(/\/+$/, '')}/`.replace(/^\/+/, '');
+  return spec.kind === 'azure' && spec.hasSlashRoot ? `/${prefix}` : prefix;
 }
 
 /** The rule as words, for people. */
@@ -77,6 +81,9 @@ async function isInside(outer: StorageSpec, inner: StorageSpec): Promise<boolean
   }
   if (outer.kind === 'swift' && inner.kind === 'swift') {
     return isSameContainer(outer, inner) && keyPrefixOf(inner).startsWith(keyPrefixOf(outer));
+  }
+  if (outer.kind === 'azure' && inner.kind === 'azure') {
+    return isSameBlobContainer(outer, inner) && keyPrefixOf(inner).startsWith(keyPrefixOf(outer));
   }
   return outer.kind === 'memory' && inner.kind === 'memory' && outer.name === inner.name;
 }
@@ -139,6 +146,15 @@ function isSameContainer(left: SwiftSpec, right: SwiftSpec): boolean {
 /** Where a user's own project is meant, which one that is cannot be told from here: all such are one. */
 function accountOf({ authVersion, tenantId, tenant, user }: SwiftAccess): string {
   return tenantId ?? tenant ?? (authVersion === 1 ? (user.split(':')[0] ?? '') : '');
+}
+
+/** An account has one name in all of Azure's clouds at most; an emulator has it in the path of its address. */
+function isSameBlobContainer(left: AzureSpec, right: AzureSpec): boolean {
+  return (
+    left.container === right.container &&
+    left.accountName === right.accountName &&
+    serverAt(left.endpoint) === serverAt(right.endpoint)
+  );
 }
 
 /** Could one copy from the other without any byte leaving it? Partitions of AWS know nothing of each other. */

@@ -43,6 +43,8 @@ export interface CaseHelpers {
   /** So many objects surely fill more than two pages of a listing. */
   readonly manyObjects: number;
   readonly lacks: readonly Requirement[];
+  /** Keys that the service cannot keep as they are, and the driver therefore refuses. */
+  readonly refusedKeys: readonly string[];
 }
 
 export interface DriverCase {

@@ -33,6 +33,8 @@ export interface SuiteOptions {
   readonly lacks?: readonly Requirement[];
   /** Default 2,100: a little more than two pages of 1,000. */
   readonly manyObjects?: number;
+  /** Of the odd keys, those that the service cannot keep as they are. */
+  readonly refusedKeys?: readonly string[];
   /** For one case, in milliseconds; default a minute. */
   readonly timeoutMs?: number;
 }
@@ -87,6 +89,7 @@ async function withFixture(
   const helpers: CaseHelpers = {
     manyObjects: options.manyObjects ?? 2_100,
     lacks: options.lacks ?? [],
+    refusedKeys: options.refusedKeys ?? [],
     reopen: async () => {
       const other = await fixture.reopen();
       opened.push(other);

@@ -27,6 +27,8 @@ const REQUIREMENTS = {
   s3cmd: { commands: ['s3cmd'], packages: ['s3cmd'] },
   zsh: { commands: ['zsh'], packages: ['zsh'] },
   fish: { commands: ['fish'], packages: ['fish'] },
+  // From npm: test/support/azurite.ts looks for it.
+  azurite: { commands: [], packages: [] },
   // The oldest supported Node, from npm: its test finds out whether it can be had.
   'node-24': { commands: [], packages: [] },
   // Python's module and the device have no command: test/support/fuse.ts looks for them.

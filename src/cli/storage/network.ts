@@ -6,13 +6,13 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../../core/errors.ts';
-import type { GcsSpec, NetworkSettings, S3Spec, SwiftSpec } from '../../drivers/spec.ts';
+import type { AzureSpec, GcsSpec, NetworkSettings, S3Spec, SwiftSpec } from '../../drivers/spec.ts';
 import { storageName } from '../../drivers/spec-name.ts';
 import { type HttpProxy, type ProxySettings, proxyFor } from '../../transport/proxy.ts';
 import type { Environment } from './environment.ts';
 
 /** Storages that are reached over the network. */
-type RemoteSpec = S3Spec | SwiftSpec | GcsSpec;
+type RemoteSpec = S3Spec | SwiftSpec | GcsSpec | AzureSpec;
 
 export interface NetworkReading<S extends RemoteSpec> {
   readonly spec: S;
@@ -54,6 +54,7 @@ function addressOf(spec: RemoteSpec): string {
   // The address of the account comes with the token; it is most likely on the same side of the proxy.
   if (spec.kind === 'swift') return spec.access.authUrl;
   if (spec.kind === 'gcs') return spec.endpoint ?? 'https://storage.googleapis.com';
+  if (spec.kind === 'azure') return spec.endpoint;
   return spec.endpoint ?? `https://s3.${spec.region}.amazonaws.com`;
 }
 

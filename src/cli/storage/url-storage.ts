@@ -9,6 +9,7 @@
  */
 import { ConfigError } from '../../core/errors.ts';
 import type { FileSystemSpec, S3Spec } from '../../drivers/spec.ts';
+import { readAzureUrl } from './azure-url.ts';
 import type { Environment } from './environment.ts';
 import { readRoot } from './filesystem-section.ts';
 import { readGcsUrl } from './gcs-url.ts';
@@ -47,12 +48,10 @@ export function readUrlStorage(url: string, env: Environment): StorageReading {
       return readS3Url(url, env);
     case 'swift':
       return readSwiftUrl(url, env);
+    case 'azure':
+      return readAzureUrl(url, env);
     case 'gs':
       return readGcsUrl(url, env);
-    case 'azure':
-      throw new ConfigError(
-        `Storage at ${scheme}:// is not supported yet: this version of blobferry moves file://, gs://, s3:// and swift://`,
-      );
     case 'http':
     case 'https':
       throw new ConfigError(`A storage is not given as ${scheme}://`, {
@@ -60,7 +59,7 @@ export function readUrlStorage(url: string, env: Environment): StorageReading {
       });
     default:
       throw new ConfigError(`Storage at ${scheme}:// is not known`, {
-        hint: 'known are file://, gs://, s3:// and swift://',
+        hint: 'known are file://, s3://, azure://, gs:// and swift://',
       });
   }
 }

@@ -12,6 +12,7 @@
  */
 import { ConfigError } from '../../core/errors.ts';
 import type { StorageSpec } from '../../drivers/spec.ts';
+import { readAzureSection } from './azure-section.ts';
 import type { Environment } from './environment.ts';
 import { readFilesystemSection } from './filesystem-section.ts';
 import { readGcsSection } from './gcs-section.ts';
@@ -39,14 +40,12 @@ type Backend =
   | { readonly read: (section: Section) => StorageSpec | undefined }
   | { readonly refusal: string; readonly hint?: string };
 
-const NOT_YET = 'is not supported yet: this version of blobferry moves filesystem, gcs, s3 and swift';
-
 /** By the names of the registry's drivers. */
 const BACKENDS: Readonly<Record<string, Backend>> = {
   filesystem: { read: readFilesystemSection },
   s3: { read: readS3Section },
   s3aws: { read: readS3Section },
-  azure: { refusal: NOT_YET },
+  azure: { read: readAzureSection },
   gcs: { read: readGcsSection },
   swift: { read: readSwiftSection },
   oss: {
@@ -108,7 +107,7 @@ function storageEntries(source: YamlSource): readonly YamlEntry[] {
 }
 
 const FORM =
-  "expected is the registry's configuration with its storage section, or that section's content alone (filesystem:, gcs:, s3: or swift: and below it the parameters)";
+  "expected is the registry's configuration with its storage section, or that section's content alone (filesystem:, s3:, azure:, gcs: or swift: and below it the parameters)";
 
 interface Chosen {
   readonly name: string;

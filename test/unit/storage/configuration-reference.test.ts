@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { azureCredentials, azureParameters } from '../../../src/cli/storage/azure-parameters.ts';
 import { filesystemParameters } from '../../../src/cli/storage/filesystem-section.ts';
 import { gcsParameters } from '../../../src/cli/storage/gcs-parameters.ts';
 import { parameterInfo } from '../../../src/cli/storage/parameter.ts';
@@ -23,6 +24,8 @@ describe('docs/configuration.md', () => {
     ['s3', s3Parameters],
     ['swift', swiftParameters],
     ['gcs', gcsParameters],
+    ['azure', azureParameters],
+    ['azure credentials', azureCredentials],
   ] as const) {
     it(`says of every parameter of ${backend} what the schema says, and of no other`, () => {
       const rows = Object.entries(schema.shape).map(([name, field]) => {

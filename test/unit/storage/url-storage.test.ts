@@ -116,10 +116,6 @@ describe('mistakes in a URL', () => {
       's3://localhost:9000/bucket',
       'An S3 URL begins with the bucket alone, without credentials, host or port',
     ],
-    [
-      'azure://a/b',
-      'Storage at azure:// is not supported yet: this version of blobferry moves file://, gs://, s3:// and swift://',
-    ],
     ['https://s3.example.com/bucket', 'A storage is not given as https://'],
     ['nfs://host/export', 'Storage at nfs:// is not known'],
   ] as const) {

@@ -117,14 +117,6 @@ const MISTAKES: readonly (readonly [string, string, string])[] = [
     's3:\n  - bucket\n',
     'old.yml:1: "s3" must be a section of parameters, not a list',
   ],
-  ...['azure'].map(
-    (name) =>
-      [
-        `the backend ${name}`,
-        `storage:\n  ${name}:\n    container: x\n`,
-        `old.yml:2: ${name} is not supported yet: this version of blobferry moves filesystem, gcs, s3 and swift`,
-      ] as const,
-  ),
   [
     'the backend oss',
     'oss: {}\n',

@@ -1,0 +1,157 @@
+/** The parameters of the registry's `azure` driver, from distribution 2.8 and 3, and of its `credentials`. */
+import { z } from 'zod';
+import {
+  booleanParameter,
+  choiceParameter,
+  integerParameter,
+  parameter,
+  Refused,
+  readText,
+  textParameter,
+} from './parameter.ts';
+
+const OWN_RETRIES = "concerns the registry's own requests; blobferry paces and repeats its requests itself";
+
+export const DEFAULT_REALM = 'core.windows.net';
+
+export const azureParameters = z.object({
+  accountname: parameter(
+    { type: 'text', default: 'required', description: 'Name of the storage account' },
+    readAccountName,
+  ),
+  accountkey: parameter(
+    {
+      type: 'text',
+      default: 'none',
+      isSecret: true,
+      description: 'A key of the account, in base64; this, `sastoken` or `credentials` says who asks',
+    },
+    readAccountKey,
+  ),
+  sastoken: parameter(
+    {
+      type: 'text',
+      default: 'none',
+      isSecret: true,
+      description:
+        'Shared access signature of the account or container, as the portal shows it; with read, write, delete and list permission. Not a parameter of the registry',
+    },
+    readSasToken,
+  ),
+  container: parameter(
+    { type: 'text', default: 'required', description: 'Container of the registry; it must exist' },
+    readBlobContainer,
+  ),
+  realm: parameter(
+    {
+      type: 'text',
+      default: DEFAULT_REALM,
+      description: 'Domain of the cloud, such as `core.chinacloudapi.cn`; the host is `ACCOUNT.blob.REALM`',
+    },
+    readRealm,
+  ),
+  serviceurl: parameter(
+    {
+      type: 'text',
+      default: 'made of `accountname` and `realm`',
+      description: 'Address of the account, such as `http://host:10000/account` of an emulator',
+    },
+    readServiceUrl,
+  ),
+  rootdirectory: textParameter({ default: 'none', description: 'Begins every name (distribution 3)' }),
+  trimlegacyrootprefix: booleanParameter({
+    default: '`true` where a parameter of distribution 3 is given, else `false`',
+    description:
+      'Names begin without the slash that distribution 2 puts in front of them: `docker/…` instead of `/docker/…`',
+  }),
+  skipverify: booleanParameter({ default: 'false', description: 'TLS certificates are not checked' }),
+  accesstier: choiceParameter(
+    {
+      default: "the account's",
+      isForWriting: true,
+      description: 'Access tier of written blobs. Not a parameter of the registry',
+    },
+    ['hot', 'cool', 'cold'],
+    (text) => text.toLowerCase(),
+  ),
+  encryptionscope: textParameter({
+    default: "the container's",
+    isForWriting: true,
+    description: 'Encryption scope of written blobs. Not a parameter of the registry',
+  }),
+  connectionstring: textParameter(
+    { default: 'none', isSecret: true, description: 'Not read: its parts are parameters of their own' },
+    () => new Refused('is not read: give accountname, accountkey and serviceurl instead'),
+  ),
+  max_retries: integerParameter(
+    { default: '5', noEffect: OWN_RETRIES, description: 'Retries of the registry' },
+    { min: 0, max: 1_000_000 },
+  ),
+  retry_delay: textParameter({
+    default: '100ms',
+    noEffect: OWN_RETRIES,
+    description: 'Pause between retries of the registry',
+  }),
+});
+
+export const azureCredentials = z.object({
+  type: choiceParameter(
+    { default: '`default_credentials`', description: 'How the registry logs in' },
+    ['client_secret', 'shared_key', 'default_credentials'],
+    (text) => text.toLowerCase(),
+  ),
+  tenantid: textParameter({ default: 'none', description: 'Directory, for `client_secret`' }),
+  clientid: textParameter({ default: 'none', description: 'Application, for `client_secret`' }),
+  secret: textParameter({
+    default: 'none',
+    isSecret: true,
+    description: 'Secret of the application, for `client_secret`',
+  }),
+});
+
+export type AzureParameters = z.infer<typeof azureParameters>;
+export type AzureCredentialParameters = z.infer<typeof azureCredentials>;
+
+/** https://learn.microsoft.com/azure/storage/common/storage-account-overview#storage-account-name */
+export function readAccountName(text: string): string | undefined | Refused {
+  if (text === '') return undefined;
+  return /^[a-z0-9]{3,24}$/.test(text) ? text : new Refused('must be 3 to 24 small letters and digits');
+}
+
+export function readAccountKey(text: string): string | undefined | Refused {
+  if (text === '') return undefined;
+  const isKey = /^[A-Za-z0-9+/]+={0,2}$/.test(text) && Buffer.from(text, 'base64').length >= 16;
+  return isKey ? text : new Refused('must be the key in base64, as the portal shows it');
+}
+
+/** A list of parameters as in a query, the signature among them; the portal puts a `?` in front. */
+export function readSasToken(text: string): string | undefined | Refused {
+  const token = text.replace(/^\?/, '');
+  if (token === '') return undefined;
+  const isToken = /^[\w.~%:+/=&,*-]+$/.test(token) && new URLSearchParams(token).has('sig');
+  return isToken ? token : new Refused('must be a shared access signature (sv=…&sig=…), not an address');
+}
+
+/** https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata */
+export function readBlobContainer(text: string): string | undefined | Refused {
+  if (text === '') return undefined;
+  const isName =
+    /^(?:\$root|\$web|[a-z0-9](?:-?[a-z0-9])*)$/.test(text) && text.length >= 3 && text.length <= 63;
+  return isName ? text : new Refused('must be 3 to 63 small letters, digits and single hyphens');
+}
+
+function readRealm(text: string): string | undefined | Refused {
+  if (text === '') return undefined;
+  return /^[a-z0-9.-]+(?::\d{1,5})?$/i.test(text) ? text.toLowerCase() : new Refused('must be a domain');
+}
+
+/** A signature in the address would be shown as part of it. */
+export function readServiceUrl(text: string): string | undefined | Refused {
+  const checked = readText(text);
+  if (checked instanceof Refused || checked === undefined) return checked;
+  const url = URL.parse(checked);
+  if (!url || !/^https?:$/.test(url.protocol)) return new Refused('must be an http:// or https:// URL');
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+    return new Refused('must be an address alone, without user, signature or fragment');
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+}

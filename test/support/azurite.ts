@@ -1,0 +1,83 @@
+/**
+ * Azurite, Microsoft's emulator of Azure Storage, blob service alone, from npm. It checks signatures, MD5 and CRC64; what
+ * it does not know is in docs. It is looked for in node_modules, or where BLOBFERRY_AZURITE names its folder.
+ */
+import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { AzureSpec } from '../../src/drivers/spec.ts';
+import { freePort } from './ports.ts';
+import { cleanEnvironment, startServer } from './process.ts';
+import { missingTool } from './tools.ts';
+
+export const ACCOUNT = 'testaccount';
+/** 64 bytes, as Azure's own keys have. */
+export const ACCOUNT_KEY = Buffer.from('k3y/of+the-emulator='.repeat(4).slice(0, 64)).toString('base64');
+
+const ATTEMPTS = 3;
+
+export interface Azurite {
+  /** `http://127.0.0.1:port/testaccount` */
+  readonly endpoint: string;
+  stop(): Promise<void>;
+}
+
+/** For `describe(title, { skip: missingAzurite() }, …)`. */
+export function missingAzurite(): string | false {
+  return findAzurite() === undefined ? missingTool('azurite', 'npm install azurite') : false;
+}
+
+/** @param options.directory an empty folder, which the caller removes after `stop`. */
+export async function startAzurite(options: { readonly directory: string }): Promise<Azurite> {
+  const main = findAzurite();
+  if (main === undefined) throw new Error('Azurite is not installed');
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startOn(await freePort(), main, join(options.directory, `attempt-${attempt}`));
+    } catch (error) {
+      if (attempt === ATTEMPTS || !/EADDRINUSE/.test(String(error))) throw error;
+    }
+  }
+}
+
+export function azuriteSpec({ endpoint }: Azurite, container: string): AzureSpec {
+  return {
+    kind: 'azure',
+    accountName: ACCOUNT,
+    container,
+    endpoint,
+    rootDirectory: '',
+    hasSlashRoot: false,
+    access: { type: 'shared-key', accountKey: ACCOUNT_KEY },
+    skipsTlsVerify: false,
+  };
+}
+
+async function startOn(port: number, main: string, directory: string): Promise<Azurite> {
+  await mkdir(directory, { recursive: true });
+  const endpoint = `http://127.0.0.1:${port}/${ACCOUNT}`;
+  const server = await startServer({
+    command: process.execPath,
+    args: [
+      main,
+      ...['--blobHost', '127.0.0.1', '--blobPort', String(port), '--location', directory],
+      ...['--silent', '--disableTelemetry', '--skipApiVersionCheck', '--disableProductStyleUrl'],
+      ...['--blobKeepAliveTimeout', '60'],
+    ],
+    cwd: directory,
+    env: cleanEnvironment({ AZURITE_ACCOUNTS: `${ACCOUNT}:${ACCOUNT_KEY}` }),
+    isReady: async (signal) => (await fetch(`${endpoint}?comp=list`, { signal })).status === 403,
+  });
+  return { endpoint, stop: () => server.stop() };
+}
+
+function findAzurite(): string | undefined {
+  const folder = process.env['BLOBFERRY_AZURITE'];
+  const require = createRequire(folder ? join(folder, 'package.json') : import.meta.url);
+  try {
+    const manifest = folder ? require.resolve('./package.json') : require.resolve('azurite/package.json');
+    return join(dirname(manifest), 'dist', 'src', 'blob', 'main.js');
+  } catch {
+    return undefined;
+  }
+}
