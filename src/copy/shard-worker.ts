@@ -109,10 +109,7 @@ export class ShardWorker {
     const cancel = new AbortController();
     if (Atomics.load(this.#cancelled, 0) === 1) cancel.abort();
     const permits = { source: this.#permits(pass, 'source'), target: this.#permits(pass, 'target') };
-    const [source, target] = await Promise.all([
-      this.#wrapped(pass, pass.source, 'source', permits.source),
-      this.#wrapped(pass, pass.target, 'target', permits.target),
-    ]);
+    const { source, target } = await this.#openBoth(pass, permits);
     const base: CopyContext = {
       source,
       target,
@@ -144,6 +141,22 @@ export class ShardWorker {
       cancel,
       close: async () => void (await Promise.all([source.close(), target.close()])),
     };
+  }
+
+  /** One side that cannot be opened leaves nothing of the other one open. */
+  async #openBoth(
+    pass: PassSettings,
+    permits: Readonly<Record<Side, Permits>>,
+  ): Promise<Readonly<Record<Side, StorageDriver>>> {
+    const [source, target] = await Promise.allSettled([
+      this.#wrapped(pass, pass.source, 'source', permits.source),
+      this.#wrapped(pass, pass.target, 'target', permits.target),
+    ]);
+    if (source.status === 'fulfilled' && target.status === 'fulfilled')
+      return { source: source.value, target: target.value };
+    for (const side of [source, target]) if (side.status === 'fulfilled') await side.value.close();
+    for (const side of Object.values(permits)) side.close();
+    throw source.status === 'rejected' ? source.reason : (target as PromiseRejectedResult).reason;
   }
 
   /** Innermost first: driver, counters, permits, retries; so that every attempt is counted and every attempt waits its turn. */

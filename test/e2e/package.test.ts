@@ -9,7 +9,7 @@ import { type S3Server, startS3Server } from '../../bench/s3-server/s3-server.ts
 import { type CommandResult, cleanEnvironment, mustRun, runCommand } from '../support/process.ts';
 import { makeSmallTree, writeSmallTree } from '../support/small-tree.ts';
 import { tempFolderFor } from '../support/temp.ts';
-import { findCommand, MISSING, missingTool } from '../support/tools.ts';
+import { findCommand, missingTool } from '../support/tools.ts';
 import { readTree } from '../support/tree.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -182,7 +182,7 @@ describe('the package', () => {
     const found = system === undefined ? undefined : (await mustRun(system, ['--version'])).stdout.trim();
     const major = Number(/^v(\d+)/.exec(found ?? '')?.[1] ?? Number.NaN);
     if (system === undefined || !(major < 24))
-      return t.skip(`${MISSING}an old Node (there is ${found ?? 'none'})`);
+      return t.skip(missingTool('old-node', `there is ${found ?? 'none'}`));
     const launcher = join(site, 'node_modules/blobferry/bin/blobferry.cjs');
     const told = await runCommand(system, [launcher, '--version']);
     assert.equal(told.code, 2);

@@ -186,6 +186,23 @@ describe('ShardWorker', () => {
     assert.equal((await bench.worker.run(bench.task())).ok, true);
   });
 
+  for (const broken of ['source', 'target'] as const) {
+    it(`leaves nothing open where the ${broken} cannot be opened`, async (t) => {
+      const closed: string[] = [];
+      const bench = benchFor(t, {
+        open: async ({ storage }, role) => {
+          if (role === broken) throw new ConfigError('There are no credentials');
+          assert.ok(storage.kind === 'memory');
+          const driver = openMemoryDriver(storage);
+          driver.close = async () => void closed.push(role);
+          return driver;
+        },
+      });
+      assert.equal((await bench.worker.run(bench.task())).ok, false);
+      assert.deepEqual(closed, [broken === 'source' ? 'target' : 'source']);
+    });
+  }
+
   it('answers with what ended a shard early, as a record that survives the way to another thread', async (t) => {
     const full: Fault = { on: 'write', does: fails('no-space', { scope: 'backend' }) };
     const bench = benchFor(t, { targetFaults: [full] });

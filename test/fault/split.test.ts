@@ -12,6 +12,7 @@ import type { CopySummary } from '../../src/core/job.ts';
 import type { StorageSpec } from '../../src/drivers/spec.ts';
 import { S3Bucket } from '../support/s3-bucket.ts';
 import { tempFolderFor } from '../support/temp.ts';
+import { OPTIONS } from '../unit/coordinator/journal-samples.ts';
 import { linkText, tagPath } from '../unit/copy/registry-names.ts';
 import type { Written } from './split-worker.ts';
 
@@ -101,21 +102,12 @@ async function copy(
         source,
         target: bucketAt(root),
         options: {
+          ...OPTIONS,
           layout: given.layout ?? 'raw',
           isFrozen: true,
           threads: 2,
           concurrency: 4,
-          partBytes: 'auto',
           memoryBytes: 512 * MIB,
-          engine: 'direct',
-          serverSide: 'never',
-          readsTwice: false,
-          intoNonempty: false,
-          keepGoing: false,
-          deletesExtra: false,
-          deleteMax: 1_000,
-          abortsUploads: false,
-          outageMsMax: 60_000,
           journalDirectory,
         },
       },

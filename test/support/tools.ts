@@ -31,6 +31,8 @@ const REQUIREMENTS = {
   azurite: { commands: [], packages: [] },
   // The oldest supported Node, from npm: its test finds out whether it can be had.
   'node-24': { commands: [], packages: [] },
+  // One below 24, as Debian 12 has it, besides the pinned one: its test looks for it.
+  'old-node': { commands: [], packages: ['nodejs'] },
   // Python's module and the device have no command: test/support/fuse.ts looks for them.
   fuse: { commands: ['fusermount3'], packages: ['fuse3', 'python3-fusepy'] },
   // A file system that does not tell upper from lower case; its mount needs a loop device, which its test looks for.

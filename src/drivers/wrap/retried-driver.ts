@@ -113,6 +113,7 @@ async function sendingPieces<T>(
   const watched: Body = {
     sizeBytes: body.sizeBytes,
     async *open() {
+      hasFailed = false;
       try {
         yield* body.open();
       } catch (error) {

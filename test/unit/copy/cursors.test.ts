@@ -5,17 +5,10 @@ import { setImmediate as settled } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { ShardOutcome } from '../../../src/copy/run-shard.ts';
 import type { Shard, WorkerReport } from '../../../src/copy/shard.ts';
-import {
-  allocateCounters,
-  CLASSES,
-  CounterReader,
-  CounterWriter,
-  GAUGES,
-  OBJECT_STATES,
-  restoreRow,
-} from '../../../src/core/counters.ts';
+import { allocateCounters, CounterReader, CounterWriter, restoreRow } from '../../../src/core/counters.ts';
 import { type Effect, type Fault, fails, first, Gate } from '../../support/fault-driver.ts';
 import { type CopyWorld, inWorld, type WorldOptions } from './copy-world.ts';
+import { figures } from './figures.ts';
 import { blobPath, layerLinkPath, linkText, otherPath, revisionLinkPath, tagPath } from './registry-names.ts';
 
 type Cursor = Extract<WorkerReport, { type: 'cursor' }>;
@@ -77,19 +70,6 @@ function fill(world: CopyWorld, entries: readonly Entry[]): void {
     if (one.is !== 'extra') world.put(one.path, isWrong(one) ? linkText('something else') : one.text);
     if (one.is === 'equal' || one.is === 'extra') world.putTarget(one.path, one.text);
   }
-}
-
-function figures(counters: CounterReader) {
-  const objects: Record<string, number> = {};
-  for (const state of OBJECT_STATES) {
-    for (const objectClass of CLASSES) {
-      objects[`${state} ${objectClass}`] = counters.objects(state, objectClass);
-      objects[`bytes ${state} ${objectClass}`] = counters.bytes(state, objectClass);
-    }
-  }
-  for (const name of ['unproved', 'leftOut', 'listedSource'] as const) objects[name] = counters.count(name);
-  for (const name of GAUGES) if (name !== 'slabBytesUsed') objects[name] = counters.gauge(name);
-  return objects;
 }
 
 function exceptions(outcome: ShardOutcome): readonly string[] {

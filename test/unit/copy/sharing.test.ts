@@ -4,12 +4,12 @@ import { describe, it } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { WorkerReport } from '../../../src/copy/shard.ts';
-import { CLASSES, type CounterReader, GAUGES, OBJECT_STATES } from '../../../src/core/counters.ts';
 import type { ListQuery, StorageDriver } from '../../../src/drivers/driver.ts';
 import { distributionLayout } from '../../../src/layout/distribution.ts';
 import { rawLayout } from '../../../src/layout/raw.ts';
 import { type Effect, type Fault, fails, Gate } from '../../support/fault-driver.ts';
 import { type CopyWorld, inWorld, type WorldOptions } from './copy-world.ts';
+import { figures } from './figures.ts';
 import { blobPath, layerLinkPath, linkText, otherPath, revisionLinkPath, tagPath } from './registry-names.ts';
 import { SharingWorld } from './sharing-world.ts';
 
@@ -78,19 +78,6 @@ function fill(world: CopyWorld, entries: readonly Entry[]): void {
     if (one.is !== 'extra') world.put(one.path, isWrong(one) ? linkText('something else') : one.text);
     if (one.is === 'equal' || one.is === 'extra') world.putTarget(one.path, one.text);
   }
-}
-
-function figures(counters: CounterReader) {
-  const found: Record<string, number> = {};
-  for (const state of OBJECT_STATES) {
-    for (const objectClass of CLASSES) {
-      found[`${state} ${objectClass}`] = counters.objects(state, objectClass);
-      found[`bytes ${state} ${objectClass}`] = counters.bytes(state, objectClass);
-    }
-  }
-  for (const name of ['unproved', 'leftOut', 'listedSource'] as const) found[name] = counters.count(name);
-  for (const name of GAUGES) if (name !== 'slabBytesUsed') found[name] = counters.gauge(name);
-  return found;
 }
 
 /**

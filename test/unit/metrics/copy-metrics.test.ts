@@ -12,6 +12,7 @@ import {
   OUTCOMES,
 } from '../../../src/core/counters.ts';
 import { CopyMetrics } from '../../../src/metrics/copy-metrics.ts';
+import { missingTools } from '../../support/tools.ts';
 
 interface Counted {
   readonly metrics: CopyMetrics;
@@ -222,32 +223,12 @@ describe('docs/metrics.md', () => {
   });
 });
 
-/** Prometheus' own linter, from Debian's package `prometheus`. */
-function findPromtool(): string | undefined {
-  return spawnSync('promtool', ['--version']).error === undefined ? 'promtool' : undefined;
-}
-
-function isRequired(name: string): boolean {
-  return (process.env['BLOBFERRY_TEST_REQUIRED'] ?? '')
-    .split(',')
-    .some((one) => one === name || one === 'all');
-}
-
-describe('promtool check metrics', () => {
-  it('finds nothing to complain about', (t) => {
-    const promtool = findPromtool();
-    if (promtool === undefined) {
-      assert.ok(
-        !isRequired('promtool'),
-        'promtool is required and not installed (Debian package "prometheus")',
-      );
-      t.skip('SKIPPED: promtool is not installed (Debian package "prometheus"); the metrics were not linted');
-      return;
-    }
+describe('promtool check metrics', { skip: missingTools('promtool') }, () => {
+  it('finds nothing to complain about', () => {
     const { metrics, writers } = counted();
     writers[0].request('source', 'read', 'ok', 0.01);
     return metrics.registry.metrics().then((text) => {
-      const { status, stdout, stderr } = spawnSync(promtool, ['check', 'metrics'], {
+      const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
         input: text,
         encoding: 'utf8',
       });
