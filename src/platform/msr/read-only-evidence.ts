@@ -1,0 +1,65 @@
+/**
+ * Is the registry read-only? Pure: from what MSR says of its replicas, and from what it did with a write, if one was
+ * tried. What is not said is unknown, and unknown is never taken for a yes or a no.
+ */
+import type { ClusterStatus } from './msr-cluster.ts';
+
+export type ReplicaState = 'read-only' | 'writable' | 'unknown';
+
+/** What became of the attempt to begin an upload. */
+export type WriteProbe =
+  /** As a registry without its handlers for writing answers. */
+  | { readonly is: 'refused'; readonly status: number }
+  /** An upload was begun (and cancelled): somebody writes to the storage. */
+  | { readonly is: 'accepted' }
+  /** It says nothing: missing rights, no answer, another failure. */
+  | { readonly is: 'unknown'; readonly why: string };
+
+export interface ReadOnlyEvidence {
+  readonly replicas: ReadonlyMap<string, ReplicaState>;
+  readonly probe: WriteProbe['is'] | 'not-tried';
+  /** `read-only` only where every replica is shown to be. */
+  readonly is: ReplicaState;
+  /** One sentence each: why it is not (yet) shown to be read-only. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * @param status undefined where it could not be read.
+ * @param replicas those known from elsewhere (the settings, an earlier status): one that went missing is unknown.
+ */
+export function readOnlyEvidence(
+  status: ClusterStatus | undefined,
+  replicas: Iterable<string> = [],
+  probe?: WriteProbe,
+): ReadOnlyEvidence {
+  const ids = new Set([...replicas, ...(status?.health?.keys() ?? []), ...(status?.readOnly?.keys() ?? [])]);
+  const states = new Map([...ids].sort().map((id) => [id, stateOf(status, id)]));
+  const reasons = [...(status ? [] : ['The state of the cluster could not be read'])];
+  if (states.size === 0) reasons.push('MSR names no replica');
+  for (const [id, state] of states) if (state !== 'read-only') reasons.push(sentenceOf(status, id, state));
+  if (probe?.is === 'accepted') reasons.push('A push was begun although the registry should be read-only');
+  return { replicas: states, probe: probe?.is ?? 'not-tried', is: overall(states, probe), reasons };
+}
+
+function stateOf(status: ClusterStatus | undefined, id: string): ReplicaState {
+  const isReadOnly = status?.readOnly?.get(id);
+  if (isReadOnly === undefined) return 'unknown';
+  if (!isReadOnly) return 'writable';
+  // What is known of a replica that is not well may be old.
+  const health = status?.health?.get(id);
+  return health === undefined || health === 'OK' ? 'read-only' : 'unknown';
+}
+
+function overall(states: ReadonlyMap<string, ReplicaState>, probe: WriteProbe | undefined): ReplicaState {
+  const found = [...states.values()];
+  if (probe?.is === 'accepted' || found.includes('writable')) return 'writable';
+  return found.length > 0 && found.every((state) => state === 'read-only') ? 'read-only' : 'unknown';
+}
+
+function sentenceOf(status: ClusterStatus | undefined, id: string, state: ReplicaState): string {
+  if (state === 'writable') return `Replica ${id} still takes writes`;
+  const health = status?.health?.get(id);
+  const why = health === undefined || health === 'OK' ? 'MSR does not say' : `it is not well: "${health}"`;
+  return `Whether replica ${id} is read-only is not known: ${why}`;
+}
