@@ -2,19 +2,10 @@
  * The authority that an MSR offers under `/ca`. It is fetched without trust and without credentials, so it proves nothing
  * by itself: it is shown with its fingerprint, for a person to compare, and never trusted because it was fetched.
  */
-import { X509Certificate } from 'node:crypto';
 import type { ProxySettings } from '../../transport/proxy.ts';
+import { type OfferedCertificate, readCertificates } from './certificates.ts';
 import { MsrConnection } from './msr-connection.ts';
 import { MsrError } from './msr-error.ts';
-
-export interface OfferedCertificate {
-  readonly subject: string;
-  readonly issuer: string;
-  /** SHA-256, pairs of hex digits with colons between them. */
-  readonly fingerprint: string;
-  readonly validFrom: Date;
-  readonly validTo: Date;
-}
 
 export interface OfferedCa {
   /** As it came. */
@@ -22,7 +13,6 @@ export interface OfferedCa {
   readonly certificates: readonly OfferedCertificate[];
 }
 
-const BLOCK = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
 const CA_BYTES_MAX = 1024 * 1024;
 
 /** @param url `https://host[:port]` */
@@ -51,26 +41,4 @@ export async function fetchCa(url: string, signal: AbortSignal, proxies?: ProxyS
   } finally {
     msr.close();
   }
-}
-
-/** Undefined where the text has no certificate, or one that cannot be read. */
-export function readCertificates(pem: string): readonly OfferedCertificate[] | undefined {
-  const blocks = pem.match(BLOCK) ?? [];
-  try {
-    const certificates = blocks.map((block) => describe(new X509Certificate(block)));
-    return certificates.length === 0 ? undefined : certificates;
-  } catch {
-    return undefined;
-  }
-}
-
-function describe(certificate: X509Certificate): OfferedCertificate {
-  const oneLine = (name: string | undefined): string => (name ?? '').replaceAll('\n', ', ');
-  return {
-    subject: oneLine(certificate.subject),
-    issuer: oneLine(certificate.issuer),
-    fingerprint: certificate.fingerprint256,
-    validFrom: certificate.validFromDate,
-    validTo: certificate.validToDate,
-  };
 }

@@ -10,6 +10,7 @@ import { originOf } from '../../drivers/http/endpoint.ts';
 import { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
 import { type ProxySettings, proxyFor } from '../../transport/proxy.ts';
+import { readCertificates } from './certificates.ts';
 import { MsrError } from './msr-error.ts';
 import { errorOfAnswer, errorOfWire, type MsrCall } from './msr-refusals.ts';
 
@@ -72,12 +73,12 @@ export class MsrConnection {
     this.#access = access;
     this.learnSecrets([access.secret, `${access.username}:${access.secret}`]);
     const ca = access.ca === undefined ? undefined : [...getCACertificates('default'), access.ca];
-    const tls = { verifies: access.isInsecure !== true, ...(ca ? { ca } : {}) };
-    try {
-      this.#pool = new HttpPool(origin, tls, proxyFor(origin, access.proxies));
-    } catch (cause) {
-      throw new ConfigError(`The authorities to trust at ${this.name} are no certificates in PEM`, { cause });
+    // Node takes any text for an authority, and then trusts nobody for it.
+    if (access.ca !== undefined && !readCertificates(access.ca)) {
+      throw new ConfigError(`The authorities to trust at ${this.name} are no certificates in PEM`);
     }
+    const tls = { verifies: access.isInsecure !== true, ...(ca ? { ca } : {}) };
+    this.#pool = new HttpPool(origin, tls, proxyFor(origin, access.proxies));
   }
 
   get username(): string {

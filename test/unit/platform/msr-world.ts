@@ -1,0 +1,56 @@
+/** A stand-in without registries, and a connection to it: what tests of the client's calls need. */
+import { join } from 'node:path';
+import { MsrConnection } from '../../../src/platform/msr/msr-connection.ts';
+import { isMsrError, type MsrError, type MsrErrorKind } from '../../../src/platform/msr/msr-error.ts';
+import { type Msr, startMsr } from '../../support/msr/msr.ts';
+import type { MsrOptions } from '../../support/msr/state.ts';
+import { tempFolderFor } from '../../support/temp.ts';
+
+export interface Afterwards {
+  after(fn: () => Promise<void>): void;
+}
+
+export interface MsrWorld {
+  readonly msr: Msr;
+  readonly connection: MsrConnection;
+  readonly signal: AbortSignal;
+}
+
+export async function msrWorld(test: Afterwards, options: Partial<MsrOptions> = {}): Promise<MsrWorld> {
+  const root = await tempFolderFor(test, 'msr-world');
+  const msr = await startMsr({
+    storage: { filesystem: join(root, 'storage') },
+    hasRegistry: false,
+    ...options,
+  });
+  test.after(() => msr.stop());
+  const signal = new AbortController().signal;
+  return { msr, connection: connect(test, msr), signal };
+}
+
+/** As its administrator, unless told otherwise. */
+export function connect(
+  test: Afterwards,
+  msr: Pick<Msr, 'url'>,
+  access: Partial<ConstructorParameters<typeof MsrConnection>[0]> = {},
+): MsrConnection {
+  const whole = { url: msr.url, username: 'admin', secret: 'admin-password', isInsecure: true, ...access };
+  const connection = new MsrConnection(whole);
+  test.after(async () => connection.close());
+  return connection;
+}
+
+/** For `assert.rejects`. */
+export function isKind(kind: MsrErrorKind, ...words: readonly RegExp[]): (error: unknown) => true {
+  return (error) => {
+    if (!isMsrError(error, kind)) throw error;
+    for (const word of words) {
+      if (!word.test(textOf(error))) throw new Error(`${word} is not in "${textOf(error)}"`);
+    }
+    return true;
+  };
+}
+
+function textOf(error: MsrError): string {
+  return `${error.message}; ${error.hint ?? ''}`;
+}
