@@ -2,11 +2,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { startS3Server } from '../../bench/s3-server/s3-server.ts';
 import { makeCertificate } from '../../bench/support/certificate.ts';
+import { compareUtf8 } from '../../src/core/byte-order.ts';
+import { DigestIndex } from '../../src/layout/digests/digest-index.ts';
+import { indexBackup } from '../../src/platform/msr/backup/index-backup.ts';
 import { followJob } from '../../src/platform/msr/follow-job.ts';
 import { readClusterStatus } from '../../src/platform/msr/msr-cluster.ts';
 import { MsrConnection } from '../../src/platform/msr/msr-connection.ts';
@@ -23,9 +27,11 @@ import { blobPath } from '../support/msr/metadata.ts';
 import { type Msr, startMsr } from '../support/msr/msr.ts';
 import { sectionOf } from '../support/msr/state.ts';
 import { cleanEnvironment, mustRun, runCommand } from '../support/process.ts';
-import { putBlob } from '../support/registry-api.ts';
+import { getBlob, putBlob } from '../support/registry-api.ts';
 import { S3Bucket } from '../support/s3-bucket.ts';
 import { sha256Hex } from '../support/seeded.ts';
+import { startSwift } from '../support/swift.ts';
+import { SwiftContainer } from '../support/swift-container.ts';
 import { makeTempFolder, type TempFolder } from '../support/temp.ts';
 import { missingTools } from '../support/tools.ts';
 import { readTree } from '../support/tree.ts';
@@ -206,6 +212,22 @@ describe('the stand-in for MSR', { skip: missingTools('registry', 'skopeo') }, (
       assert.equal(blobs.length, msr.state.metadata.blobs.size);
     });
 
+    it('writes a backup from which every blob in the storage has its digest', async () => {
+      const { signal } = new AbortController();
+      const place = { directory: join(folder.path, 'journal'), name: 'backup-1' };
+      const made = { name: 'backup.tar', version: '2.9.18' };
+      const { backup, index } = await indexBackup(createReadStream(archive), made, place, signal);
+      assert.deepEqual([backup.badRows, backup.tablesWithGaps, index.contradicted], [0, [], 0]);
+      const digests = await DigestIndex.open(index.path);
+      const cursor = digests.cursor();
+      const tree = await readTree(join(folder.path, 'old'));
+      assert.equal(tree.size, index.records);
+      for (const [path, { sha256 }] of [...tree].sort(([one], [other]) => compareUtf8(one, other))) {
+        assert.equal(await cursor.find(path.split('/').at(-2) ?? ''), sha256, path);
+      }
+      await digests.close();
+    });
+
     it('refuses flags that it does not know, secrets in arguments, a terminal, other images, wrong passwords', async () => {
       const backup = `${dtr('backup')} --existing-replica-id ${REPLICA}`;
       const cases: readonly (readonly [string, number, RegExp])[] = [
@@ -298,6 +320,30 @@ describe('the stand-in for MSR', { skip: missingTools('registry', 'skopeo') }, (
       const bytes = await readFile(archive);
       assert.equal(bytes.length, 5_000);
       assert.throws(() => readBackup(bytes), /unexpected EOF/);
+    });
+  });
+
+  describe('on Swift', { skip: missingTools('swift') }, () => {
+    it('keeps and serves what was pushed', async (t) => {
+      const swift = await startSwift({ directory: join(folder.path, 'swift') });
+      t.after(() => swift.stop());
+      const container = await new SwiftContainer(swift, 'registry').create();
+      const storage = { swift: { ...swift, container: 'registry', prefix: 'msr' } };
+      const msr = await startMsr({ storage, replicas: 1 });
+      t.after(() => msr.stop());
+      const bytes = Buffer.from('kept in Swift');
+      await putBlob(msr.host, 'team/app', bytes);
+      const digest = `sha256:${sha256Hex(bytes)}`;
+      const path = blobPath(msr.state.metadata.blobs.get(digest)?.id ?? '');
+      assert.deepEqual(await container.names(), [`msr/files/${path}`]);
+      await msr.state.reload();
+      assert.deepEqual(await getBlob(msr.host, 'team/app', digest), bytes);
+      await msr.state.storage.write(blobPath('00dangling'), Buffer.from('x'));
+      assert.equal((await msr.state.metadata.sweep(msr.state.storage)).length, 1);
+      assert.deepEqual(await container.names(), [`msr/files/${path}`]);
+      await msr.state.storage.remove(path);
+      await msr.state.reload();
+      assert.deepEqual(msr.state.missing, [digest]);
     });
   });
 

@@ -4,7 +4,7 @@
  */
 import type { ClusterStatus } from './msr-cluster.ts';
 
-export type ReplicaState = 'read-only' | 'writable' | 'unknown';
+type ReplicaState = 'read-only' | 'writable' | 'unknown';
 
 /** What became of the attempt to begin an upload. */
 export type WriteProbe =

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { parse, stringify } from 'yaml';
 import { isRecord, type JsonRecord, textOf } from './json.ts';
-import { driverIn, type MsrState, readOnlyIn } from './state.ts';
+import { driverIn, type MsrState } from './state.ts';
 import { openMsrStorage } from './storage.ts';
 
 export interface ApiRequest {
@@ -248,7 +248,6 @@ async function writeRegistry(state: MsrState, { request: { json } }: Match): Pro
   }
   const mounted = driverIn(section) === 'filesystem' ? state.mounted : undefined;
   await state.useStorage(section, mounted, json?.['keep_metadata'] === true);
-  state.isReadOnly = readOnlyIn(section);
   return { status: 202 };
 }
 

@@ -5,7 +5,7 @@ import { isRecord, type JsonRecord, textOf } from './json.ts';
 import { driverIn, type MsrState, readOnlyIn, withDefaults } from './state.ts';
 
 /** Of the MKE cluster that the bootstrapper talks to. */
-export const MKE = { url: 'https://mke.example.com', username: 'admin', password: 'mke-password' };
+const MKE = { url: 'https://mke.example.com', username: 'admin', password: 'mke-password' };
 
 export interface Run {
   readonly flags: ReadonlyMap<string, string>;

@@ -54,7 +54,7 @@ import { fileURLToPath } from 'node:url';
 import { makeTempFolder, type TempFolder } from '../temp.ts';
 import { type ApiAnswer, answerApi, FOR_EVERYBODY, failure } from './api.ts';
 import { DockerDaemon } from './docker-daemon.ts';
-import { Faults } from './faults.ts';
+import { type Fault, Faults } from './faults.ts';
 import { isRecord, type JsonRecord } from './json.ts';
 import { type MsrOptions, MsrState, type MsrUser } from './state.ts';
 
@@ -86,7 +86,7 @@ export class Msr {
   readonly state: MsrState;
   readonly faults = new Faults();
   readonly docker: DockerDaemon;
-  /** In the order of their answers; uploads and downloads are not among them. */
+  /** In the order of their answers. */
   readonly calls: LoggedCall[] = [];
   readonly #folder: TempFolder;
   readonly #server: Server;
@@ -185,23 +185,18 @@ export class Msr {
     if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.ms));
     if (fault?.kind === 'hang') return;
     if (fault?.kind === 'reset') return void request.socket.destroy();
-    if (url.pathname.startsWith('/v2/') && fault === undefined) return this.#registry(request, response, url);
+    if (url.pathname.startsWith('/v2/') && (fault === undefined || fault.kind === 'delay')) {
+      const status = await this.#registry(request, response, url);
+      this.calls.push({ call, query: url.search, status, json: undefined });
+      return;
+    }
     const body = await bodyOf(request);
     const json = jsonOf(body);
     if (fault?.kind === 'answer' && fault.text !== undefined) {
       response.writeHead(fault.status).end(fault.text);
       return;
     }
-    const answer = await this.#answer(
-      request,
-      url,
-      json,
-      fault?.kind === 'no-effect'
-        ? { status: fault.status }
-        : fault?.kind === 'answer'
-          ? { status: fault.status, json: fault.json }
-          : undefined,
-    );
+    const answer = insteadOf(fault) ?? (await this.#answer(request, url, json));
     this.calls.push({ call, query: url.search, status: answer.status, json });
     if (fault?.kind === 'lost-reply') return void request.socket.destroy();
     if (typeof answer.json === 'string') {
@@ -213,13 +208,7 @@ export class Msr {
     response.end(answer.json === undefined ? undefined : JSON.stringify(answer.json));
   }
 
-  async #answer(
-    request: IncomingMessage,
-    url: URL,
-    json: JsonRecord | undefined,
-    instead: ApiAnswer | undefined,
-  ): Promise<ApiAnswer> {
-    if (instead) return instead;
+  async #answer(request: IncomingMessage, url: URL, json: JsonRecord | undefined): Promise<ApiAnswer> {
     const method = request.method ?? '';
     const { pathname: path, searchParams: query } = url;
     if (path === '/ca') return { status: 200, json: this.state.options.tls?.cert ?? '' };
@@ -253,16 +242,16 @@ export class Msr {
     return token;
   }
 
-  async #registry(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+  async #registry(request: IncomingMessage, response: ServerResponse, url: URL): Promise<number> {
     const { replicas, options } = this.state;
     const [, bearer = ''] = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '') ?? [];
     if (options.wantsRegistryToken === true && !this.#registryTokens.has(bearer)) {
       const challenge = `Bearer realm="${this.url}/auth/token",service="${this.host}",scope="registry:catalog:*"`;
       response.writeHead(401, { 'www-authenticate': challenge, 'content-type': 'application/json' });
       response.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
-      return;
+      return 401;
     }
-    await replicas.forward(request, response, async (status) => {
+    return replicas.forward(request, response, async (status) => {
       const isWritten =
         [201, 202].includes(status) && ['PUT', 'POST', 'DELETE'].includes(request.method ?? '');
       const isOfUpload = status === 202 && request.method === 'POST';
@@ -270,6 +259,11 @@ export class Msr {
       if (isWritten && !isOfUpload && !/\/_catalog/.test(url.pathname)) await this.state.absorb();
     });
   }
+}
+
+function insteadOf(fault: Fault['does'] | undefined): ApiAnswer | undefined {
+  if (fault?.kind === 'no-effect') return { status: fault.status };
+  return fault?.kind === 'answer' ? { status: fault.status, json: fault.json } : undefined;
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {

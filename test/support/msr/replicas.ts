@@ -32,6 +32,7 @@ export class Replicas {
   #replicas: Replica[] = [];
   #switch: Switch | undefined;
   #turn = 0;
+  #queue: Promise<unknown> = Promise.resolve();
   /** Replicas that ignore a switch: they never restart. */
   readonly stubborn = new Set<string>();
   /** What a replica says of its health in place of `OK`. */
@@ -45,23 +46,33 @@ export class Replicas {
     return this.#replicas.map(({ id }) => id);
   }
 
-  async start(ids: readonly string[], isReadOnly: boolean): Promise<void> {
-    await this.stop();
+  start(ids: readonly string[], isReadOnly: boolean): Promise<void> {
+    return this.#inTurn(() => this.#start(ids, isReadOnly));
+  }
+
+  stop(): Promise<void> {
+    return this.#inTurn(() => this.#stop());
+  }
+
+  async #start(ids: readonly string[], isReadOnly: boolean): Promise<void> {
+    await this.#stop();
     this.#replicas = ids.map((id) => ({ id, registry: undefined, isReadOnly }));
     await Promise.all(this.#replicas.map((replica) => this.#open(replica, isReadOnly)));
   }
 
-  async stop(): Promise<void> {
+  async #stop(): Promise<void> {
     this.#switch = undefined;
     const replicas = this.#replicas;
     this.#replicas = [];
     await Promise.all(replicas.map((replica) => replica.registry?.stop()));
   }
 
-  async destroy(id: string): Promise<void> {
-    const replica = this.#replicas.find((one) => one.id === id);
-    this.#replicas = this.#replicas.filter((one) => one !== replica);
-    await replica?.registry?.stop();
+  destroy(id: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const replica = this.#replicas.find((one) => one.id === id);
+      this.#replicas = this.#replicas.filter((one) => one !== replica);
+      await replica?.registry?.stop();
+    });
   }
 
   /** @param onDone called when the last one is back. */
@@ -70,15 +81,21 @@ export class Replicas {
   }
 
   /** One of them comes back as it should not: what an operator or a crash may do. */
-  async setOne(id: string, isReadOnly: boolean): Promise<void> {
-    const replica = this.#replicas.find((one) => one.id === id);
-    if (!replica) throw new Error(`There is no replica ${id}`);
-    await replica.registry?.stop();
-    await this.#open(replica, isReadOnly);
+  setOne(id: string, isReadOnly: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      const replica = this.#replicas.find((one) => one.id === id);
+      if (!replica) throw new Error(`There is no replica ${id}`);
+      await replica.registry?.stop();
+      await this.#open(replica, isReadOnly);
+    });
   }
 
   /** Somebody looks at the cluster: meanwhile the switch under way has gone on. */
-  async look(): Promise<void> {
+  look(): Promise<void> {
+    return this.#inTurn(() => this.#goOn());
+  }
+
+  async #goOn(): Promise<void> {
     const under = this.#switch;
     if (!under) return;
     const replica = under.left.find(({ id }) => !this.stubborn.has(id));
@@ -131,11 +148,14 @@ export class Replicas {
     onward.once('response', resolve);
     onward.once('error', reject);
     request.pipe(onward);
+    // Whoever goes first, client or replica, takes the other one with it.
+    response.once('close', () => onward.destroy());
     try {
       const answer = await promise;
       const status = answer.statusCode ?? 500;
       await before(status);
       response.writeHead(status, answer.headers);
+      answer.once('error', () => response.destroy());
       answer.pipe(response);
       return status;
     } catch (error) {
@@ -144,6 +164,13 @@ export class Replicas {
       response.writeHead(502).end();
       return 502;
     }
+  }
+
+  /** What starts and stops replicas does so one after the other. */
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(task);
+    this.#queue = done.catch(() => undefined);
+    return done;
   }
 
   #end(under: Switch): void {

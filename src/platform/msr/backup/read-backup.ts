@@ -30,7 +30,7 @@ export interface BackupOptions {
 }
 
 /** A row of `blobs` that says nothing. */
-export interface BadRow {
+interface BadRow {
   /** Path in the archive. */
   readonly member: string;
   readonly reason: string;
