@@ -30,9 +30,13 @@ function record(id: string, content = id): DigestRecord {
   return { id, sha256: sha256Hex(content) };
 }
 
-/** Few different characters, so that ids are beginnings of one another and meet in every way. */
+/** Few different ones, so that they come again and are beginnings of one another; and others. */
 const ANY_ID = fc
-  .oneof(fc.stringMatching(/^[ab01._-]{2,5}$/), fc.stringMatching(/^[0-9a-f]{63,64}$/), fc.uuid())
+  .oneof(
+    { weight: 4, arbitrary: fc.stringMatching(/^a[-a][-.a]{0,2}$/) },
+    fc.stringMatching(/^[0-9a-f]{63,64}$/),
+    fc.uuid(),
+  )
   .filter(isBlobId);
 
 describe('the index of digests', () => {
@@ -74,6 +78,30 @@ describe('the index of digests', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('has ids in the order of paths also where one is the beginning of another', async (t) => {
+    const directory = await tempFolderFor(t, 'digests');
+    const ids = ['aa', 'aa1', 'aa-1', 'aa.1', 'aa-', 'aaa', 'a-a', 'a-'];
+    const { path } = await write(
+      directory,
+      ids.map((id) => record(id)),
+    );
+    const index = await DigestIndex.open(path);
+    t.after(() => index.close());
+    const listed = (await everything(index.entries())).map(({ id }) => id);
+    assert.deepEqual(listed, ['a-', 'a-a', 'aa-', 'aa-1', 'aa.1', 'aa', 'aa1', 'aaa']);
+  });
+
+  it('has no id that came with two digests, however often', async (t) => {
+    const directory = await tempFolderFor(t, 'digests');
+    const rows = ['one', 'two', 'one', 'two', 'three'].map((content) => record('bb', content));
+    const written = await write(directory, [record('aa'), ...rows, record('cc'), record('cc')]);
+    const { records, repeated, contradicted, contradictedIds } = written;
+    assert.deepEqual([records, repeated, contradicted, contradictedIds], [2, 3, 1, ['bb']]);
+    const index = await DigestIndex.open(written.path);
+    t.after(() => index.close());
+    assert.deepEqual(await everything(index.entries()), [record('aa'), record('cc')]);
   });
 
   it('answers for ids in order, from anywhere, and says nothing of those it does not have', async (t) => {
