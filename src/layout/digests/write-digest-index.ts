@@ -16,9 +16,9 @@ export interface IndexWriterOptions {
   readonly directory: string;
   /** Of the index: `backup-1` becomes `backup-1.digests`. */
   readonly name: string;
-  /** Records sorted in memory at once, 100 bytes each; default 160,000. */
+  /** Records sorted in memory at once, 200 bytes each; default 100,000. */
   readonly recordsInMemory?: number;
-  /** Runs merged at once, each with an open file and 100 KB; default 48. */
+  /** Runs merged at once, each with an open file and 100 KB; default 128. */
   readonly runsMergedMax?: number;
 }
 
@@ -34,8 +34,8 @@ export interface WrittenIndex {
   readonly contradictedIds: readonly string[];
 }
 
-const RECORDS_IN_MEMORY = 160_000;
-const RUNS_MERGED_MAX = 48;
+const RECORDS_IN_MEMORY = 100_000;
+const RUNS_MERGED_MAX = 128;
 const NAMED_MAX = 10;
 
 export class DigestIndexWriter {

@@ -47,8 +47,12 @@ function stateOf(status: ClusterStatus | undefined, id: string): ReplicaState {
   if (isReadOnly === undefined) return 'unknown';
   if (!isReadOnly) return 'writable';
   // What is known of a replica that is not well may be old.
-  const health = status?.health?.get(id);
-  return health === undefined || health === 'OK' ? 'read-only' : 'unknown';
+  return isWell(status, id) ? 'read-only' : 'unknown';
+}
+
+/** Where MSR tells the health of replicas, one that it leaves out is not well. */
+function isWell(status: ClusterStatus | undefined, id: string): boolean {
+  return status?.health === undefined || status.health.get(id) === 'OK';
 }
 
 function overall(states: ReadonlyMap<string, ReplicaState>, probe: WriteProbe | undefined): ReplicaState {
@@ -59,7 +63,7 @@ function overall(states: ReadonlyMap<string, ReplicaState>, probe: WriteProbe | 
 
 function sentenceOf(status: ClusterStatus | undefined, id: string, state: ReplicaState): string {
   if (state === 'writable') return `Replica ${id} still takes writes`;
-  const health = status?.health?.get(id);
-  const why = health === undefined || health === 'OK' ? 'MSR does not say' : `it is not well: "${health}"`;
+  const health = status?.health?.get(id) ?? 'missing';
+  const why = isWell(status, id) ? 'MSR does not say' : `it is not well: "${health}"`;
   return `Whether replica ${id} is read-only is not known: ${why}`;
 }

@@ -39,12 +39,18 @@ describe('the evidence for read-only', () => {
       [status({ a: true, b: true }), ['c']],
       [status({ a: true, b: true }, { a: 'OK', b: 'connection refused' }), []],
       [status({}, {}), []],
+      [status({ a: true, b: true }, { a: 'OK' }), []],
     ];
     for (const [said, replicas] of cases) {
       const evidence = readOnlyEvidence(said, replicas, REFUSED);
       assert.equal(evidence.is, 'unknown');
       assert.ok(evidence.reasons.length > 0);
     }
+  });
+
+  it('does not ask for the health of replicas where MSR tells none', () => {
+    const silent: ClusterStatus = { ...status({ a: true }), health: undefined };
+    assert.equal(readOnlyEvidence(silent).is, 'read-only');
   });
 
   it('is overruled by a push that was begun, and by nothing else', () => {
@@ -65,8 +71,7 @@ describe('the evidence for read-only', () => {
         const evidence = readOnlyEvidence(status(readOnly, healthy), replicas);
         const all = new Set([...Object.keys(readOnly), ...Object.keys(healthy), ...replicas]);
         assert.deepEqual([...evidence.replicas.keys()], [...all].sort());
-        const isShown =
-          all.size > 0 && [...all].every((id) => readOnly[id] === true && (healthy[id] ?? 'OK') === 'OK');
+        const isShown = all.size > 0 && [...all].every((id) => readOnly[id] === true && healthy[id] === 'OK');
         assert.equal(evidence.is === 'read-only', isShown);
         assert.equal(evidence.is === 'writable', Object.values(readOnly).includes(false));
       }),
