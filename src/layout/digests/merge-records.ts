@@ -1,17 +1,17 @@
 /** Merges sorted files of records into one: the next record of all is at the top of a heap of readers. */
-import { compareIds, ID_BYTES, RECORD_BYTES } from './digest-record.ts';
+import { RECORD_BYTES } from './digest-record.ts';
 import { type RecordFile, RecordReader } from './record-file.ts';
 
 export interface MergeOptions {
   /** Takes each record that stays; true: wait for `drain` before the next one. */
   readonly onRecord: (from: Buffer, at: number) => boolean;
   readonly drain: () => Promise<void>;
-  /** Two records have one id: with the same sha256, or with another one. */
-  readonly onTwin: (from: Buffer, at: number, isSame: boolean) => void;
+  /** A record came once more, which is left out. */
+  readonly onRepeated: () => void;
   readonly signal: AbortSignal;
 }
 
-/** Of twins that agree one stays, of twins that do not, both: for a later merge, or the reader, to find. */
+/** Records with the same id and different digests all stay. */
 export async function mergeRecords(runs: readonly RecordFile[], options: MergeOptions): Promise<void> {
   const readers = runs.map((run) => new RecordReader(run));
   const heap = new Heap();
@@ -24,10 +24,8 @@ export async function mergeRecords(runs: readonly RecordFile[], options: MergeOp
     }
     for (let reader = heap.top; reader !== undefined; reader = heap.top) {
       const { buffer, at } = reader;
-      const isTwin = hasLast && compareIds(buffer, at, last, 0) === 0;
-      const isSame =
-        isTwin && buffer.compare(last, ID_BYTES, RECORD_BYTES, at + ID_BYTES, at + RECORD_BYTES) === 0;
-      if (isTwin) options.onTwin(buffer, at, isSame);
+      const isSame = hasLast && buffer.compare(last, 0, RECORD_BYTES, at, at + RECORD_BYTES) === 0;
+      if (isSame) options.onRepeated();
       buffer.copy(last, 0, at, at + RECORD_BYTES);
       hasLast = true;
       if (!isSame && options.onRecord(buffer, at)) {

@@ -26,6 +26,8 @@ export class RecordWriter {
 
   /** @returns true when `flush` is due before the next one. */
   add(from: Buffer, at: number): boolean {
+    if (this.#filled === this.#piece.length)
+      throw new RangeError('The records before this one are to be written');
     from.copy(this.#piece, this.#filled, at, at + RECORD_BYTES);
     this.#filled += RECORD_BYTES;
     this.records += 1;

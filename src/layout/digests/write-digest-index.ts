@@ -6,10 +6,11 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlobferryError } from '../../core/errors.ts';
-import { compareIds, type DigestRecord, RECORD_BYTES, readRecord, writeRecord } from './digest-record.ts';
+import { type DigestRecord, RECORD_BYTES, writeRecord } from './digest-record.ts';
 import { INDEX_HEADER_BYTES, indexHeader } from './index-header.ts';
 import { mergeRecords } from './merge-records.ts';
 import { type RecordFile, RecordWriter } from './record-file.ts';
+import { WithoutContradictions } from './without-contradictions.ts';
 
 export interface IndexWriterOptions {
   /** Where the index and its runs lie; made where it is missing. */
@@ -36,7 +37,6 @@ export interface WrittenIndex {
 
 const RECORDS_IN_MEMORY = 100_000;
 const RUNS_MERGED_MAX = 128;
-const NAMED_MAX = 10;
 
 export class DigestIndexWriter {
   readonly #options: IndexWriterOptions;
@@ -137,15 +137,7 @@ export class DigestIndexWriter {
     for (let at = 0; at < this.#runs.length; at += this.#mergedMax) {
       const together = this.#runs.slice(at, at + this.#mergedMax);
       const fill = (writer: RecordWriter): Promise<void> =>
-        mergeRecords(together, {
-          onRecord: (from, position) => writer.add(from, position),
-          drain: () => writer.flush(),
-          // They are counted in the last merge, which sees all of them that differ.
-          onTwin: (_from, _position, isSame) => {
-            if (isSame) this.#repeated += 1;
-          },
-          signal: this.#signal,
-        });
+        this.#merge(together, writer, (from, position) => writer.add(from, position));
       merged.push(await this.#write(this.#runPath(), fill, false));
       for (const { path } of together) await rm(path);
     }
@@ -154,44 +146,35 @@ export class DigestIndexWriter {
 
   async #mergeIntoIndex(): Promise<WrittenIndex> {
     const partial = `${this.#path}-partial`;
-    const found = new Contradictions();
-    // One record is held back until the next one shows whether it stands alone.
-    const waiting = Buffer.alloc(RECORD_BYTES);
-    let waits = false;
-    let isContradicted = false;
-    const written = await this.#write(
-      partial,
-      async (writer) => {
-        await writer.append(indexHeader(0, false));
-        const pass = (): boolean => waits && !isContradicted && writer.add(waiting, 0);
-        await mergeRecords(this.#runs, {
-          onTwin: (from, at, isSame) => {
-            if (isSame) this.#repeated += 1;
-            else {
-              found.add(readRecord(from, at).id);
-              isContradicted = true;
-            }
-          },
-          onRecord: (from, at) => {
-            // A twin that differs follows its like: neither of them stays.
-            const isTwin = waits && isContradicted && compareIds(from, at, waiting, 0) === 0;
-            const isFull = isTwin ? false : pass();
-            if (!isTwin) isContradicted = false;
-            from.copy(waiting, 0, at, at + RECORD_BYTES);
-            waits = true;
-            return isFull;
-          },
-          drain: () => writer.flush(),
-          signal: this.#signal,
-        });
-        pass();
-      },
-      true,
-    );
+    let contradicted = 0;
+    let contradictedIds: readonly string[] = [];
+    const fill = async (writer: RecordWriter): Promise<void> => {
+      await writer.append(indexHeader(0, false));
+      const filter = new WithoutContradictions((from, at) => writer.add(from, at));
+      await this.#merge(this.#runs, writer, (from, at) => filter.take(from, at));
+      filter.finish();
+      contradicted = filter.count;
+      contradictedIds = filter.ids;
+    };
+    const written = await this.#write(partial, fill, true);
     const records = written.records - INDEX_HEADER_BYTES / RECORD_BYTES;
     await this.#publish(partial, records);
-    const { count, ids } = found;
-    return { path: this.#path, records, repeated: this.#repeated, contradicted: count, contradictedIds: ids };
+    return { path: this.#path, records, repeated: this.#repeated, contradicted, contradictedIds };
+  }
+
+  #merge(
+    runs: readonly RecordFile[],
+    writer: RecordWriter,
+    onRecord: (from: Buffer, at: number) => boolean,
+  ): Promise<void> {
+    return mergeRecords(runs, {
+      onRecord,
+      drain: () => writer.flush(),
+      onRepeated: () => {
+        this.#repeated += 1;
+      },
+      signal: this.#signal,
+    });
   }
 
   /** The header says how many there are, last of all: a file without it is not whole. */
@@ -228,19 +211,6 @@ export class DigestIndexWriter {
         hint: 'Free space there: it takes 200 bytes for each blob of the registry',
       });
     }
-  }
-}
-
-class Contradictions {
-  readonly ids: string[] = [];
-  count = 0;
-  #last = '';
-
-  add(id: string): void {
-    if (id === this.#last) return;
-    this.#last = id;
-    this.count += 1;
-    if (this.ids.length < NAMED_MAX) this.ids.push(id);
   }
 }
 

@@ -63,7 +63,7 @@ export interface LoggedCall {
   /** `GET /api/v0/jobs`; `docker run backup`. */
   readonly call: string;
   readonly query: string;
-  /** HTTP status, or exit code. */
+  /** HTTP status, 0 where there was no answer; or exit code. */
   readonly status: number;
   readonly json: JsonRecord | undefined;
 }
@@ -183,21 +183,26 @@ export class Msr {
     if (this.state.replicas.ids.length === 0) return void request.socket.destroy();
     const fault = this.faults.take(call);
     if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.ms));
-    if (fault?.kind === 'hang') return;
-    if (fault?.kind === 'reset') return void request.socket.destroy();
+    const log = (status: number, json?: JsonRecord): void =>
+      void this.calls.push({ call, query: url.search, status, json });
+    if (fault?.kind === 'hang' || fault?.kind === 'reset') {
+      log(0);
+      if (fault.kind === 'reset') request.socket.destroy();
+      return;
+    }
     if (url.pathname.startsWith('/v2/') && (fault === undefined || fault.kind === 'delay')) {
-      const status = await this.#registry(request, response, url);
-      this.calls.push({ call, query: url.search, status, json: undefined });
+      log(await this.#registry(request, response, url));
       return;
     }
     const body = await bodyOf(request);
     const json = jsonOf(body);
     if (fault?.kind === 'answer' && fault.text !== undefined) {
+      log(fault.status, json);
       response.writeHead(fault.status).end(fault.text);
       return;
     }
     const answer = insteadOf(fault) ?? (await this.#answer(request, url, json));
-    this.calls.push({ call, query: url.search, status: answer.status, json });
+    log(answer.status, json);
     if (fault?.kind === 'lost-reply') return void request.socket.destroy();
     if (typeof answer.json === 'string') {
       response.writeHead(answer.status, { 'content-type': 'application/x-pem-file' }).end(answer.json);

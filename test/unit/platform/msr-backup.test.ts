@@ -69,7 +69,8 @@ describe("a backup of MSR's metadata", () => {
   it('gives each blob with its digest, and what it holds', async () => {
     const crons = [{ id: 'c1', action: 'gc', schedule: '@daily' }];
     const before = Date.now() - 2_000;
-    const { summary, rows } = await read(inPieces(archiveOf({ crons, tags: [{}, {}] })), '2.9.18');
+    const archive = archiveOf({ crons, tags: [{}, {}] });
+    const { summary, rows } = await read(inPieces(archive), '2.9.18');
     assert.deepEqual(
       rows,
       blobRows(5).map(({ id, sha256sum }) => ({ id, sha256: String(sha256sum).slice(7) })),
@@ -81,7 +82,7 @@ describe("a backup of MSR's metadata", () => {
     assert.deepEqual([summary.blobs, summary.badRows, summary.tablesWithGaps], [5, 0, []]);
     assert.deepEqual(summary.cronActions, ['gc']);
     assert.ok((summary.oldestRowMs ?? 0) >= before && (summary.oldestRowMs ?? 0) <= Date.now());
-    assert.equal(summary.bytes, archiveOf({ crons, tags: [{}, {}] }).length);
+    assert.deepEqual([summary.bytes, summary.sha256], [archive.length, sha256Hex(archive)]);
   });
 
   it('is the same however it comes in pieces', async () => {

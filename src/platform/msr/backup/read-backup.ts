@@ -9,6 +9,7 @@
  * It is read as it streams by and never held. It has keys and passwords in it: of the rows only those of `blobs` and
  * `crons` are looked at, and nothing of any row gets into a message.
  */
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { isBlobId } from '../../../layout/digests/digest-record.ts';
 import { BackupError } from './backup-error.ts';
@@ -53,6 +54,8 @@ export interface BackupSummary {
   /** When its oldest row was written, as the archive says. */
   readonly oldestRowMs: number | undefined;
   readonly bytes: number;
+  /** Of the whole archive, in hex: what is restored later must be what was read here. */
+  readonly sha256: string;
 }
 
 /** What every backup has; without them it is one of something else, or of settings alone (`--config-only`). */
@@ -104,6 +107,7 @@ class BackupReader {
   #badRows = 0;
   #oldestRowMs: number | undefined;
   #bytes = 0;
+  readonly #hash = createHash('sha256');
 
   constructor(options: BackupOptions) {
     this.#options = options;
@@ -112,6 +116,7 @@ class BackupReader {
   async *counting(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const piece of archive) {
       this.#bytes += piece.length;
+      this.#hash.update(piece);
       yield piece;
     }
   }
@@ -155,6 +160,7 @@ class BackupReader {
       cronActions: [...this.#cronActions],
       oldestRowMs: this.#oldestRowMs,
       bytes: this.#bytes,
+      sha256: this.#hash.digest('hex'),
     };
   }
 
