@@ -4,8 +4,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { startS3Server } from '../../bench/s3-server/s3-server.ts';
 import { makeCertificate } from '../../bench/support/certificate.ts';
 import { compareUtf8 } from '../../src/core/byte-order.ts';
@@ -308,6 +310,25 @@ describe('the stand-in for MSR', { skip: missingTools('registry', 'skopeo') }, (
       assert.match((await docker(msr, line)).stderr, /already in use/);
       assert.equal((await docker(msr, 'rm blobferry-1-reconfigure')).code, 0);
       assert.equal((await docker(msr, find)).stdout, '');
+    });
+
+    it('runs a container also when its client is killed while it sends', async () => {
+      const args = dtr('backup', 'half-sent').replace('--rm ', '').split(' ');
+      const said = {
+        args: [...args, '--existing-replica-id', REPLICA],
+        environment: { UCP_PASSWORD: 'mke-password' },
+      };
+      const client = request(msr.docker.address, {
+        method: 'POST',
+        headers: { 'x-docker-client': Buffer.from(JSON.stringify(said)).toString('base64') },
+      });
+      client.on('error', () => undefined);
+      await new Promise<void>((resolve) => void client.write('half of the input', () => resolve()));
+      client.destroy();
+      const find = () => msr.docker.containers.find(({ name }) => name === 'half-sent');
+      while (find()?.state !== 'exited') await setImmediate();
+      assert.equal(find()?.exitCode, 0);
+      assert.equal((await docker(msr, 'rm half-sent')).code, 0);
     });
 
     it('fails and cuts on request', async () => {

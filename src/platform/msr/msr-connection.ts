@@ -81,10 +81,6 @@ export class MsrConnection {
     this.#pool = new HttpPool(origin, tls, proxyFor(origin, access.proxies));
   }
 
-  get username(): string {
-    return this.#access.username;
-  }
-
   /** From now on no message repeats them: what the server's settings hold, or what is about to be sent. */
   learnSecrets(secrets: Iterable<string>): void {
     for (const secret of secrets) if (secret !== '') this.#secrets.add(secret);

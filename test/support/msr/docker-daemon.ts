@@ -92,7 +92,11 @@ export class DockerDaemon {
     const said = Buffer.from(String(request.headers['x-docker-client']), 'base64').toString('utf8');
     const client = JSON.parse(said) as Client;
     const pieces: Buffer[] = [];
-    for await (const piece of request) pieces.push(piece as Buffer);
+    try {
+      for await (const piece of request) pieces.push(piece as Buffer);
+    } catch {
+      // Its client was killed: standard input ends here for the container, which runs all the same.
+    }
     response.on('error', () => undefined);
     const send = (kind: (typeof FRAME_KINDS)[number], bytes: Uint8Array): void => {
       const head = Buffer.alloc(5);
