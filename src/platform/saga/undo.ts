@@ -1,0 +1,55 @@
+/** Takes back what a run has changed, the last first, and looks at what each undo came to. */
+import type { Outcome, StepFailure } from './outcome.ts';
+import type { Phases, Thrown } from './phases.ts';
+import { stepsToUndo } from './progress.ts';
+import type { SagaLog } from './saga-log.ts';
+import type { Effect, Step } from './step.ts';
+
+/**
+ * Ends at the first undo that is not shown to have its effect: what came before it may rest on it (a registry that still
+ * uses its new storage must not be made writable). The run stays open then, and the next one tries again from there.
+ * @param failure what went wrong; undefined: the undo was asked for.
+ */
+export async function undoRun(
+  steps: readonly Step[],
+  log: SagaLog,
+  phases: Phases,
+  failure: StepFailure | undefined,
+): Promise<Outcome> {
+  const toUndo = stepsToUndo(steps, phases.progress);
+  const undone: string[] = [];
+  for (const step of toUndo) {
+    const wrong = await undoStep(step, phases);
+    if (wrong !== undefined) {
+      const remaining = toUndo.slice(undone.length + 1).map(({ id }) => id);
+      const undo = {
+        step: step.id,
+        title: step.title,
+        why: wrong.why,
+        ...(wrong.hint === undefined ? {} : { hint: wrong.hint }),
+      };
+      return { is: 'not-undone', failure, undo, ways: phases.ways(step), remaining };
+    }
+    undone.push(step.id);
+  }
+  log.end('undone');
+  return { is: 'undone', failure, steps: undone };
+}
+
+/**
+ * The undo is done whether or not the step seems to have had its effect: a call that was given up on may act later, and
+ * only a later call overrules it. An undo that has been done already is only looked at.
+ */
+async function undoStep(
+  step: Step,
+  phases: Phases,
+): Promise<Exclude<Effect | Thrown, { readonly is: 'shown' }> | undefined> {
+  if (phases.progress.of(step.id).undo === 'ended') {
+    const seen = await phases.undone(step);
+    if (seen.is === 'shown') return undefined;
+  }
+  const thrown = await phases.undo(step);
+  const seen = await phases.undone(step);
+  if (seen.is === 'shown') return undefined;
+  return thrown ?? seen;
+}
