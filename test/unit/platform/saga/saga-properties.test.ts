@@ -114,7 +114,7 @@ describe('any saga', () => {
         await converge(world);
         demandOrder(world.log);
       }),
-      { numRuns: 1500 },
+      { numRuns: 400 },
     );
   });
 
@@ -131,7 +131,7 @@ describe('any saga', () => {
           demandOrder(world.log);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 12 },
     );
   });
 
@@ -148,7 +148,7 @@ describe('any saga', () => {
           [],
         );
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 });
