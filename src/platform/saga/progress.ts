@@ -2,7 +2,7 @@
 import type { Entry, What } from './saga-log.ts';
 import type { Step } from './step.ts';
 
-export interface StepProgress {
+interface StepProgress {
   /** `begun`: `do` was begun, and nobody has seen what came of it. */
   readonly state: 'fresh' | 'begun' | 'done' | 'skipped';
   /** `do` was begun in this run, and is not shown to be undone. */
