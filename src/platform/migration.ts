@@ -19,7 +19,7 @@ export interface Migration {
   readonly windowMsMax: number | undefined;
 }
 
-interface MsrPlatform extends ServerAccess {
+export interface MsrPlatform extends ServerAccess {
   readonly kind: 'msr';
   readonly procedure: Procedure;
   /** `docker`: commands of the bootstrapper are run here; `print`: they are shown and waited for. */
