@@ -12,12 +12,14 @@ export function planText(steps: readonly Step[]): string {
 export function demandPlan(steps: readonly Step[]): void {
   const ids = steps.map(({ id }) => id);
   for (const [at, step] of steps.entries()) {
-    const wrong = mistakeIn(step, ids.slice(0, at)) ?? mistakeAround(step, steps);
+    const isRested = steps.some(({ restsOn }) => restsOn?.includes(step.id));
+    const wrong =
+      mistakeIn(step, ids.slice(0, at), isRested) ?? (isRested ? mistakeBehind(step, steps) : undefined);
     if (wrong !== undefined) throw new TypeError(`The step "${step.id}" ${wrong}`);
   }
 }
 
-function mistakeIn(step: Step, before: readonly string[]): string | undefined {
+function mistakeIn(step: Step, before: readonly string[], isRested: boolean): string | undefined {
   const { id, kind, undo, undone, isOptional, restsOn = [] } = step;
   if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(id)) return 'has an id that is no plain word';
   if (before.includes(id)) return 'is there twice';
@@ -25,13 +27,13 @@ function mistakeIn(step: Step, before: readonly string[]): string | undefined {
   if (canBeUndone !== (kind === 'reversible'))
     return `is ${kind}, ${canBeUndone ? 'with' : 'without'} an undo`;
   if (isOptional && kind !== 'read') return 'may be left out, and changes something';
+  if (isOptional && isRested) return 'may be left out, and others rest on it';
   const missing = restsOn.find((name) => !before.includes(name));
   return missing === undefined ? undefined : `rests on "${missing}", which does not stand before it`;
 }
 
 /** What others rest on holds until the first forward step: so there has to be one, and behind it. */
-function mistakeAround(step: Step, steps: readonly Step[]): string | undefined {
-  if (!steps.some(({ restsOn }) => restsOn?.includes(step.id))) return undefined;
+function mistakeBehind(step: Step, steps: readonly Step[]): string | undefined {
   const forward = steps.findIndex(({ kind }) => kind === 'forward');
   return forward > steps.indexOf(step)
     ? undefined

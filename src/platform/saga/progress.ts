@@ -70,17 +70,22 @@ export function stepsToUndo(steps: readonly Step[], progress: Progress): readonl
 /**
  * Steps on which others rest and which have to hold now: shown, and not yet behind the first forward step, which ends
  * what they were for.
+ * @param untouched a forward step of which nothing came, though it may have been begun.
  */
-export function holders(steps: readonly Step[], progress: Progress): readonly Step[] {
-  if (progress.isPastForward) return [];
+export function holders(steps: readonly Step[], progress: Progress, untouched?: Step): readonly Step[] {
+  const isPast = (step: Step): boolean => step.kind === 'forward' && progress.of(step.id).state !== 'fresh';
+  if (steps.some((step) => step !== untouched && isPast(step))) return [];
   const rested = new Set(steps.flatMap(({ restsOn }) => restsOn ?? []));
   return steps.filter(({ id }) => rested.has(id) && progress.of(id).state === 'done');
 }
 
-/** What starts anew when the effect of this step broke: itself, and what was done on the strength of it. */
+/**
+ * What starts anew when the effect of this step broke: what was done on the strength of it, and then itself. In that
+ * order: a run that ends in between still finds it broken.
+ */
 export function brokenWith(holder: Step, steps: readonly Step[], progress: Progress): readonly Step[] {
-  return steps.filter(
-    (step) =>
-      (step === holder || step.restsOn?.includes(holder.id)) && progress.of(step.id).state !== 'fresh',
+  const rests = steps.filter(
+    ({ id, restsOn }) => restsOn?.includes(holder.id) && progress.of(id).state !== 'fresh',
   );
+  return [...rests, holder];
 }

@@ -9,7 +9,16 @@
 import { ConfigError } from '../../core/errors.ts';
 import type { Outcome, StepFailure } from './outcome.ts';
 import { Phases, type PhasesOptions, Stopped, type Thrown } from './phases.ts';
-import { demandPlan, isCovered, planText, type Question, startAt, stepNamed, stepsUntil } from './plan.ts';
+import {
+  demandPlan,
+  isCovered,
+  planText,
+  type Question,
+  type StartAt,
+  startAt,
+  stepNamed,
+  stepsUntil,
+} from './plan.ts';
 import { brokenWith, holders, nextStep, type Progress } from './progress.ts';
 import type { SagaLog } from './saga-log.ts';
 import type { Step } from './step.ts';
@@ -79,11 +88,12 @@ class Runner {
     const { turned } = this.#phases.progress;
     if (turned) return await this.#goOnUndoing(turned);
     const steps = stepsUntil(this.#steps, until);
-    const left = steps.filter((step) => step === first || this.#isLeft(step));
+    const found = first && startAt(this.#steps, first, this.#phases.progress);
+    const left = steps.filter((step) => found?.again.includes(step) || this.#isLeft(step, found));
     const next = left[0];
     if (next && !(await this.#agrees('begin', left, next))) return notAgreed(next);
     if (!isResumed) this.#log.begin(planText(this.#steps));
-    if (first) await this.#startAt(first, isResumed);
+    if (first && found) await this.#startAt(first, found, isResumed);
     // Where nothing is left to do, nothing has to hold for it.
     if (isResumed && next) {
       const failure = await this.#checkHeld();
@@ -142,7 +152,7 @@ class Runner {
       if (!(await this.#agreesForward(step))) return 'not-agreed';
       // An answer may take hours.
       const breaks = this.#breaks;
-      const failure = await this.#checkHeld();
+      const failure = await this.#checkHeld(checked.isUntouched ? step : undefined);
       return failure ?? (this.#breaks > breaks ? 'anew' : await this.#do(step));
     }
     const effect = await this.#phases.effect(step);
@@ -161,8 +171,8 @@ class Runner {
   }
 
   /** What broke is reset together with what rests on it. @returns a failure where it breaks again and again. */
-  async #checkHeld(): Promise<StepFailure | undefined> {
-    for (const holder of holders(this.#steps, this.#phases.progress)) {
+  async #checkHeld(untouched?: Step): Promise<StepFailure | undefined> {
+    for (const holder of holders(this.#steps, this.#phases.progress, untouched)) {
       const held = await this.#phases.held(holder);
       if (held.is === 'held') continue;
       this.#breaks += 1;
@@ -216,8 +226,9 @@ class Runner {
     });
   }
 
-  #isLeft({ id }: Step): boolean {
-    return ['fresh', 'begun'].includes(this.#phases.progress.of(id).state);
+  #isLeft(step: Step, found: StartAt | undefined): boolean {
+    if (found?.skipped.includes(step) || found?.proved.includes(step)) return false;
+    return ['fresh', 'begun'].includes(this.#phases.progress.of(step.id).state);
   }
 
   /** Nothing need be asked where nothing is changed. */
@@ -248,8 +259,7 @@ class Runner {
     }
   }
 
-  async #startAt(first: Step, isResumed: boolean): Promise<void> {
-    const found = startAt(this.#steps, first, this.#phases.progress);
+  async #startAt(first: Step, found: StartAt, isResumed: boolean): Promise<void> {
     for (const step of found.proved) {
       const checked = await this.#phases.check(step);
       const effect = checked.is === 'done' ? await this.#phases.effect(step) : checked;

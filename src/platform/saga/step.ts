@@ -9,7 +9,11 @@ export type StepKind = 'read' | 'reversible' | 'forward';
 
 /** What is so before the step does anything. */
 export type Checked =
-  | { readonly is: 'todo' }
+  /**
+   * `isUntouched`, of a forward step that was begun: nothing at all has come of it, things are as before. What it rests on
+   * has to hold for it then, as it had when it was begun.
+   */
+  | { readonly is: 'todo'; readonly isUntouched?: true }
   /** By somebody else, or by an earlier run: it is not done again, and where it was not ours it is not undone. */
   | { readonly is: 'done' }
   /** It cannot or must not be done as things are. */

@@ -207,6 +207,15 @@ describe('Docker', () => {
       assert.deepEqual([error.log.length, error.log.at(-1)], [20, 'last …']);
       return true;
     });
+    const long = await scripted(
+      t,
+      'head -c 3000000 /dev/zero | tr "\\0" x >&2; echo >&2; echo end >&2; exit 1',
+    );
+    await assert.rejects(long.help('x', [], NEVER), (error: unknown) => {
+      assert.ok(error instanceof ContainerError);
+      assert.deepEqual(error.log, ['end']);
+      return true;
+    });
   });
 
   it('destroys and restores, and asks the version which flags it knows', async () => {

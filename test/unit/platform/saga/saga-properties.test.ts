@@ -135,6 +135,30 @@ describe('any saga', () => {
     );
   });
 
+  it('starts anew what rested on something that broke, wherever it is killed then', async () => {
+    await fc.assert(
+      fc.asyncProperty(SAGA, fc.boolean(), async (specs, isBack) => {
+        const upTo = async (): Promise<SagaWorld> => {
+          const world = new SagaWorld(
+            specs.map(({ id, kind, restsOn }) => ({ id, kind, ...(restsOn ? { restsOn } : {}) })),
+          );
+          await world.process({ yes: true, ask: async (question) => question !== 'forward' });
+          world.break('holder', isBack);
+          return world;
+        };
+        const whole = await upTo();
+        await whole.process();
+        for (let killAt = 1; killAt <= whole.ticks; killAt += 1) {
+          const world = await upTo();
+          assert.equal(await world.process({ killAt }), undefined);
+          await converge(world);
+          demandOrder(world.log);
+        }
+      }),
+      { numRuns: 8 },
+    );
+  });
+
   it('never passes a forward step that nobody agrees to', async () => {
     await fc.assert(
       fc.asyncProperty(SAGA, async (specs) => {

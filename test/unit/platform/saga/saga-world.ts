@@ -140,7 +140,7 @@ export class SagaWorld {
 
   /** Somebody lifts what others rest on, and perhaps puts it back; behind a forward step it is over with resting. */
   break(id: string, isBack: boolean): void {
-    if (this.#isPastForward) return;
+    if (this.#hasActed) return;
     this.breaks += 1;
     if (!isBack && this.value(id)) this.set(id, false);
   }
@@ -197,7 +197,11 @@ export class SagaWorld {
         const fault = one.faults.check.shift();
         if (fault === 'throws') throw new Error(`${id} cannot be checked with ${SECRET}`);
         if (fault === 'blocked') return { is: 'blocked', why: `${id} is blocked` };
-        return { is: isThere(ctx) ? 'done' : 'todo' };
+        if (isThere(ctx)) return { is: 'done' };
+        return {
+          is: 'todo',
+          ...(kind === 'forward' && one.pending === undefined ? { isUntouched: true } : {}),
+        };
       },
       do: async (ctx): Promise<void> => {
         this.#demandNoted(id, 'do-begun');
@@ -254,10 +258,7 @@ export class SagaWorld {
 
   #demandForward(id: string): void {
     assert.ok(this.#hasAgreed, `${id} is done without anybody having agreed`);
-    const isFirst = !this.log.entries.some(
-      ({ step, what }) => what === 'do-begun' && step !== id && this.#spec(step).kind === 'forward',
-    );
-    if (!isFirst) return;
+    if (this.#hasActed) return;
     for (const { id: rested, restsOn } of this.specs) {
       if (!restsOn) continue;
       assert.equal(this.#restedAt.get(rested), this.breaks, `${rested} rests on what was broken`);
@@ -282,6 +283,12 @@ export class SagaWorld {
     assert.equal(outcome.is === 'stuck-forward' ? hasForward : true, true, 'stuck before any forward step');
     if (['undone', 'not-undone', 'refused'].includes(outcome.is)) assert.equal(hasForward, false, outcome.is);
     assert.doesNotMatch(JSON.stringify([outcome, this.log.all]), new RegExp(SECRET));
+  }
+
+  /** Has anything come of a forward step, or may it? */
+  get #hasActed(): boolean {
+    const forward = this.specs.filter(({ kind }) => kind === 'forward').map(({ id }) => this.#switch(id));
+    return forward.some(({ value, pending }) => value || pending !== undefined);
   }
 
   get #isPastForward(): boolean {

@@ -214,6 +214,19 @@ describe('what others rest on', () => {
     assert.deepEqual(again, ['do switch', 'do read-only', 'do final', ...DONE.slice(6)]);
   });
 
+  it('has to hold for a forward step that was begun, as long as nothing came of that', async () => {
+    const one = world({ restore: { do: ['throws-before'] } });
+    as(await one.process(YES), 'stuck-forward');
+    one.break('read-only', false);
+    as(await one.process(YES), 'done');
+    const again = one.calls.slice(one.calls.indexOf('do restore') + 1);
+    assert.deepEqual(again, ['do read-only', 'do final', ...DONE.slice(6)]);
+    const late = world({ restore: { do: ['late'] } });
+    as(await late.process(YES), 'stuck-forward');
+    as(await late.process(YES), 'done');
+    assert.equal(late.calls.filter((call) => call === 'do final').length, 1);
+  });
+
   it('is a failure when it breaks again and again', async () => {
     const one = world();
     one.onTick = () => {
@@ -440,6 +453,15 @@ describe('a plan', () => {
       'a change that may be left out',
       [{ ...good, kind: 'forward', isOptional: true }],
       /may be left out, and changes/,
+    ],
+    [
+      'one that may be left out, and others rest on it',
+      [
+        { ...good, isOptional: true },
+        { ...plain('b'), restsOn: ['a'] },
+        { ...plain('c'), kind: 'forward' },
+      ],
+      /"a" may be left out, and others rest on it/,
     ],
     [
       'one that rests on what comes later',
