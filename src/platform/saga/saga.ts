@@ -87,6 +87,9 @@ class Runner {
     const isResumed = this.#demandSamePlan();
     const { turned } = this.#phases.progress;
     if (turned) return await this.#goOnUndoing(turned);
+    // Before anybody is asked: what broke meanwhile has to be done again.
+    const failure = isResumed ? await this.#checkHeld() : undefined;
+    if (failure) return await this.#failed(failure);
     const steps = stepsUntil(this.#steps, until);
     const found = first && startAt(this.#steps, first, this.#phases.progress);
     const left = steps.filter((step) => found?.again.includes(step) || this.#isLeft(step, found));
@@ -94,11 +97,6 @@ class Runner {
     if (next && !(await this.#agrees('begin', left, next))) return notAgreed(next);
     if (!isResumed) this.#log.begin(planText(this.#steps));
     if (first && found) await this.#startAt(first, found, isResumed);
-    // Where nothing is left to do, nothing has to hold for it.
-    if (isResumed && next) {
-      const failure = await this.#checkHeld();
-      if (failure) return await this.#failed(failure);
-    }
     return await this.#loop(steps, until);
   }
 

@@ -321,6 +321,16 @@ describe('--until', () => {
     as(await one.process(YES), 'done');
   });
 
+  it('asks for what has to be done again because it broke meanwhile', async () => {
+    const one = world();
+    await one.process({ ...YES, until: 'final' });
+    one.break('read-only', true);
+    const asked: string[] = [];
+    const ask: SagaOptions['ask'] = async (_question, steps) => asked.push(...steps.map(({ id }) => id)) > 0;
+    as(await one.process({ until: 'final', ask }), 'until');
+    assert.deepEqual([asked, one.calls.at(-1)], [['read-only', 'final'], 'do final']);
+  });
+
   it('must name a step', async () => {
     await assert.rejects(world().process({ ...YES, until: 'restoer' }), /--until names no step .*"restoer"/);
   });
