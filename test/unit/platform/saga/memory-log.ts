@@ -4,7 +4,7 @@ import type { Entry, Json, RunEnd, RunRecord, SagaLog } from '../../../../src/pl
 export class MemoryLog implements SagaLog {
   readonly runs: RunRecord[] = [];
   readonly all: { readonly run: string; readonly entry: Entry }[] = [];
-  readonly #memory = new Map<string, { readonly value: string; readonly isFirst: boolean }>();
+  readonly kept = new Map<string, { readonly value: string; readonly isFirst: boolean }>();
   /** Called before and after each write, and may throw: the process ends there. */
   readonly #onWrite: (isDone: boolean) => void;
 
@@ -44,20 +44,20 @@ export class MemoryLog implements SagaLog {
     const { id } = this.#open;
     this.#write(() => {
       this.all.push({ run: id, entry });
-      for (const [key, { isFirst }] of this.#memory) {
-        if (!isFirst && key.startsWith(`${id} ${entry.step} `)) this.#memory.delete(key);
+      for (const [key, { isFirst }] of this.kept) {
+        if (!isFirst && key.startsWith(`${id} ${entry.step} `)) this.kept.delete(key);
       }
     });
   }
 
   get(step: string, name: string): Json | undefined {
-    const kept = this.#memory.get(`${this.#open.id} ${step} ${name}`);
+    const kept = this.kept.get(`${this.#open.id} ${step} ${name}`);
     return kept === undefined ? undefined : (JSON.parse(kept.value) as Json);
   }
 
   put(step: string, name: string, value: Json, isFirst: boolean): void {
     const key = `${this.#open.id} ${step} ${name}`;
-    this.#write(() => this.#memory.set(key, { value: JSON.stringify(value), isFirst }));
+    this.#write(() => this.kept.set(key, { value: JSON.stringify(value), isFirst }));
   }
 
   get #open(): RunRecord {

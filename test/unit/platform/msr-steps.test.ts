@@ -1,0 +1,200 @@
+/** The first steps of a migration against the stand-in: what they change, what they believe, and what they put back. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { MsrConnection } from '../../../src/platform/msr/msr-connection.ts';
+import { cronsAway } from '../../../src/platform/msr/steps/crons-away.ts';
+import { type ReadOnlyOptions, readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
+import type { Outcome } from '../../../src/platform/saga/outcome.ts';
+import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
+import type { Step } from '../../../src/platform/saga/step.ts';
+import { msrWorld } from './msr-world.ts';
+import { MemoryLog } from './saga/memory-log.ts';
+
+const QUICK: ReadOnlyOptions = { switchMsMax: 60_000, pollMs: 1, gapMsMax: 600_000 };
+const OPTIONS: SagaOptions = {
+  signal: new AbortController().signal,
+  yes: true,
+  yesForward: true,
+  ask: async () => false,
+};
+const GC = { action: 'gc', schedule: '0 0 1 * * 0', retries: 2, deadline: '30m', stopTimeout: '30s' };
+const PRUNING = { action: 'tag_pruning', schedule: '@daily' };
+const OTHER = { action: 'license_update', schedule: '@weekly' };
+
+/** A step that reads, as long as it is let. */
+function plain(id: string, more: Partial<Step> = {}): Step {
+  let isDone = false;
+  return {
+    id,
+    title: id,
+    changes: '',
+    kind: 'read',
+    check: async () => ({ is: 'todo' }),
+    do: async () => {
+      isDone = true;
+    },
+    effect: async () => (isDone ? { is: 'shown', evidence: '' } : { is: 'missing', why: 'not yet' }),
+    ...more,
+  };
+}
+
+function migration(connection: MsrConnection, final: Step, options = QUICK): readonly Step[] {
+  return [
+    cronsAway(connection),
+    readOnlyStep(connection, options),
+    { ...final, restsOn: ['read-only'] },
+    plain('restore', { kind: 'forward' }),
+  ];
+}
+
+async function world(t: Parameters<typeof msrWorld>[0], crons = [GC, PRUNING, OTHER]) {
+  const found = await msrWorld(t);
+  for (const json of crons) {
+    await found.connection.send(found.signal, {
+      method: 'POST',
+      operation: 'set',
+      path: '/api/v0/crons',
+      json,
+    });
+  }
+  const before = cronsOf(found.msr);
+  found.msr.calls.length = 0;
+  return { ...found, before, log: new MemoryLog() };
+}
+
+type World = Awaited<ReturnType<typeof world>>;
+
+function cronsOf({ state }: World['msr']): readonly object[] {
+  return [...state.crons.values()]
+    .map(({ id: _, ...cron }) => cron)
+    .sort((a, b) => (String(a.action) < String(b.action) ? -1 : 1));
+}
+
+function changes({ msr }: World): readonly string[] {
+  return msr.called.filter((call) => !call.startsWith('GET'));
+}
+
+const failing = plain('final', { do: async () => Promise.reject(new Error('a blob is damaged')) });
+
+function is(outcome: Outcome, expected: Outcome['is']): void {
+  assert.equal(outcome.is, expected, JSON.stringify(outcome));
+}
+
+describe('the steps around a window', () => {
+  it('take away the crons that write, make every replica read-only, and say so', async (t) => {
+    const one = await world(t);
+    is(await runSaga(migration(one.connection, plain('final')), one.log, OPTIONS), 'done');
+    assert.deepEqual(
+      cronsOf(one.msr).map((cron) => ('action' in cron ? cron.action : '')),
+      ['license_update'],
+    );
+    assert.ok(one.msr.state.isReadOnly);
+    const shown = one.log.entries.filter(({ what }) => what === 'effect-shown').map(({ text }) => text);
+    assert.equal(shown[0], 'MSR has no crons "gc", "tag_pruning" any more');
+    assert.match(
+      String(shown[1]),
+      /^read-only on replicas f1e2d3c4b5a0, f1e2d3c4b5a1, f1e2d3c4b5a2 since 20/,
+    );
+  });
+
+  it('are put back as they were when what comes after them fails', async (t) => {
+    const one = await world(t);
+    is(await runSaga(migration(one.connection, failing), one.log, OPTIONS), 'undone');
+    assert.deepEqual(cronsOf(one.msr), one.before);
+    assert.equal(one.msr.state.isReadOnly, false);
+    const order = changes(one).filter((call) => /settings|POST .*crons/.test(call));
+    assert.deepEqual(order, [
+      'POST /api/v0/meta/settings',
+      'POST /api/v0/meta/settings',
+      'POST /api/v0/crons',
+      'POST /api/v0/crons',
+    ]);
+  });
+
+  it('leave a registry alone that was read-only and without such crons before', async (t) => {
+    const one = await world(t, [OTHER]);
+    one.msr.state.setReadOnly(true);
+    for (let looks = 0; looks < 12; looks += 1) {
+      await one.connection.send(one.signal, {
+        method: 'GET',
+        operation: 'look',
+        path: '/api/v0/meta/cluster_status',
+      });
+    }
+    is(await runSaga(migration(one.connection, failing), one.log, OPTIONS), 'refused');
+    assert.deepEqual([changes(one), one.msr.state.isReadOnly], [[], true]);
+  });
+
+  it('believe what MSR does and not what it answers', async (t) => {
+    const lost = await world(t);
+    lost.msr.faults.add({ on: 'POST /api/v0/meta/settings', does: { kind: 'lost-reply' } });
+    is(await runSaga(migration(lost.connection, plain('final')), lost.log, OPTIONS), 'done');
+    assert.equal(changes(lost).filter((call) => call.includes('settings')).length, 1);
+    const said = await world(t);
+    said.msr.faults.add({ on: 'POST /api/v0/meta/settings', does: { kind: 'no-effect', status: 202 } });
+    const outcome = await runSaga(
+      migration(said.connection, plain('final'), { ...QUICK, switchMsMax: 200 }),
+      said.log,
+      OPTIONS,
+    );
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /After 0 s: Replica f1e2d3c4b5a0 still takes writes/);
+    assert.deepEqual(cronsOf(said.msr), said.before);
+  });
+
+  it('do not begin with a replica that is not well', async (t) => {
+    const one = await world(t);
+    one.msr.state.replicas.ailments.set('f1e2d3c4b5a1', 'disk full');
+    const steps = migration(one.connection, plain('final'), { ...QUICK, switchMsMax: 200 });
+    const outcome = await runSaga(steps, one.log, OPTIONS);
+    assert.ok(outcome.is === 'undone');
+    assert.equal(outcome.failure?.why, 'Replica f1e2d3c4b5a1 is not well: "disk full"');
+    assert.deepEqual(cronsOf(one.msr), one.before);
+  });
+
+  it('go on after any of their changes was the last thing that was done', async (t) => {
+    for (const killedAt of ['DELETE', 'POST'] as const) {
+      const one = await world(t);
+      const dead: MsrConnection = Object.create(one.connection);
+      // What the program sent was done, and the program is no more.
+      dead.send = async (signal, request) => {
+        const answer = await one.connection.send(signal, request);
+        if (request.method === killedAt) throw new Error('killed');
+        return answer;
+      };
+      const log = new MemoryLog(() => {
+        if (one.msr.called.some((call) => call.startsWith(killedAt))) throw new Error('killed');
+      });
+      await assert.rejects(runSaga(migration(dead, plain('final')), log, OPTIONS), /^Error: killed$/);
+      const alive = Object.assign(new MemoryLog(), { runs: log.runs, all: log.all });
+      for (const [key, value] of log.kept) alive.kept.set(key, value);
+      is(await runSaga(migration(one.connection, failing), alive, OPTIONS), 'undone');
+      assert.deepEqual(cronsOf(one.msr), one.before, killedAt);
+      assert.equal(one.msr.state.isReadOnly, false);
+    }
+  });
+
+  it('start anew when read-only was lifted meanwhile, or nobody looked for too long', async (t) => {
+    for (const [title, options, lift] of [
+      ['lifted', QUICK, true],
+      ['unwatched', { ...QUICK, gapMsMax: -1 }, false],
+    ] as const) {
+      const one = await world(t);
+      const upTo = { ...OPTIONS, until: 'final' };
+      let finals = 0;
+      const final = plain('final', {
+        do: async () => {
+          finals += 1;
+        },
+        effect: async () => ({ is: 'shown', evidence: '' }),
+      });
+      is(await runSaga(migration(one.connection, final), one.log, upTo), 'until');
+      if (lift) one.msr.state.setReadOnly(false);
+      // Every look breaks an epoch that may never go unwatched: after three times it is given up.
+      const outcome = await runSaga(migration(one.connection, final, options), one.log, OPTIONS);
+      is(outcome, lift ? 'done' : 'undone');
+      assert.ok(finals >= 2, title);
+      assert.equal(one.msr.state.isReadOnly, lift);
+    }
+  });
+});
