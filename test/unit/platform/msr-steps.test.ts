@@ -174,6 +174,47 @@ describe('the steps around a window', () => {
     }
   });
 
+  it('put back what somebody made while they were interrupted, as well as what was there first', async (t) => {
+    const one = await world(t);
+    const steps = migration(one.connection, failing);
+    const [crons] = steps;
+    const interrupted: Step = {
+      ...plain('crons-away'),
+      ...crons,
+      do: async (ctx) => {
+        await crons?.do(ctx);
+        throw new Error('its end is not seen');
+      },
+      effect: async () => {
+        throw new Error('nor what came of it');
+      },
+      undo: async () => {
+        throw new Error('and it dies');
+      },
+    };
+    is(await runSaga([interrupted, ...steps.slice(1)], one.log, OPTIONS), 'not-undone');
+    const mirror = { action: 'poll_mirror', schedule: '@hourly' };
+    const later = { ...GC, schedule: '0 0 2 * * 0' };
+    for (const json of [mirror, later]) {
+      await one.connection.send(one.signal, {
+        method: 'POST',
+        operation: 'set',
+        path: '/api/v0/crons',
+        json,
+      });
+    }
+    // As a run that was killed and not undone: what it wrote last is taken back.
+    one.log.all.splice(one.log.all.findIndex(({ entry }) => entry.what === 'effect-begun'));
+    is(await runSaga(steps, one.log, OPTIONS), 'undone');
+    const found = [...one.msr.state.crons.values()].map(({ action, schedule }) => `${action} ${schedule}`);
+    assert.deepEqual(found.sort(), [
+      'gc 0 0 2 * * 0',
+      'license_update @weekly',
+      'poll_mirror @hourly',
+      'tag_pruning @daily',
+    ]);
+  });
+
   it('start anew when read-only was lifted meanwhile, or nobody looked for too long', async (t) => {
     for (const [title, options, lift] of [
       ['lifted', QUICK, true],

@@ -51,13 +51,13 @@ export function cronsAway(msr: MsrConnection): Step {
   };
 }
 
-/** As they were before anything was removed; those of the first time count. */
+/** As they were before they were removed; one that somebody made anew meanwhile is as that person wanted it. */
 function savedCrons(memory: Pick<StepMemory, 'get'>): readonly MsrCron[] {
   const saved = new Map<string, MsrCron>();
   for (let batch = 0; ; batch += 1) {
     const crons = memory.get(`crons-${batch}`) as unknown as readonly MsrCron[] | undefined;
     if (crons === undefined) return [...saved.values()];
-    for (const cron of crons) if (!saved.has(cron.action)) saved.set(cron.action, cron);
+    for (const cron of crons) saved.set(cron.action, cron);
   }
 }
 
