@@ -143,7 +143,7 @@ export class Phases {
     if (signal.aborted) throw new Stopped(step.id);
     this.note(step.id, `${name}-begun`);
     try {
-      return await call();
+      return this.#safely(await call());
     } catch (error) {
       // It stays begun in the journal: the next run looks at what came of it.
       if (signal.aborted) throw new Stopped(step.id);
@@ -151,6 +151,16 @@ export class Phases {
       this.note(step.id, `${name}-failed`, sentences(thrown));
       return thrown;
     }
+  }
+
+  /** What a step says of itself goes to people and into reports, as it goes into the journal. */
+  #safely<T>(said: T): T {
+    if (typeof said !== 'object' || said === null) return said;
+    const texts = Object.entries(said).map(([name, text]) => [
+      name,
+      typeof text === 'string' ? this.safe(text) : text,
+    ]);
+    return Object.fromEntries(texts) as T;
   }
 
   #thrown(error: unknown): Thrown {

@@ -196,7 +196,7 @@ export class SagaWorld {
         this.tick();
         const fault = one.faults.check.shift();
         if (fault === 'throws') throw new Error(`${id} cannot be checked with ${SECRET}`);
-        if (fault === 'blocked') return { is: 'blocked', why: `${id} is blocked` };
+        if (fault === 'blocked') return { is: 'blocked', why: `${id} is blocked`, hint: `ask ${SECRET}` };
         if (isThere(ctx)) return { is: 'done' };
         return {
           is: 'todo',

@@ -74,7 +74,12 @@ describe('runSaga()', () => {
   it('refuses where nothing was changed yet, and then begins anew', async () => {
     const one = world({ preflight: { check: ['blocked'] } });
     const { failure } = as(await one.process(YES), 'refused');
-    assert.deepEqual(failure, { step: 'preflight', title: 'Step preflight', why: 'preflight is blocked' });
+    assert.deepEqual(failure, {
+      step: 'preflight',
+      title: 'Step preflight',
+      why: 'preflight is blocked',
+      hint: 'ask ***',
+    });
     as(await one.process(YES), 'done');
     assert.deepEqual(
       one.log.runs.map(({ end }) => end),
