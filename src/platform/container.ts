@@ -40,6 +40,8 @@ export type ContainerErrorKind =
   /** It ran and failed, and may have done part of its work. */
   | 'failed'
   | 'timeout'
+  /** It was begun, and Docker does not say how it ended. */
+  | 'unknown'
   /** Somebody was asked to run it and has not. */
   | 'not-done'
   /** A file could not be read or written. */
@@ -62,7 +64,7 @@ export class ContainerError extends BlobferryError {
 
   /** Ask what is so before it is run again. */
   get mayHaveActed(): boolean {
-    return ['failed', 'timeout', 'not-done', 'file'].includes(this.kind);
+    return ['failed', 'timeout', 'unknown', 'not-done', 'file'].includes(this.kind);
   }
 }
 

@@ -18,6 +18,8 @@ import { callDocker, type DockerAccess, type DockerAnswer } from './docker-clien
 
 /** For looking and tidying up, as opposed to the work itself. */
 const LOOK_MS_MAX = 60_000;
+/** Its image may have to be pulled first. */
+const HELP_MS_MAX = 15 * 60_000;
 
 interface Found {
   readonly isRunning: boolean;
@@ -41,7 +43,7 @@ export class Docker implements ContainerRunner {
     if (before?.exitCode === 0 && spec.stdoutFile === undefined) return { wasThere: true };
     if (before) await this.remove(spec.name, signal);
     const answer = await this.#start(spec, signal);
-    const after = await this.#ended(spec, signal);
+    const after = await this.#endOf(spec, signal);
     if (after?.exitCode !== 0) throw await this.#failure(spec, answer, after, signal);
     if (spec.stdoutFile !== undefined) keep(spec.stdoutFile);
     return { wasThere: false };
@@ -59,10 +61,27 @@ export class Docker implements ContainerRunner {
 
   /** What a command says of itself, which needs nobody's rights. @returns its standard output, at most 1 MiB. */
   async help(image: string, command: readonly string[], signal: AbortSignal): Promise<string> {
-    const answer = await this.#look(['run', '--rm', image, ...command], signal);
+    const args = ['run', '--rm', image, ...command];
+    const answer = await callDocker(this.#access, { args, msMax: HELP_MS_MAX }, signal);
     if (answer.exitCode === 0) return answer.stdout;
     const what = `docker run ${image} ${command.join(' ')}`;
     throw new ContainerError('refused', `"${what}" failed: ${lastOf(answer.log)}`, { log: answer.log });
+  }
+
+  /** The same once it was begun: where Docker says nothing any more, it may still be at work. */
+  async #endOf(spec: ContainerSpec, signal: AbortSignal): Promise<Found | undefined> {
+    try {
+      return await this.#ended(spec, signal);
+    } catch (error) {
+      if (!(error instanceof ContainerError) || error.mayHaveActed) throw error;
+      const { message, hint, log } = error;
+      const told = `How the container ${spec.name} ended is not known: ${message}`;
+      throw new ContainerError('unknown', told, {
+        ...(hint === undefined ? {} : { hint }),
+        log,
+        cause: error,
+      });
+    }
   }
 
   /** Waits for the end of a container that runs. Undefined: there is none. */

@@ -38,17 +38,20 @@ export async function undoRun(
 
 /**
  * The undo is done whether or not the step seems to have had its effect: a call that was given up on may act later, and
- * only a later call overrules it. An undo that has been done already is only looked at.
+ * only a later call overrules it. So where the effect was never seen, an undo that failed is not made good by a look that
+ * finds all well. An undo that has been done already is only looked at.
  */
 async function undoStep(
   step: Step,
   phases: Phases,
 ): Promise<Exclude<Effect | Thrown, { readonly is: 'shown' }> | undefined> {
-  if (phases.progress.of(step.id).undo === 'ended') {
+  const { undo, state } = phases.progress.of(step.id);
+  if (undo === 'ended') {
     const seen = await phases.undone(step);
     if (seen.is === 'shown') return undefined;
   }
   const thrown = await phases.undo(step);
+  if (thrown && state === 'begun') return thrown;
   const seen = await phases.undone(step);
   if (seen.is === 'shown') return undefined;
   return thrown ?? seen;

@@ -190,6 +190,16 @@ describe('Docker', () => {
     await assert.rejects(docker.run(noFile, NEVER), isKind('file', /Cannot use the file .*none\.tar/));
   });
 
+  it('does not say that nothing was begun when Docker goes away in between', async (t) => {
+    const mark = join(await tempFolderFor(t, 'docker-mark'), 'began');
+    const gone = await scripted(t, `case $1 in run) : > ${mark};; ps) test ! -e ${mark} || exit 1;; esac`);
+    await assert.rejects(gone.run({ ...reconfigure(), secretEnv: {} }, NEVER), (error: unknown) => {
+      isKind('unknown', /How the container .* ended is not known: Docker does not answer/)(error);
+      assert.ok(error instanceof ContainerError && error.mayHaveActed);
+      return true;
+    });
+  });
+
   it('is bounded in time', async (t) => {
     const slow = await scripted(t, 'case $1 in run) exec sleep 1000;; esac');
     const spec = { ...reconfigure(), msMax: 100, secretEnv: {} };

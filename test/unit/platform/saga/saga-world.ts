@@ -236,9 +236,9 @@ export class SagaWorld {
 
   #act(one: Switch, fault: DoFault | undefined, value: boolean, more: () => void): void {
     this.tick();
+    if (fault === 'throws-before') throw new Error('refused');
     // What is newer overrules what is still on its way.
     one.pending = undefined;
-    if (fault === 'throws-before') throw new Error('refused');
     if (fault === 'silent') return;
     if (fault === 'late') {
       one.pending = value;

@@ -132,6 +132,13 @@ describe('a step that fails before any forward step', () => {
     assert.ok(one.calls.includes('undo read-only'));
   });
 
+  it('is not taken for undone where it may act late and the undo was refused', async () => {
+    const one = world({ 'read-only': { do: ['late'], undo: ['throws-before'] } });
+    const outcome = as(await one.process(YES), 'not-undone');
+    assert.deepEqual([outcome.undo.why, outcome.remaining], ['refused', ['crons']]);
+    as(await one.process(YES), 'undone');
+  });
+
   it('stops undoing where one undo is not shown, says what is left, and goes on there', async () => {
     const one = world({
       switch: { effect: ['blocked'] },
