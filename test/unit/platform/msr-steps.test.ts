@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { MsrConnection } from '../../../src/platform/msr/msr-connection.ts';
 import { cronsAway } from '../../../src/platform/msr/steps/crons-away.ts';
+import { jobsDrained } from '../../../src/platform/msr/steps/jobs-drained.ts';
 import { type ReadOnlyOptions, readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
 import type { Outcome } from '../../../src/platform/saga/outcome.ts';
 import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
@@ -79,6 +80,57 @@ const failing = plain('final', { do: async () => Promise.reject(new Error('a blo
 function is(outcome: Outcome, expected: Outcome['is']): void {
   assert.equal(outcome.is, expected, JSON.stringify(outcome));
 }
+
+describe('jobs that write', () => {
+  const drained = (one: World, msMax = 60_000) => [jobsDrained(one.connection, { msMax, pollMs: 1 })];
+
+  it('are waited for, whoever made them, and however they end', async (t) => {
+    const one = await world(t, []);
+    const { jobs } = one.msr.state;
+    jobs.script('tag_pruning', ['waiting', 'running', 'running', 'error']);
+    const made = ['onlinegc', 'tag_pruning', 'license_update'].map((action) => jobs.create(action));
+    jobs.script('license_update', ['running']);
+    is(await runSaga(drained(one), one.log, OPTIONS), 'done');
+    assert.deepEqual(
+      made.slice(0, 2).map(({ status }) => status),
+      ['done', 'error'],
+    );
+    const again = new MemoryLog();
+    is(await runSaga(drained(one), again, OPTIONS), 'done');
+    assert.ok(!again.entries.some(({ what }) => what === 'do-begun'), 'nothing was left to wait for');
+  });
+
+  it('are named where they do not end, with what to do', async (t) => {
+    const one = await world(t, []);
+    one.msr.state.jobs.script('onlinegc', ['waiting', 'running']);
+    const { id } = one.msr.state.jobs.create('onlinegc');
+    const outcome = await runSaga(drained(one, 100), one.log, OPTIONS);
+    assert.ok(outcome.is === 'refused', JSON.stringify(outcome));
+    assert.match(outcome.failure.why, /the job "onlinegc" does not end: .*it is "running"/);
+    assert.match(String(outcome.failure.hint), new RegExp(`/api/v0/jobs/${id}/cancel`));
+  });
+
+  it('are left to the look at the effect where MSR lists what it does not know', async (t) => {
+    const one = await world(t, []);
+    one.msr.state.jobs.script('gc', ['running']);
+    one.msr.state.jobs.create('gc');
+    const json = { errors: [{ code: 'NO_SUCH_JOB', message: 'gone' }] };
+    const times = Number.POSITIVE_INFINITY;
+    one.msr.faults.add({ on: 'GET /api/v0/jobs/*', times, does: { kind: 'answer', status: 404, json } });
+    const outcome = await runSaga(drained(one, 50), one.log, OPTIONS);
+    assert.ok(outcome.is === 'refused');
+    assert.match(outcome.failure.why, /^The job "gc" \(.*\) is "running"$/);
+  });
+
+  it('are not taken for ended because of a word that is not known here', async (t) => {
+    const one = await world(t, []);
+    one.msr.state.jobs.script('gc', ['paused']);
+    one.msr.state.jobs.create('gc');
+    const outcome = await runSaga(drained(one, 1_000), one.log, OPTIONS);
+    assert.ok(outcome.is === 'refused');
+    assert.match(outcome.failure.why, /"gc" does not end: .*is "paused", which is not known here/);
+  });
+});
 
 describe('the steps around a window', () => {
   it('take away the crons that write, make every replica read-only, and say so', async (t) => {
