@@ -19,7 +19,7 @@ import {
   stepNamed,
   stepsUntil,
 } from './plan.ts';
-import { brokenWith, holders, nextStep, type Progress } from './progress.ts';
+import { brokenWith, holders, nextStep, type Progress, stepsToUndo } from './progress.ts';
 import type { SagaLog } from './saga-log.ts';
 import type { Step } from './step.ts';
 import { undoRun } from './undo.ts';
@@ -110,7 +110,6 @@ class Runner {
     this.#demandSamePlan();
     const { progress } = this.#phases;
     if (progress.turned) return await this.#goOnUndoing(progress.turned);
-    const [next] = this.#steps.filter(({ id }) => progress.of(id).isOurs).toReversed();
     if (progress.isPastForward) {
       return this.#stuck({
         step: '',
@@ -118,7 +117,9 @@ class Runner {
         why: 'a step that cannot be taken back was begun, so nothing is undone',
       });
     }
-    if (next && !(await this.#agrees('undo', this.#steps, next))) return notAgreed(next);
+    const toUndo = stepsToUndo(this.#steps, progress);
+    const [next] = toUndo;
+    if (next && !(await this.#agrees('undo', toUndo, next))) return notAgreed(next);
     this.#phases.note('', 'turned');
     return await undoRun(this.#steps, this.#log, this.#phases, undefined);
   }

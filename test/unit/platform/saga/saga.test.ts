@@ -407,10 +407,11 @@ describe('--undo', () => {
   it('asks first, and is not begun where the answer is no', async () => {
     const one = world();
     await one.process({ ...YES, until: 'crons' });
-    const asked: Question[] = [];
-    const ask = async (question: Question): Promise<boolean> => asked.push(question) < 1;
+    const asked: string[] = [];
+    const ask: SagaOptions['ask'] = async (question, steps) =>
+      asked.push(question, ...steps.map(({ id }) => id)) < 1;
     as(await one.process({ ask, isUndo: true }), 'stopped');
-    assert.deepEqual([asked, one.value('crons')], [['undo'], true]);
+    assert.deepEqual([asked, one.value('crons')], [['undo', 'crons'], true]);
   });
 
   it('has nothing to do once the migration is complete', async () => {
