@@ -12,7 +12,14 @@ import type { YamlEntry } from './yaml-file.ts';
 
 const REQUIRED = ['accountname', 'container'] as const;
 /** Version 2 of the registry does not know them; nobody has both them and its names. */
-const OF_VERSION_3 = ['rootdirectory', 'serviceurl', 'skipverify', 'max_retries', 'retry_delay'];
+const OF_VERSION_3 = [
+  'rootdirectory',
+  'serviceurl',
+  'skipverify',
+  'connectionstring',
+  'max_retries',
+  'retry_delay',
+];
 
 /** Problems and notes go to the section's remarks; undefined when there were problems that leave no storage. */
 export function readAzureSection(section: Section): AzureSpec | undefined {
@@ -23,12 +30,12 @@ export function readAzureSection(section: Section): AzureSpec | undefined {
     azureParameters,
   );
   if (!read) return undefined;
-  const { values } = read;
+  const values = withConnectionString(section, read);
   for (const name of REQUIRED) {
     if (values[name] === undefined)
       section.remarks.problem(section.line, `${section.backend} lacks "${name}"`);
   }
-  const access = readAccess(section, read, credentials);
+  const access = readAccess(section, { ...read, values }, credentials);
   const { accountname, container } = values;
   if (accountname === undefined || container === undefined || access === undefined) return undefined;
   return {
@@ -42,6 +49,36 @@ export function readAzureSection(section: Section): AzureSpec | undefined {
     skipsTlsVerify: values.skipverify ?? false,
     ...(values.accesstier === undefined ? {} : { accessTier: capitalized(values.accesstier) }),
     ...(values.encryptionscope === undefined ? {} : { encryptionScope: values.encryptionscope }),
+  };
+}
+
+/**
+ * What a connection string says, where no parameter of its own does: the registry decodes it and asks by the others, so
+ * those win.
+ */
+function withConnectionString(
+  { backend, remarks }: Section,
+  { values, lineOf }: ReadSection<AzureParameters>,
+): AzureParameters {
+  const { connectionstring: given, ...own } = values;
+  if (given === undefined) return own;
+  const { accountName, accountKey, sasToken, endpoint } = given;
+  if (own.accountname !== undefined && accountName !== undefined && own.accountname !== accountName) {
+    const other = `is of another account than "accountname", "${own.accountname}"`;
+    remarks.problem(lineOf('connectionstring'), `"connectionstring" of ${backend} ${other}`);
+  }
+  const hasOwnAccess = own.accountkey !== undefined || own.sastoken !== undefined;
+  if (hasOwnAccess)
+    remarks.note(
+      lineOf('connectionstring'),
+      `"connectionstring" of ${backend} does not say who asks: "${own.accountkey === undefined ? 'sastoken' : 'accountkey'}" does`,
+    );
+  const access = accountKey === undefined ? { sastoken: sasToken } : { accountkey: accountKey };
+  return {
+    ...own,
+    accountname: own.accountname ?? accountName,
+    serviceurl: own.serviceurl ?? (own.realm === undefined ? endpoint : undefined),
+    ...(hasOwnAccess ? {} : access),
   };
 }
 

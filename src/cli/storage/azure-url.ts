@@ -5,14 +5,14 @@
  */
 import { ConfigError } from '../../core/errors.ts';
 import type { AzureAccess } from '../../drivers/spec.ts';
+import { endpointOf, slashRootNote } from './azure-section.ts';
 import {
   readAccountKey,
   readAccountName,
   readBlobContainer,
   readSasToken,
   readServiceUrl,
-} from './azure-parameters.ts';
-import { endpointOf, slashRootNote } from './azure-section.ts';
+} from './azure-values.ts';
 import type { Environment } from './environment.ts';
 import { Refused, readBoolean, readText } from './parameter.ts';
 import { suggestion } from './suggest.ts';

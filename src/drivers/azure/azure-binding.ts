@@ -41,7 +41,7 @@ export async function probeAzureBinding(
   const tidy = (signal: AbortSignal): Promise<unknown> =>
     client.send(
       { signal },
-      { method: 'DELETE', operation: 'remove a probe from', key, path, accepts: [404] },
+      { method: 'DELETE', operation: 'remove a probe from', key, path, accepts: [404], expects: 202 },
     );
   try {
     // First a right one: without permission to write, every wrong one would look refused.

@@ -245,6 +245,7 @@ export class AzureBlocks implements MultipartFacet {
       key,
       path: pathOf(this.#container.marks.of(id)),
       accepts: [404],
+      expects: 202,
     });
   }
 }

@@ -122,8 +122,7 @@ export class AzureDriver implements StorageDriver {
   }
 
   #listEverything(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
-    const call = { backend: this.name, operation: 'list' };
-    return prefetchedPages(query, call, (marker) => this.#listPage(ctx, query, marker));
+    return prefetchedPages(query, this.#client.call('list'), (marker) => this.#listPage(ctx, query, marker));
   }
 
   async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
@@ -202,6 +201,7 @@ export class AzureDriver implements StorageDriver {
         operation: 'remove',
         key,
         path: pathOf(key),
+        expects: 202,
       });
     } catch (error) {
       // A container that is missing is not that.

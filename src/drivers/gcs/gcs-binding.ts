@@ -37,7 +37,13 @@ export async function probeGcsBinding(
   let upload: Upload | undefined;
   const tidy = async (tidying: CallContext): Promise<void> => {
     if (upload) await multipart.abort(tidying, upload);
-    const request = { operation: 'remove a probe from', key, path: pathOf(key), accepts: [404] } as const;
+    const request = {
+      operation: 'remove a probe from',
+      key,
+      path: pathOf(key),
+      accepts: [404],
+      expects: 204,
+    } as const;
     await client.send(tidying, { ...request, method: 'DELETE' });
   };
   let binding: Binding;

@@ -160,7 +160,7 @@ export class GcsDriver implements StorageDriver {
 
   async remove(ctx: CallContext, key: string): Promise<void> {
     checkGcsKey(this.name, 'remove', key);
-    const request = { operation: 'remove', key, path: pathOf(key), accepts: [404] } as const;
+    const request = { operation: 'remove', key, path: pathOf(key), accepts: [404], expects: 204 } as const;
     await this.#client.send(ctx, { ...request, method: 'DELETE' });
   }
 

@@ -150,6 +150,7 @@ export class GcsMultipart implements MultipartFacet {
       path: pathOf(upload.key),
       query: [['uploadId', upload.id]],
       accepts: [404],
+      expects: 204,
     });
   }
 

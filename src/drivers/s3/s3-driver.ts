@@ -28,6 +28,7 @@ import { credentialsFor } from './s3-credentials.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
+import { demandRemoval } from './s3-removal.ts';
 import { S3ServerCopy } from './s3-server-copy.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
@@ -161,7 +162,10 @@ export class S3Driver implements StorageDriver {
 
   async remove(ctx: CallContext, key: string): Promise<void> {
     checkKey(this.name, 'remove', key);
-    await this.#client.send(ctx, { method: 'DELETE', operation: 'remove', key, accepts: [404] });
+    const request = { method: 'DELETE', operation: 'remove', key, accepts: [404] } as const;
+    const { status, headers } = await this.#client.send(ctx, request);
+    const call = { backend: this.name, operation: 'remove', key };
+    demandRemoval(call, status, headers.has('x-amz-request-id'));
   }
 
   async flush(ctx: CallContext): Promise<void> {

@@ -20,6 +20,7 @@ import { COMPLETE_TIMEOUT_MS, type S3Client } from './s3-client.ts';
 import { completedVersion, crc32Base64 } from './s3-completed.ts';
 import { errorOfResponse } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
+import { demandRemoval } from './s3-removal.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
 export class S3Multipart implements MultipartFacet {
@@ -151,13 +152,16 @@ export class S3Multipart implements MultipartFacet {
   async abort(ctx: CallContext, upload: Upload): Promise<void> {
     // Nothing was begun, and the request would be one to remove the object.
     if (upload.id === '') return;
-    await this.#client.send(ctx, {
+    const operation = 'abort the upload of';
+    const { status, headers } = await this.#client.send(ctx, {
       method: 'DELETE',
-      operation: 'abort the upload of',
+      operation,
       key: upload.key,
       query: [['uploadId', upload.id]],
       accepts: [404],
     });
+    const call = { backend: this.#client.name, operation, key: upload.key };
+    demandRemoval(call, status, headers.has('x-amz-request-id'));
   }
 
   async listParts(ctx: CallContext, upload: Upload): Promise<readonly PartReceipt[]> {

@@ -38,6 +38,7 @@ import { credentialsFor } from './s3-credentials.ts';
 import { s3Keeper } from './s3-keeper.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf } from './s3-listing.ts';
+import { demandRemoval } from './s3-removal.ts';
 import { identityOf, sizeOf, totalOf } from './s3-sdk-answers.ts';
 import { boundAnswers, keptListing } from './s3-sdk-bodies.ts';
 import { errorOfSdk, type Forwarding } from './s3-sdk-errors.ts';
@@ -145,7 +146,11 @@ export class S3SdkDriver implements StorageDriver {
 
   async remove(ctx: CallContext, key: string): Promise<void> {
     const command = new DeleteObjectCommand({ Bucket: this.#spec.bucket, Key: key });
-    await this.#send(ctx, 'remove', key, () => this.#client.send(command, { abortSignal: ctx.signal }));
+    const { $metadata: answer } = await this.#send(ctx, 'remove', key, () =>
+      this.#client.send(command, { abortSignal: ctx.signal }),
+    );
+    const call = { backend: this.name, operation: 'remove', key };
+    demandRemoval(call, answer.httpStatusCode, answer.requestId !== undefined);
   }
 
   async flush(ctx: CallContext): Promise<void> {

@@ -30,7 +30,7 @@ export async function probeSwiftBinding(
   const tidy = (signal: AbortSignal): Promise<unknown> =>
     client.send(
       { signal },
-      { method: 'DELETE', operation: 'remove a probe from', key, path, accepts: [404] },
+      { method: 'DELETE', operation: 'remove a probe from', key, path, accepts: [404], expects: 204 },
     );
   let contentMd5 = false;
   try {

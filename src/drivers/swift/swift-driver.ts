@@ -99,8 +99,9 @@ export class SwiftDriver implements StorageDriver {
     query: ListQuery,
     client: ServiceClient<unknown> = this.#client,
   ): AsyncIterable<ListPage> {
-    const call = { backend: this.name, operation: 'list' };
-    return prefetchedPages(query, call, (marker) => this.#listPage(ctx, query, marker, client));
+    return prefetchedPages(query, client.call('list'), (marker) =>
+      this.#listPage(ctx, query, marker, client),
+    );
   }
 
   #clientOf(container: string): ServiceClient<unknown> {

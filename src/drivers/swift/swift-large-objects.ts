@@ -308,7 +308,14 @@ export class SwiftLargeObjects implements MultipartFacet {
   }
 
   async #delete(ctx: CallContext, operation: string, name: string, key: string): Promise<void> {
-    await this.#client.send(ctx, { method: 'DELETE', operation, key, path: pathOf(name), accepts: [404] });
+    await this.#client.send(ctx, {
+      method: 'DELETE',
+      operation,
+      key,
+      path: pathOf(name),
+      accepts: [404],
+      expects: 204,
+    });
   }
 }
 

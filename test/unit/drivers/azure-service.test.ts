@@ -280,7 +280,8 @@ describe('a key of the account', () => {
       const text = [method, ...places, ...lines, `/account${pathname}`, ...query].join('\n');
       const signature = createHmac('sha256', Buffer.from(KEY, 'base64')).update(text).digest('base64');
       const isRight = headers.authorization === `SharedKey account:${signature}`;
-      return isRight ? { headers: { etag: '"0x1"' } } : { status: 403 };
+      if (!isRight) return { status: 403 };
+      return { status: method === 'DELETE' ? 202 : 201, headers: { etag: '"0x1"' } };
     });
     const driver = await open(t, endpoint, BY_KEY);
     await driver.write(CTX, '/docker/a b+é', bodyOfBytes(Buffer.from('bytes')), {});
