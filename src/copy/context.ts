@@ -45,6 +45,8 @@ export interface CopyItem {
   readonly target: ObjectInfo | undefined;
   /** Why its size, which is unsure, could not be had. */
   readonly sizeError?: StorageError;
+  /** What will be known of both sides, where its size is unsure and being asked for. */
+  readonly sizing?: Promise<Pick<CopyItem, 'source' | 'target'>>;
 }
 
 /** How the bytes that were written are known to be the right ones. */

@@ -17,9 +17,10 @@ export async function copyObject(ctx: CopyContext, listed: CopyItem): Promise<Co
   let item = listed;
   try {
     if (listed.sizeError) throw listed.sizeError;
+    if (listed.sizing) item = { ...listed, ...(await listed.sizing) };
     // Mostly it was asked before.
-    const mustAsk = isUnsure(listed) && differenceByListing(listed, ctx) !== 'equal';
-    if (mustAsk) item = await withTrueSizes(ctx, listed);
+    const mustAsk = isUnsure(item) && differenceByListing(item, ctx) !== 'equal';
+    if (mustAsk) item = await withTrueSizes(ctx, item);
   } catch (error) {
     return outcomeOfError(ctx, listed, error);
   }

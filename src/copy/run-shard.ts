@@ -153,8 +153,8 @@ class ShardRun {
         this.#listing(ctx, ctx.target, this.#pass.targetPrefix, { ...options, cuts, window }),
         this.#extrasListener(ctx),
       );
-      const batches = sizedBatches(ctx, joined, (object) => this.#isMoreThanSkipped(ctx, object));
-      for await (const batch of batches) {
+      const matters = (object: Joined): boolean => this.#isMoreThanSkipped(ctx, object);
+      for await (const batch of sizedBatches(ctx, joined, { matters, goesOn: true })) {
         this.#tally.listed(batch.length);
         cuts.listed(batch.length);
         // They are told at the shard's end, so whoever goes on must meet them again.

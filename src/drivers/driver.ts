@@ -273,6 +273,11 @@ export interface DriverFacts {
   readonly md5MayBeOpaque: boolean;
   /** A page of a listing is a request to a service, which answers several at once: listings may run side by side. */
   readonly listsSideBySide?: boolean;
+  /**
+   * Listings may lag behind what is written and removed (eventual consistency): what one lacks may be there, and what it
+   * names may be gone. Objects themselves are asked where that matters.
+   */
+  readonly listsLate?: boolean;
   /** Largest body one `write` takes. */
   readonly writeBytesMax: number;
   /** A file system keeps owner and mode. */

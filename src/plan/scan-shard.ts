@@ -98,7 +98,8 @@ class ShardScan {
     await this.#openAbove();
     const onExtra: OnExtra = (path, object, isBehind) => this.#noteExtra(path, object, isBehind);
     const joinedBatches = joinListings(source, watched, onExtra);
-    for await (const batch of sizedBatches(ctx, joinedBatches, (joined) => this.#isMoreThanEqual(joined))) {
+    const matters = (joined: Joined): boolean => this.#isMoreThanEqual(joined);
+    for await (const batch of sizedBatches(ctx, joinedBatches, { matters })) {
       ctx.signal.throwIfAborted();
       let bytes = 0;
       for (const joined of batch) {

@@ -1,7 +1,7 @@
 /** OpenStack Swift over its own API and the direct engine. */
 import { createHash, hash } from 'node:crypto';
 import { compareUtf8 } from '../../core/byte-order.ts';
-import { StorageError } from '../../core/errors.ts';
+import { isStorageError, StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
 import { encodePath } from '../../transport/sigv4.ts';
 import type {
@@ -39,6 +39,11 @@ const PUT_BYTES_MAX = 5 * 1024 ** 3;
 /** Below the 10,000 that clusters allow (`container_listing_limit`): a page must not take many megabytes. */
 const PAGE_NAMES_MAX = 2_000;
 const MD5 = /^[0-9a-f]{32}$/;
+/**
+ * Copies of an object may lag behind each other, and whichever is asked first answers; with this all of them are asked
+ * (https://docs.openstack.org/api-ref/object-store/, "X-Newest").
+ */
+const OF_ALL_COPIES: Fields[number] = ['x-newest', 'true'];
 
 export interface SwiftDriverOptions {
   readonly pageNamesMax?: number;
@@ -49,6 +54,7 @@ export class SwiftDriver implements StorageDriver {
   readonly name: string;
   readonly facts: DriverFacts = {
     listOrder: 'bytes',
+    listsLate: true,
     md5MayBeOpaque: false,
     writeBytesMax: PUT_BYTES_MAX,
     keepsAttributes: false,
@@ -116,11 +122,9 @@ export class SwiftDriver implements StorageDriver {
 
   async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
     this.#checkKey('stat', key);
-    const response = await this.#client.send(ctx, {
-      method: 'HEAD',
-      operation: 'stat',
-      key,
-      path: pathOf(key),
+    const response = await this.#head(ctx, key).catch((error: unknown) => {
+      if (isStorageError(error, 'not-found')) return this.#head(ctx, key, [OF_ALL_COPIES]);
+      throw error;
     });
     const call = { ...this.#client.call('stat', key), key };
     // Of more parts than a page of its listing holds the service gives no sum.
@@ -137,7 +141,7 @@ export class SwiftDriver implements StorageDriver {
     const headers: [string, string][] = [];
     if (!isWhole) headers.push(['range', `bytes=${offset}-${offset + into.length - 1}`]);
     if (options.version !== undefined) headers.push(['if-match', options.version]);
-    const response = await this.#client.send(ctx, {
+    const request = {
       method: 'GET',
       operation: 'read',
       key,
@@ -146,6 +150,10 @@ export class SwiftDriver implements StorageDriver {
       into,
       accepts: [416],
       ...(options.isFresh ? { isFresh: true } : {}),
+    } as const;
+    const response = await this.#client.send(ctx, request).catch((error: unknown) => {
+      if (isStorageError(error, 'not-found')) return this.#isGone(ctx, key, error);
+      throw error;
     });
     const call = { ...this.#client.call('read', key), key };
     if (response.status === 416) {
@@ -197,6 +205,24 @@ export class SwiftDriver implements StorageDriver {
   async close(): Promise<void> {
     this.#client.close();
     for (const client of this.#others.values()) client.close();
+  }
+
+  #head(ctx: CallContext, key: string, headers: Fields = []): Promise<HttpResponse> {
+    const request = { method: 'HEAD', operation: 'stat', key, path: pathOf(key), headers } as const;
+    return this.#client.send(ctx, request);
+  }
+
+  /** @throws the refusal, or that the object is there all the same: then it is worth another try. */
+  async #isGone(ctx: CallContext, key: string, refusal: StorageError): Promise<never> {
+    await this.#head(ctx, key, [OF_ALL_COPIES]).catch((error: unknown) => {
+      throw isStorageError(error, 'not-found') ? refusal : error;
+    });
+    const { message, details } = refusal;
+    throw new StorageError(
+      `${message}; it is there, and one of its copies lags behind`,
+      { ...details, kind: 'unavailable', isTransient: true },
+      { hint: 'The cluster is behind with its copies: run again when it has caught up' },
+    );
   }
 
   /** Swift compares the ETag of a PUT with the MD5 of what arrived; before a probe that is believed of it. */

@@ -124,7 +124,7 @@ function isCorrupt(message: RegExp, service: string) {
   return (error: unknown): boolean => {
     assert.ok(error instanceof StorageError, String(error));
     assert.match(error.message, message);
-    assert.ok(error.hint?.includes(`the endpoint is ${service} and`), error.hint);
+    assert.ok(error.hint?.includes(`the endpoint is ${service} and`), error.hint ?? '');
     return error.details.kind === 'corrupt' && error.details.isTransient;
   };
 }
