@@ -55,7 +55,7 @@ async function open(
     }
     case 'azure': {
       const { openAzureDriver } = await import('../drivers/azure/azure-driver.ts');
-      return openAzureDriver({ ...spec, storage }, { onNotice });
+      return openAzureDriver({ ...spec, storage }, { onNotice, role });
     }
     case 'memory':
       throw new ConfigError(`Cannot use memory://${storage.name}: stores in memory exist in tests only`);

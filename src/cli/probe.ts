@@ -85,6 +85,19 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
     write: 'write (X-Container-Write) on the container',
     remove: 'write (X-Container-Write) on the container',
   },
+  azure: {
+    list: 'list (l) on the container: of a SAS, or by Storage Blob Data Reader',
+    read: 'read (r) on the container: of a SAS, or by Storage Blob Data Reader',
+    write: 'write (w) on the container: of a SAS, or by Storage Blob Data Contributor',
+    remove: 'delete (d) on the container: of a SAS, or by Storage Blob Data Contributor',
+  },
+  gcs: {
+    list: 'storage.objects.list',
+    read: 'storage.objects.get',
+    write: 'storage.objects.create',
+    remove: 'storage.objects.delete',
+    checks: 'storage.objects.create and storage.objects.delete',
+  },
   fs: {
     reach: 'read and search (r-x) on the root folder',
     list: 'read and search (r-x) on every folder',

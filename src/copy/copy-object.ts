@@ -1,11 +1,14 @@
 /** One object from "listed" to its outcome: compared, copied, begun again when it changed, and judged when it is wrong. */
+
 import { IntegrityError, isStorageError, StorageError } from '../core/errors.ts';
+import type { MultipartFacet } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, WrongBytes } from './context.ts';
 import { copyParts } from './copy-parts.ts';
 import { copyServerSide } from './copy-server-side.ts';
 import { copyStreamed } from './copy-streamed.ts';
 import { copyWhole } from './copy-whole.ts';
 import { differenceByContent, differenceByListing } from './equal.ts';
+import { objectBytesMaxOf } from './plan-parts.ts';
 import type { ServerSide } from './server-side.ts';
 import { bestSizeOf, isUnsure, withTrueSizes } from './true-sizes.ts';
 
@@ -73,8 +76,31 @@ function stream(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<Co
   const { multipart, streamUpload } = ctx.target;
   if (sizeBytes <= wholeBytesMax(ctx)) return copyWhole(ctx, item, sizeBytes);
   if (streamUpload) return copyStreamed(ctx, item, sizeBytes, streamUpload);
+  if (multipart && sizeBytes > objectBytesMaxOf(multipart)) throw tooLarge(ctx, item, sizeBytes, multipart);
   if (multipart) return copyParts(ctx, item, sizeBytes, multipart);
   throw new Error(`The driver of ${ctx.target.name} can write no large objects`);
+}
+
+/** Said before anything of it is read or written. */
+function tooLarge(
+  { target }: CopyContext,
+  { targetKey }: CopyItem,
+  sizeBytes: number,
+  multipart: MultipartFacet,
+): StorageError {
+  const most = objectBytesMaxOf(multipart);
+  return new StorageError(
+    `Cannot write "${targetKey}" in ${target.name}: it has ${sizeBytes} bytes, an object there has at most ${most}`,
+    {
+      kind: 'unsupported',
+      backend: target.name,
+      operation: 'write',
+      key: targetKey,
+      isTransient: false,
+      scope: 'object',
+    },
+    { hint: 'Remove it from the source if nobody needs it, or choose a target that takes larger objects' },
+  );
 }
 
 function conflict(ctx: CopyContext, item: CopyItem): CopyOutcome {

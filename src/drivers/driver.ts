@@ -154,6 +154,8 @@ export interface MultipartFacet {
   readonly partBytesMin: number;
   readonly partBytesMax: number;
   readonly partsMax: number;
+  /** Absent: as many bytes as the largest parts hold together. */
+  readonly objectBytesMax?: number;
   /** Which checksum each part and the whole must bring; `none`: the driver needs neither. */
   readonly partChecksum: 'sha256' | 'crc32' | 'none';
   begin(ctx: CallContext, key: string): Promise<Upload>;

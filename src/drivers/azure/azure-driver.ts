@@ -41,6 +41,8 @@ const PAGE_NAMES_MAX = 2_000;
 const ACCOUNT_TIMEOUT_MS = 15_000;
 
 export interface AzureDriverOptions extends AzureServiceOptions {
+  /** What the storage is to be used as: a signature that cannot do that is refused before anything is sent. */
+  readonly role?: 'source' | 'target';
   readonly pageNamesMax?: number;
 }
 
@@ -250,9 +252,11 @@ export class AzureDriver implements StorageDriver {
 /** Asks first which order the account lists in. */
 export async function openAzureDriver(
   spec: DriverSpec & { readonly storage: AzureSpec },
-  { pageNamesMax, ...options }: AzureDriverOptions = {},
+  { pageNamesMax, role, ...options }: AzureDriverOptions = {},
 ): Promise<AzureDriver> {
-  const client = new ServiceClient(new AzureService(spec.storage, options));
+  const service = new AzureService(spec.storage, options);
+  if (role !== undefined) service.checkSas(role);
+  const client = new ServiceClient(service);
   const namespace = await namespaceOf(client);
   return new AzureDriver(client, spec, {
     namespace,

@@ -93,6 +93,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   InvalidBlobTier: ofBackend('unsupported', 'Check the parameter accesstier'),
   BlobAccessTierNotSupportedForAccountType: ofBackend('unsupported', 'Check the parameter accesstier'),
   EncryptionScopeNotFound: ofBackend('unsupported', 'Check the parameter encryptionscope'),
+  // Premium accounts for page blobs: "Block blobs are not supported."
+  BlobTypeNotSupported: ofBackend(
+    'unsupported',
+    'The account is of a kind that keeps no block blobs (premium page blobs): use one for general purposes, or for block blobs',
+  ),
   FeatureVersionMismatch: { kind: 'unsupported' },
   InvalidHeaderValue: { kind: 'unsupported', hint: NEWER },
   UnsupportedHeader: { kind: 'unsupported', hint: NEWER },

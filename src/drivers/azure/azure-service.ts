@@ -1,5 +1,5 @@
 /** Azure Blob Storage as a service over HTTP: what authorizes a request, and what refusals mean. */
-import type { StorageError } from '../../core/errors.ts';
+import { StorageError } from '../../core/errors.ts';
 import type { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse, Origin } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
@@ -17,6 +17,7 @@ import {
 import type { AzureSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { azureErrorOf } from './azure-errors.ts';
+import { endsSoon, lackingIn, readSas, type Sas, whyNotNow } from './azure-sas.ts';
 import { type AzureToken, entraTokens, type TokenSource } from './azure-token.ts';
 import { SharedKeySigner } from './shared-key.ts';
 
@@ -50,6 +51,7 @@ export class AzureService implements Service<AzureCredentials> {
   /** Of the container, encoded. */
   readonly #path: string;
   readonly #signer: SharedKeySigner | undefined;
+  readonly #sas: Sas | undefined;
   readonly #tokens: TokenSource | undefined;
   readonly #onNotice: (sentence: string) => void;
   #keeper: CredentialKeeper<AzureToken> | undefined;
@@ -68,6 +70,7 @@ export class AzureService implements Service<AzureCredentials> {
     this.#host = url.host;
     this.#path = `${url.pathname.replace(/\/+$/, '')}/${encodeURIComponent(spec.container)}`;
     this.#onNotice = options.onNotice ?? (() => undefined);
+    if (access.type === 'sas') this.#sas = readSas(access.token);
     if (access.type === 'shared-key') this.#signer = new SharedKeySigner(spec.accountName, access.accountKey);
     if (access.type === 'client-secret' || access.type === 'default')
       this.#tokens = options.tokens ?? entraTokens(this.name, access);
@@ -102,7 +105,35 @@ export class AzureService implements Service<AzureCredentials> {
   }
 
   errorOf(call: HttpCall, response: HttpResponse): StorageError {
-    return azureErrorOf(call, response);
+    const error = azureErrorOf(call, response);
+    if (this.#sas === undefined || error.details.backendCode !== 'AuthenticationFailed') return error;
+    const serverMs = Date.parse(response.headers.get('date') ?? '');
+    const hint = whyNotNow(this.#sas, Number.isNaN(serverMs) ? Date.now() : serverMs);
+    return hint === undefined ? error : new StorageError(error.message, error.details, { hint });
+  }
+
+  /** @throws StorageError where the signature itself says that it does not permit what it is to be used for. */
+  checkSas(role: 'source' | 'target'): void {
+    if (this.#sas === undefined) return;
+    const lacking = lackingIn(this.#sas, role);
+    if (lacking.length > 0) throw this.#cannotBe(role, lacking);
+    const soon = endsSoon(this.#sas, this.name, Date.now());
+    if (soon !== undefined) this.#onNotice(soon);
+  }
+
+  #cannotBe(role: 'source' | 'target', lacking: readonly string[]): StorageError {
+    const { name: backend } = this;
+    const operation = `use as a ${role}`;
+    return new StorageError(
+      `Cannot use ${backend} as a ${role}: its SAS lacks ${lacking.join(', ')}`,
+      { kind: 'denied', backend, operation, isTransient: false, scope: 'backend' },
+      {
+        hint:
+          role === 'target'
+            ? 'Give a SAS of the container with read, write, delete and list permission (sp=rwdl; of an account with ss=b&srt=co)'
+            : 'Give a SAS of the container with read and list permission (sp=rl; of an account with ss=b&srt=co)',
+      },
+    );
   }
 
   isOwnAnswer({ headers }: HttpResponse): boolean {

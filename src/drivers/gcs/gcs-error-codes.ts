@@ -15,6 +15,8 @@ export const NO_BUCKET = ofBackend(
   'not-found',
   'Create the bucket or correct its name: blobferry creates no buckets',
 );
+export const ROLES =
+  'the role Storage Object Viewer on a source bucket has it, Storage Object Admin on a target';
 export const OF_RIGHTS: Meaning = {
   kind: 'denied',
   hint: 'Give this account the role Storage Object Viewer on a source bucket, Storage Object Admin on a target',

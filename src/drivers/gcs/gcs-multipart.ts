@@ -34,6 +34,8 @@ export class GcsMultipart implements MultipartFacet {
   readonly partBytesMin = 5 * 1024 ** 2;
   readonly partBytesMax = 5 * 1024 ** 3;
   readonly partsMax = 10_000;
+  /** https://cloud.google.com/storage/quotas#objects */
+  readonly objectBytesMax = 5 * 1024 ** 4;
   /** The driver makes its own. */
   readonly partChecksum = 'none';
   readonly #client: ServiceClient<unknown>;

@@ -135,8 +135,8 @@ function noEndpoint(
   { region, endpointType }: SwiftAccess,
   answer: TokenAnswer,
 ): StorageError {
-  const regions = [...new Set(answer.endpoints.map((endpoint) => endpoint.region).filter(Boolean))];
-  const known = regions.length === 0 ? 'it names no object store at all' : `regions: ${regions.join(', ')}`;
+  const there = answer.endpoints.map((one) => `${one.interface} in ${one.region ?? 'no region'}`);
+  const known = there.length === 0 ? 'it names no object store at all' : `it has ${there.join(', ')}`;
   const asked = region === undefined ? '' : ` in region "${region}"`;
   return new StorageError(
     `Cannot ${call.operation} ${call.backend}: the catalog has no ${endpointType} address of an object store${asked} (${known})`,
@@ -147,7 +147,12 @@ function noEndpoint(
       isTransient: false,
       scope: 'backend',
     },
-    { hint: 'Check region, endpointtype and the tenant' },
+    {
+      hint:
+        there.length === 0
+          ? 'Check tenant, tenantid and their domain: a token without a project has no catalog, and a project may have no object store'
+          : 'Check region and endpointtype',
+    },
   );
 }
 

@@ -51,6 +51,7 @@ function retriedMultipart(multipart: MultipartFacet, run: Run): MultipartFacet {
     partBytesMin: multipart.partBytesMin,
     partBytesMax: multipart.partBytesMax,
     partsMax: multipart.partsMax,
+    ...(multipart.objectBytesMax === undefined ? {} : { objectBytesMax: multipart.objectBytesMax }),
     partChecksum: multipart.partChecksum,
     begin: (ctx, key) => run(ctx, 'begin', () => multipart.begin(ctx, key)),
     putPart: (ctx, upload, part) =>

@@ -1,0 +1,74 @@
+/**
+ * What a shared access signature says of itself: all of it is signed, so it is what the service goes by
+ * (https://learn.microsoft.com/rest/api/storageservices/create-account-sas and .../create-service-sas).
+ */
+
+export interface Sas {
+  /** Epoch milliseconds; absent where a stored access policy says it. */
+  readonly startsAtMs?: number;
+  readonly endsAtMs?: number;
+  /** One of a stored access policy may say here what its policy does not. */
+  readonly permissions: string | undefined;
+  /** Of an account's: `s`, `c`, `o`. */
+  readonly resourceTypes: string | undefined;
+  /** Of an account's: `b`, `f`, `q`, `t`. */
+  readonly services: string | undefined;
+  /** Of a service's: `c` for a container, `b` for one blob. */
+  readonly resource: string | undefined;
+}
+
+export function readSas(token: string): Sas {
+  const given = new URLSearchParams(token);
+  const text = (name: string): string | undefined => given.get(name) || undefined;
+  const startsAtMs = Date.parse(text('st') ?? '');
+  const endsAtMs = Date.parse(text('se') ?? '');
+  return {
+    ...(Number.isNaN(startsAtMs) ? {} : { startsAtMs }),
+    ...(Number.isNaN(endsAtMs) ? {} : { endsAtMs }),
+    permissions: text('sp'),
+    resourceTypes: text('srt'),
+    services: text('ss'),
+    resource: text('sr'),
+  };
+}
+
+const PERMISSIONS = { r: 'read (r)', w: 'write (w)', d: 'delete (d)', l: 'list (l)' } as const;
+const TYPES = { c: 'the resource type container (c)', o: 'the resource type object (o)' } as const;
+
+/** What a SAS cannot do and would have to, in words; nothing where a stored access policy has the say. */
+export function lackingIn(sas: Sas, role: 'source' | 'target'): readonly string[] {
+  const { permissions, resourceTypes, services, resource } = sas;
+  const wanted = role === 'target' ? (['r', 'w', 'd', 'l'] as const) : (['r', 'l'] as const);
+  const lacking: string[] = [];
+  if (services !== undefined && !services.includes('b')) lacking.push('the service blob (b)');
+  if (resource === 'b' || resource === 'bs' || resource === 'bv')
+    lacking.push('the container, as it is one blob’s');
+  for (const type of ['c', 'o'] as const)
+    if (resourceTypes !== undefined && !resourceTypes.includes(type)) lacking.push(TYPES[type]);
+  for (const one of wanted)
+    if (permissions !== undefined && !permissions.includes(one)) lacking.push(PERMISSIONS[one]);
+  return lacking;
+}
+
+/** Why a SAS is refused at this time of the server's, and what to do; undefined where it is no matter of time. */
+export function whyNotNow({ startsAtMs, endsAtMs }: Sas, serverMs: number): string | undefined {
+  if (endsAtMs !== undefined && endsAtMs <= serverMs)
+    return `The SAS ended at ${timeText(endsAtMs)}: give a new one and run again, what was copied stays`;
+  if (startsAtMs !== undefined && startsAtMs > serverMs)
+    return `The SAS is good only from ${timeText(startsAtMs)} on: wait until then, or give another one`;
+  return undefined;
+}
+
+/** A run that goes on for longer would end in the middle. */
+const SOON_MS = 24 * 3_600_000;
+
+/** @param name of the storage. */
+export function endsSoon({ endsAtMs }: Sas, name: string, nowMs: number): string | undefined {
+  if (endsAtMs === undefined || endsAtMs - nowMs > SOON_MS) return undefined;
+  const when = endsAtMs <= nowMs ? 'ended' : 'ends';
+  return `The SAS of ${name} ${when} at ${timeText(endsAtMs)} and cannot be renewed by itself: a run that takes longer stops then and goes on with a new one`;
+}
+
+function timeText(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
