@@ -2,7 +2,7 @@
 import { objectBytesMaxOf, type PartLimits, planParts } from '../copy/plan-parts.ts';
 import { OPERATIONS, type Operation, SIDES, type Side } from '../core/counters.ts';
 import type { ServerSideSummary } from '../core/job.ts';
-import type { CallContext, ListPage, ListQuery, MultipartFacet, StorageDriver } from '../drivers/driver.ts';
+import type { CallContext, ListPage, ListQuery, StorageDriver } from '../drivers/driver.ts';
 
 export interface TransferLimits {
   readonly partBytes: number;

@@ -82,6 +82,7 @@ function observedMultipart(multipart: MultipartFacet, observe: Observe): Multipa
     partBytesMin: multipart.partBytesMin,
     partBytesMax: multipart.partBytesMax,
     partsMax: multipart.partsMax,
+    ...(multipart.objectBytesMax === undefined ? {} : { objectBytesMax: multipart.objectBytesMax }),
     partChecksum: multipart.partChecksum,
     begin: (ctx, key) => observe('begin', () => multipart.begin(ctx, key)),
     putPart: (ctx, upload, part) =>

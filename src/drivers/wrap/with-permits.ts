@@ -66,6 +66,7 @@ function permittedMultipart(
     partBytesMin: multipart.partBytesMin,
     partBytesMax: multipart.partBytesMax,
     partsMax: multipart.partsMax,
+    ...(multipart.objectBytesMax === undefined ? {} : { objectBytesMax: multipart.objectBytesMax }),
     partChecksum: multipart.partChecksum,
     begin: (ctx, key) => run(ctx, 'write', 0, () => multipart.begin(ctx, key)),
     putPart: (ctx, upload, part) => send(ctx, part.body, () => multipart.putPart(ctx, upload, part)),

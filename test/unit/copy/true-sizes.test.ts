@@ -141,7 +141,7 @@ describe('a pass over a source whose listing does not tell the sizes of large ob
     });
   });
 
-  it('goes on with all others while one is asked for its size again', async () => {
+  it('goes on with all others while one is asked for its size again', { timeout: 30_000 }, async () => {
     const [slow, ...others] = ['a', 'b', 'c', 'd'] as const;
     const copied = Promise.withResolvers<void>();
     const world: { current?: CopyWorld } = {};
