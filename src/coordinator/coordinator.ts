@@ -142,7 +142,7 @@ class Run {
     const binding = await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver, {
       copies,
     });
-    const words = describeBinding(ends.target, binding);
+    const words = describeBinding(ends.target, binding, job.options.engine);
     passJournal.bound(words, binding);
     environment.onEvent({
       event: 'started',
@@ -238,7 +238,7 @@ class Run {
       uploads,
       journal,
       journalPath: this.#parts.journal.path,
-      binding: describeBinding(ends.target, binding),
+      binding: describeBinding(ends.target, binding, options.engine),
       serverSide: serverSide.summary,
       warn: (message) => this.#warn(message),
       removeOwnLeftovers: () =>

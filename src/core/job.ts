@@ -89,6 +89,10 @@ export interface CopySummary {
   readonly serverCopiesWrong: number;
   /** Copies of the service whose end was not seen: the next run looks at what they may have left. */
   readonly serverCopiesUnseen: number;
+  /** Reads that gave changed bytes, which was noticed: made again. */
+  readonly readsWrong: number;
+  /** Bodies that the target refused as changed, or gave back changed: sent again. */
+  readonly writesWrong: number;
   readonly objectsVanished: number;
   readonly objectsUnsettled: number;
   readonly objectsConflicting: number;

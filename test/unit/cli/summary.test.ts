@@ -29,6 +29,8 @@ function summary(more: Partial<CopySummary> = {}): CopySummary {
     objectsServerSide: 0,
     bytesServerSide: 0,
     serverCopiesWrong: 0,
+    readsWrong: 0,
+    writesWrong: 0,
     serverCopiesUnseen: 0,
     objectsVanished: 0,
     objectsUnsettled: 0,
