@@ -54,6 +54,15 @@ export class FlipServers {
     return this.#once('swift', (directory) => startSwift({ directory }));
   }
 
+  /** All that are installed, side by side. */
+  async start(): Promise<void> {
+    await Promise.all([
+      missingTools('ceph') || this.ceph(),
+      missingAzurite() || this.azurite(),
+      missingTools('swift') || this.swift(),
+    ]);
+  }
+
   async close(): Promise<void> {
     for (const end of this.#endings.splice(0).reverse()) await end();
   }

@@ -31,8 +31,8 @@ const OPTIONS: Omit<CopyOptions, 'journalDirectory'> = {
   outageMsMax: 60_000,
 };
 
-/** One blob of three parts (two, as the SDK cuts them), one of a single request. */
-export const FLIP_TREE: SmallTree = makeSmallTree({ seed: 'flips', blobBytes: [11 * MIB, 300_000, 71] });
+/** One blob of two parts, also as the SDK cuts them, and one of a single request. */
+export const FLIP_TREE: SmallTree = makeSmallTree({ seed: 'flips', blobBytes: [9 * MIB, 300_000, 71] });
 export const [LARGE = '', SMALL = '', TINY = ''] = FLIP_TREE.blobs;
 /** So many bytes have bodies of the two larger blobs and of their parts, and nothing else. */
 export const SMALL_BYTES = 100_000;

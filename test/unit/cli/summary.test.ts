@@ -217,6 +217,14 @@ Next
     assert.match(said, /warning: listing out of order/);
   });
 
+  it('tells that bytes were changed on their way, and where to look', () => {
+    assert.doesNotMatch(text(COPIED), /changed bytes/);
+    const said = text({ ...COPIED, readsWrong: 1, writesWrong: 3 });
+    assert.match(said, /^ {2}1 time the source gave changed bytes: .*they were read again$/m);
+    assert.match(said, /^ {2}3 times changed bytes reached the target: .*they were sent again$/m);
+    assert.match(said, /check the network/);
+  });
+
   it('tells what the service copied by itself, and how each object is proved', () => {
     const said = text({
       ...COPIED,
