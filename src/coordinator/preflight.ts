@@ -1,7 +1,7 @@
 /** What is made sure of before the first object moves; each finding is one sentence with what to do. */
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../core/errors.ts';
-import type { Engine } from '../core/job.ts';
+import type { CopyOptions } from '../core/job.ts';
 import { mustReadBack } from '../drivers/binding.ts';
 import { bodyOfBytes } from '../drivers/body.ts';
 import type { Binding, BindingOptions, CallContext, StorageDriver } from '../drivers/driver.ts';
@@ -155,9 +155,10 @@ const MD5_WORDS: Readonly<Record<string, string>> = {
 export function describeBinding(
   target: Pick<StorageDriver, 'kind'>,
   binding: Binding | undefined,
-  engine: Engine = 'direct',
+  { engine = 'direct', readsBack = false }: Partial<Pick<CopyOptions, 'engine' | 'readsBack'>> = {},
 ): string {
-  if (!binding) return `${target.kind}: written to a temporary name, flushed to disk, renamed`;
+  const asked = readsBack ? '; every object is read back' : '';
+  if (!binding) return `${target.kind}: written to a temporary name, flushed to disk, renamed${asked}`;
   const refused: string[] = [];
   if (binding.payloadSha256) refused.push('a wrong payload sha256');
   if (binding.partCrc32) refused.push('a wrong CRC-32 of a part');
@@ -169,7 +170,7 @@ export function describeBinding(
   const keeps = binding.storesSha256 ? '; keeps the sha256 of what fits one request' : '';
   const unbound = mustReadBack(binding, { kind: target.kind, engine })
     ? ', but nothing that binds every body: every object is read back'
-    : '';
+    : asked;
   return `the target was seen to refuse ${refused.join(', ')}${unbound}${keeps}${copies}`;
 }
 

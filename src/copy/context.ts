@@ -21,7 +21,7 @@ export interface CopyContext {
   readonly readsTwice: boolean;
   readonly ownsTarget: boolean;
   readonly partBytes: number;
-  /** The target was seen to check nothing: what was written is read back. */
+  /** The target was seen to check nothing, or it is asked for: what was written is read back. */
   readonly readsBack: boolean;
   /** Whoever wrote an object may have died before it was read back: that the size is right shows nothing. */
   readonly doubtsTarget?: boolean;

@@ -131,10 +131,12 @@ export class ShardWorker {
       readsTwice: pass.readsTwice,
       ownsTarget: pass.ownsTarget,
       partBytes: pass.partBytes,
-      readsBack: mustReadBack(pass.target.binding, {
-        kind: pass.target.storage.kind,
-        engine: pass.target.engine,
-      }),
+      readsBack:
+        pass.readsBack === true ||
+        mustReadBack(pass.target.binding, {
+          kind: pass.target.storage.kind,
+          engine: pass.target.engine,
+        }),
       ...(pass.serverSide ? { serverSide: new ServerSide(pass.serverSide) } : {}),
       report: this.#tell,
       uploads: new OpenUploads(),

@@ -23,6 +23,8 @@ export interface CopyOptions {
   readonly serverSide: ServerSideChoice;
   /** Objects without a digest or a stored checksum are read twice. */
   readonly readsTwice: boolean;
+  /** What was written is read back, whatever the target was seen to check; absent: only where it checks nothing. */
+  readonly readsBack?: boolean;
   readonly intoNonempty: boolean;
   readonly keepGoing: boolean;
   /** Remove from the target what only it has and what may change: links, tags, others; never blobs. */

@@ -62,6 +62,34 @@ describe('File system', { skip: missingFuse() }, () => {
     assert.ok(!there.has(LARGE));
   });
 
+  it('is given once more what it gives back changed, where that is asked for', async (t) => {
+    await mkdir(join(folder.path, 'read-back'));
+    const source = await folderSpec(t, TREE);
+    const faults = await mount.misbehave([{ op: 'write', flipAt: FLIP_AT, times: 1 }]);
+    const { summary, exitCode } = await copyBetween(t, source, specOf('read-back'), { readsBack: true });
+    await faults.assertUsedUp();
+    assert.deepEqual([exitCode, summary.readsWrong, summary.writesWrong], [0, 0, 1]);
+    assert.match(summary.binding, /renamed; every object is read back$/);
+    assert.deepEqual((await verifyBetween(source, specOf('read-back'), true)).exceptions, []);
+  });
+
+  it('shows nothing of what it gives back changed each time, where that is asked for', async (t) => {
+    await mkdir(join(folder.path, 'always'));
+    const source = await folderSpec(t, TREE);
+    const faults = await mount.misbehave([{ op: 'write', flipAt: FLIP_AT }]);
+    const { summary, exitCode } = await copyBetween(t, source, specOf('always'), { readsBack: true });
+    await faults.assertUsedUp();
+    await faults.remove();
+    assert.equal(exitCode, 1);
+    assert.deepEqual(
+      summary.exceptions
+        .filter(({ path }) => path.includes('/blobs/'))
+        .map(({ state, path }) => `${state} ${path}`),
+      [`failed ${LARGE}`],
+    );
+    assert.ok(!(await readTree(join(folder.path, 'always'))).has(LARGE));
+  });
+
   it('keeps what was changed on its way into it: only a comparison that reads it finds that', async (t) => {
     const source = await folderSpec(t, TREE);
     const target = specOf('empty');
