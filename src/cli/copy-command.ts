@@ -108,6 +108,7 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
     engine: given.engine,
     serverSide: given.serverSide,
     readsTwice: given.readTwice === true,
+    readsBack: given.readBack === true,
     intoNonempty: given.intoNonempty === true,
     keepGoing: given.keepGoing === true,
     deletesExtra: given.deleteExtra === true,

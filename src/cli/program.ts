@@ -31,6 +31,7 @@ export interface CopyArguments {
   readonly engine: Engine;
   readonly serverSide: ServerSideChoice;
   readonly readTwice?: boolean;
+  readonly readBack?: boolean;
   readonly intoNonempty?: boolean;
   readonly keepGoing?: boolean;
   readonly abortUploads?: boolean;
@@ -213,6 +214,7 @@ function addCopy(program: Command, actions: Actions): void {
     .addOption(engineOption())
     .addOption(serverSideOption())
     .option('--read-twice', 'read objects twice that no digest or checksum proves')
+    .option('--read-back', 'read back everything that was written, also where the target checks it')
     .option('--into-nonempty', 'allow a target that already holds something else')
     .option(
       '--keep-going',

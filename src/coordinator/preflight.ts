@@ -1,6 +1,8 @@
 /** What is made sure of before the first object moves; each finding is one sentence with what to do. */
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../core/errors.ts';
+import type { CopyOptions } from '../core/job.ts';
+import { mustReadBack } from '../drivers/binding.ts';
 import { bodyOfBytes } from '../drivers/body.ts';
 import type { Binding, BindingOptions, CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
@@ -143,19 +145,33 @@ export async function bindTarget(
   return undefined;
 }
 
+/** Where the MD5 of a body goes. */
+const MD5_WORDS: Readonly<Record<string, string>> = {
+  gcs: 'a wrong MD5',
+  swift: 'a wrong ETag, which is the MD5',
+};
+
 /** The binding in words, best proof first. */
-export function describeBinding(target: StorageDriver, binding: Binding | undefined): string {
-  if (!binding) return `${target.kind}: written to a temporary name, flushed to disk, renamed`;
+export function describeBinding(
+  target: Pick<StorageDriver, 'kind'>,
+  binding: Binding | undefined,
+  { engine = 'direct', readsBack = false }: Partial<Pick<CopyOptions, 'engine' | 'readsBack'>> = {},
+): string {
+  const asked = readsBack ? '; every object is read back' : '';
+  if (!binding) return `${target.kind}: written to a temporary name, flushed to disk, renamed${asked}`;
   const refused: string[] = [];
   if (binding.payloadSha256) refused.push('a wrong payload sha256');
   if (binding.partCrc32) refused.push('a wrong CRC-32 of a part');
   if (binding.objectCrc32) refused.push('a wrong CRC-32 of the whole object');
   if (binding.crc32c) refused.push('a wrong CRC-32C');
-  if (binding.contentMd5) refused.push('a wrong Content-MD5');
+  if (binding.contentMd5) refused.push(MD5_WORDS[target.kind] ?? 'a wrong Content-MD5');
   const copies = describeCopies(binding);
   if (refused.length === 0) return `the target refused nothing wrong: every object is read back${copies}`;
   const keeps = binding.storesSha256 ? '; keeps the sha256 of what fits one request' : '';
-  return `the target was seen to refuse ${refused.join(', ')}${keeps}${copies}`;
+  const unbound = mustReadBack(binding, { kind: target.kind, engine })
+    ? ', but nothing that binds every body: every object is read back'
+    : asked;
+  return `the target was seen to refuse ${refused.join(', ')}${unbound}${keeps}${copies}`;
 }
 
 function describeCopies({ computesCopySha256 }: Binding): string {

@@ -24,10 +24,11 @@ export const WHY_NOT_MARKED =
 /** By the settings alone: could one service copy from one to the other? Then why not otherwise; undefined: it could. */
 export function whyNotServerSide(
   { source, target }: { readonly source: StorageSpec; readonly target: StorageSpec },
-  { serverSide, engine }: Pick<CopyOptions, 'serverSide' | 'engine'>,
+  { serverSide, engine, readsBack }: Pick<CopyOptions, 'serverSide' | 'engine' | 'readsBack'>,
   layout: Layout,
 ): string | undefined {
   if (serverSide === 'never') return '--server-side never was given';
+  if (readsBack) return 'every object is to be read back';
   if (source.kind !== 's3' || target.kind !== 's3') return 'not both sides are S3';
   if (!isSameService(source, target)) return 'the two sides are on different services';
   if (engine === 'sdk') return 'the SDK engine streams every object';

@@ -43,10 +43,15 @@ export async function copyObject(ctx: CopyContext, listed: CopyItem): Promise<Co
       return await transfer(ctx, item, sizeBytes);
     } catch (error) {
       if (start >= STARTS_MAX || !mayGoBetter(error)) return outcomeOfError(ctx, item, error);
-      ctx.counters.count('restartedObjects');
+      countRestart(ctx, error);
       if (error instanceof ObjectChanged) sizeBytes = error.totalBytes;
     }
   }
+}
+
+function countRestart({ counters }: CopyContext, why: unknown): void {
+  counters.count('restartedObjects');
+  if (why instanceof WrongBytes) counters.count(why.of === 'source' ? 'wrongReads' : 'wrongWrites');
 }
 
 function mayGoBetter(error: unknown): boolean {

@@ -130,7 +130,7 @@ async function checkSize(ctx: CopyContext, item: CopyItem, sizeBytes: number): P
   const { sizeBytes: actual } = await ctx.target.stat(ctx, item.targetKey);
   if (actual === sizeBytes) return;
   await ctx.target.remove(ctx, item.targetKey);
-  throw new WrongBytes(`the target put ${actual} bytes together from parts of ${sizeBytes}`, false);
+  throw new WrongBytes(`the target put ${actual} bytes together from parts of ${sizeBytes}`, false, 'target');
 }
 
 interface PartInFlight {

@@ -55,6 +55,8 @@ export interface PassSettings {
   readonly layout: LayoutName;
   readonly isFrozen: boolean;
   readonly readsTwice: boolean;
+  /** Also from a target that checks what it is sent. */
+  readonly readsBack?: boolean;
   /** A folder that cannot be listed is a failure like an object's; else it ends the run. */
   readonly keepsGoing?: boolean;
   /** The target's root was empty when this job began: what differs there is this job's own and may be replaced. */

@@ -184,7 +184,7 @@ export interface StreamUploadFacet {
 export interface Binding {
   /** A body that differs from its signed sha256. */
   readonly payloadSha256: boolean;
-  /** A body that differs from its Content-MD5. */
+  /** A body that differs from its MD5: of Content-MD5, of `x-goog-hash` (and a part), or of Swift's ETag. */
   readonly contentMd5: boolean;
   /** A body that differs from its CRC-64; absent where the service has no such check to ask about. */
   readonly contentCrc64?: boolean;

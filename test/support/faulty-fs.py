@@ -41,8 +41,10 @@ class Rule:
         """Counts the call; true where the rule takes effect on it."""
         if op not in self.ops or not self.match.search(path):
             return False
-        if self.flip_at is not None and not args[1] <= self.flip_at < args[1] + args[0]:
-            return False
+        if self.flip_at is not None:
+            count = len(args[0]) if op == 'write' else args[0]
+            if not args[1] <= self.flip_at < args[1] + count:
+                return False
         if self.after_bytes is not None:
             self.written += len(args[0])
             if self.written <= self.after_bytes:
@@ -54,6 +56,13 @@ class Rule:
             return False
         self.used += 1
         return True
+
+
+def flipped(data, places):
+    for at in places:
+        if at < len(data):
+            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+    return data
 
 
 class FaultyFolder(Operations):
@@ -87,12 +96,11 @@ class FaultyFolder(Operations):
                 time.sleep(rule.delay)
             if rule.errno:
                 raise FuseOSError(getattr(errno, rule.errno))
+        flips = [rule.flip_at - args[1] for rule in struck if rule.flip_at is not None]
+        if op == 'write':
+            return self.write(path, flipped(args[0], flips), *args[1:])
         result = getattr(self, op)(path, *args)
-        for rule in struck:
-            at = None if rule.flip_at is None else rule.flip_at - args[1]
-            if at is not None and at < len(result):
-                result = result[:at] + bytes([result[at] ^ 1]) + result[at + 1:]
-        return result
+        return flipped(result, flips) if flips else result
 
     def at(self, path):
         return self.folder + path

@@ -42,7 +42,7 @@ export interface FuseRule {
   /** `EIO`, `ESTALE`, `ENOSPC`, … */
   readonly errno?: string;
   readonly delayMs?: number;
-  /** For `read`: turns a bit of this byte of the file over; a read that does not reach it is no matching call. */
+  /** For `read` and `write`: turns a bit of this byte of the file over; a call that does not reach it is no matching one. */
   readonly flipAt?: number;
   /** For `write`: lets this many bytes pass first, over all matching files. */
   readonly afterBytes?: number;

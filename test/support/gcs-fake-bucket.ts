@@ -45,14 +45,7 @@ export class Bucket {
   /** https://cloud.google.com/storage/docs/xml-api/get-object-download and head-object. */
   read(key: string, headers: IncomingHttpHeaders): Answer {
     const found = this.find(key);
-    const wanted = headers['x-goog-if-generation-match'];
-    // https://cloud.google.com/storage/docs/xml-api/reference-headers#xgoogifgenerationmatch
-    if (wanted !== undefined && wanted !== found.generation)
-      throw new Refused(
-        412,
-        'PreconditionFailed',
-        'At least one of the pre-conditions you specified did not hold.',
-      );
+    demandGeneration(found, headers);
     const common = headersOf(found);
     // https://cloud.google.com/storage/docs/transcoding: unpacked unless the request takes gzip, ranges ignored.
     const isPacked = found.headers['content-encoding'] === 'gzip';
@@ -105,6 +98,17 @@ export class Bucket {
     // Lists without an entry are left out.
     return json({ ...(items.length > 0 ? { items } : {}), ...(prefixes.length > 0 ? { prefixes } : {}) });
   }
+}
+
+/** https://cloud.google.com/storage/docs/xml-api/reference-headers#xgoogifgenerationmatch */
+export function demandGeneration({ generation }: FakeObject, headers: IncomingHttpHeaders): void {
+  const wanted = headers['x-goog-if-generation-match'];
+  if (wanted === undefined || wanted === generation) return;
+  throw new Refused(
+    412,
+    'PreconditionFailed',
+    'At least one of the pre-conditions you specified did not hold.',
+  );
 }
 
 /** https://cloud.google.com/storage/docs/xml-api/reference-headers, response headers; a field for each checksum. */

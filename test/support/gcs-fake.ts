@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Answer, checkHashes, jsonRefusal, Refused, send, xmlRefusal } from './gcs-fake-answers.ts';
-import { Bucket, headersOf } from './gcs-fake-bucket.ts';
+import { Bucket, demandGeneration, headersOf } from './gcs-fake-bucket.ts';
 import { FakeUploads } from './gcs-fake-uploads.ts';
 
 export interface GcsFakeOptions {
@@ -143,7 +143,7 @@ function ofObject(world: World, request: IncomingMessage, { key, query, body }: 
   if (method === 'GET' && query.has('uploadId')) return uploads.listParts(key, query);
   if (method === 'GET' || method === 'HEAD') return bucket.read(key, headers);
   if (method === 'DELETE') {
-    bucket.find(key);
+    demandGeneration(bucket.find(key), headers);
     bucket.objects.delete(key);
     return { status: 204 };
   }

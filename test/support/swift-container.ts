@@ -27,13 +27,19 @@ export class SwiftContainer {
     method: string,
     path: string,
     more: { readonly headers?: Readonly<Record<string, string>>; readonly body?: string | Uint8Array } = {},
-  ): Promise<{ readonly status: number; readonly headers: Headers; readonly text: string }> {
+  ): Promise<{
+    readonly status: number;
+    readonly headers: Headers;
+    readonly bytes: Buffer;
+    readonly text: string;
+  }> {
     const response = await fetch(`${this.#address}${path}`, {
       method,
       headers: { ...more.headers, 'x-auth-token': this.#token },
       ...(more.body === undefined ? {} : { body: Buffer.from(more.body) }),
     });
-    return { status: response.status, headers: response.headers, text: await response.text() };
+    const bytes = Buffer.from(await response.arrayBuffer());
+    return { status: response.status, headers: response.headers, bytes, text: bytes.toString('utf8') };
   }
 
   /** Names of everything, parts of large objects included; up to 10,000. */

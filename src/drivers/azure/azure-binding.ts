@@ -1,7 +1,7 @@
 /** Finds out which checksums an Azure Blob service compares with what arrived, by sending wrong ones. */
 import { hash, randomUUID } from 'node:crypto';
-import { isStorageError } from '../../core/errors.ts';
 import { encodePath } from '../../transport/sigv4.ts';
+import { isRefusalOfBytes } from '../binding.ts';
 import type { Binding, CallContext } from '../driver.ts';
 import type { ServiceClient } from '../http/service-client.ts';
 import { md5Field } from './azure-write.ts';
@@ -34,7 +34,7 @@ export async function probeAzureBinding(
     put(sum).then(
       () => false,
       (error: unknown) => {
-        if (isStorageError(error, 'corrupt') && error.details.status === 400) return true;
+        if (isRefusalOfBytes(error)) return true;
         throw error;
       },
     );
