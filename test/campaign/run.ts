@@ -8,12 +8,14 @@ import { appendFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { CampaignOptions, CampaignResult } from './campaign.ts';
+import { extremesCampaign } from './extremes.ts';
 import { faultsCampaign } from './faults.ts';
 import { killsCampaign } from './kills.ts';
 import { memoryCampaign } from './memory.ts';
 import { outageCampaign } from './outage.ts';
 
 const CAMPAIGNS: Readonly<Record<string, (options: CampaignOptions) => Promise<CampaignResult>>> = {
+  extremes: extremesCampaign,
   faults: faultsCampaign,
   kills: killsCampaign,
   memory: ({ seed }) => memoryCampaign(seed),

@@ -13,13 +13,29 @@ import { missingTool } from './tools.ts';
 export const ACCOUNT = 'testaccount';
 /** 64 bytes, as Azure's own keys have. */
 export const ACCOUNT_KEY = Buffer.from('k3y/of+the-emulator='.repeat(4).slice(0, 64)).toString('base64');
+/** A second one of the same service, with a key of its own. */
+const OTHER_ACCOUNT = 'otheraccount';
+const OTHER_ACCOUNT_KEY = Buffer.from('other/k3y+of-that-emulator='.repeat(3).slice(0, 64)).toString(
+  'base64',
+);
 
 const ATTEMPTS = 3;
 
 export interface Azurite {
   /** `http://127.0.0.1:port/testaccount` */
   readonly endpoint: string;
+  readonly other: AzuriteAccount;
   stop(): Promise<void>;
+}
+
+export interface AzuriteAccount {
+  readonly account: string;
+  readonly accountKey: string;
+  readonly endpoint: string;
+}
+
+export function firstAccountOf({ endpoint }: Pick<Azurite, 'endpoint'>): AzuriteAccount {
+  return { account: ACCOUNT, accountKey: ACCOUNT_KEY, endpoint };
 }
 
 /** For `describe(title, { skip: missingAzurite() }, …)`. */
@@ -65,10 +81,17 @@ async function startOn(port: number, main: string, directory: string): Promise<A
       ...['--blobKeepAliveTimeout', '60'],
     ],
     cwd: directory,
-    env: cleanEnvironment({ AZURITE_ACCOUNTS: `${ACCOUNT}:${ACCOUNT_KEY}` }),
+    env: cleanEnvironment({
+      AZURITE_ACCOUNTS: `${ACCOUNT}:${ACCOUNT_KEY};${OTHER_ACCOUNT}:${OTHER_ACCOUNT_KEY}`,
+    }),
     isReady: async (signal) => (await fetch(`${endpoint}?comp=list`, { signal })).status === 403,
   });
-  return { endpoint, stop: () => server.stop() };
+  const other = {
+    account: OTHER_ACCOUNT,
+    accountKey: OTHER_ACCOUNT_KEY,
+    endpoint: `http://127.0.0.1:${port}/${OTHER_ACCOUNT}`,
+  };
+  return { endpoint, other, stop: () => server.stop() };
 }
 
 function findAzurite(): string | undefined {

@@ -4,9 +4,8 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { type GcsFake, startGcsFake } from './gcs-fake.ts';
-import { tempFolderFor } from './temp.ts';
+import { type GcsFake, type GcsFakeOptions, startGcsFake } from './gcs-fake.ts';
+import { type Afterwards, tempFolderFor } from './temp.ts';
 
 const SUBJECT = 'subject-token-of-the-workload';
 
@@ -18,7 +17,7 @@ export interface GcsCliWorld {
 }
 
 /** https://google.aip.dev/auth/4117: an external account exchanges a token of its own for one of Google's. */
-async function startTokenServer(t: TestContext): Promise<string> {
+async function startTokenServer(t: Afterwards): Promise<string> {
   const server = createServer(async (request, response) => {
     let form = '';
     for await (const piece of request) form += piece;
@@ -30,15 +29,15 @@ async function startTokenServer(t: TestContext): Promise<string> {
     response.end(JSON.stringify(isRight ? given : { error: 'invalid_grant' }));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  t.after(() => {
+  t.after(async () => {
     server.closeAllConnections();
     server.close();
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`;
 }
 
-export async function gcsCliWorldFor(t: TestContext): Promise<GcsCliWorld> {
-  const fake = await startGcsFake();
+export async function gcsCliWorldFor(t: Afterwards, options: GcsFakeOptions = {}): Promise<GcsCliWorld> {
+  const fake = await startGcsFake(options);
   t.after(() => fake.close());
   const folder = await tempFolderFor(t, 'gcs');
   await writeFile(join(folder, 'subject'), SUBJECT);

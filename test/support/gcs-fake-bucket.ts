@@ -20,7 +20,14 @@ export class Bucket {
   /** Microseconds, as the service numbers them; never given twice. */
   #generation = 1_700_000_000_000_000;
 
-  put(key: string, bytes: Buffer, headers: IncomingHttpHeaders, isOfParts: boolean): FakeObject {
+  /** @param crc32c where it is known already. */
+  put(
+    key: string,
+    bytes: Buffer,
+    headers: IncomingHttpHeaders,
+    isOfParts: boolean,
+    crc32c = crc32cBase64(bytes),
+  ): FakeObject {
     this.#generation += 1;
     const generation = String(this.#generation);
     const etag = isOfParts ? `"-${hash('sha1', generation, 'base64url')}"` : `"${hash('md5', bytes, 'hex')}"`;
@@ -28,7 +35,7 @@ export class Bucket {
       bytes,
       generation,
       etag,
-      crc32c: crc32cBase64(bytes),
+      crc32c,
       ...(isOfParts ? {} : { md5: md5Base64(bytes) }),
       headers,
     };
