@@ -6,8 +6,8 @@ import { refuseOverlap } from '../coordinator/preflight.ts';
 import { expectedServerSide } from '../coordinator/server-side.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
-import { detectLayout } from '../layout/detect.ts';
-import { keyPrefixOf } from '../layout/key-rule.ts';
+import { detectSource } from '../layout/find-registry.ts';
+import { keyPrefixOf, keyRuleText } from '../layout/key-rule.ts';
 import type { Prices } from '../plan/cost.ts';
 import { runPlan } from '../plan/plan.ts';
 import { type PlanSummary, planExitCodeOf } from '../plan/summary.ts';
@@ -24,6 +24,7 @@ import { isYetToBeMade } from './probe.ts';
 import type { PlanArguments } from './program.ts';
 import { Progress, type ProgressReading } from './progress.ts';
 import { defaultJournalFolder, readStorages, type Storages } from './storages.ts';
+import { printable } from './text.ts';
 
 export async function runPlanCommand(given: PlanArguments, context: CommandContext): Promise<number> {
   keepHeapSmall();
@@ -83,8 +84,11 @@ async function plan(
       target: to,
       sourcePrefix,
       targetPrefix: keyPrefixOf(storages.target),
+      keyRules: { source: keyRuleText(storages.source), target: keyRuleText(storages.target) },
       detect: async (source, ctx) => {
-        const { layout, reason } = await detectLayout(source, ctx, sourcePrefix, given.layout);
+        const found = await detectSource(source, ctx, storages.source, given.layout);
+        const { layout, reason, warnings } = found;
+        for (const warning of warnings) output.say(`warning: source: ${printable(warning)}`);
         if (!given.json) output.say(`${from.name} → ${to.name}, layout ${layout.name} (${reason})`);
         return layout;
       },

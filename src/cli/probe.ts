@@ -11,10 +11,12 @@ import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { withRetries } from '../drivers/wrap/retry.ts';
 import { detectLayout } from '../layout/detect.ts';
-import { keyPrefixOf, keyRuleText, strayPrefixesOf } from '../layout/key-rule.ts';
+import { type FoundRegistry, findRegistries, settingsHint } from '../layout/find-registry.ts';
+import { type KeyRule, keyPrefixOf, keyRuleOf, keyRuleText } from '../layout/key-rule.ts';
 import type { Layout, LayoutName, ObjectClass } from '../layout/layout.ts';
 import { PROBE_FOLDER } from '../layout/left-out.ts';
 import { rawLayout } from '../layout/raw.ts';
+import { REGISTRY_ROOT } from '../layout/registry-paths.ts';
 import { clockSkewOf } from './clock.ts';
 import { formatBytes, formatDuration } from './units.ts';
 
@@ -36,6 +38,10 @@ export interface ProbeReport {
   readonly keyPrefix: string;
   /** The same in words. */
   readonly keyRule: string;
+  /** As the parameter `keyrule` names it; absent where keys are paths of files. */
+  readonly keyRuleName?: KeyRule;
+  /** Registries that were found where these settings do not have one. */
+  readonly otherRegistries: readonly FoundRegistry[];
   readonly layout?: LayoutName;
   readonly firstObjects: readonly FoundObject[];
   /** Seconds that the server's clock is ahead of ours. */
@@ -94,9 +100,6 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
   },
 };
 
-const REGISTRY_ROOT = 'docker/registry/v2/';
-const STRAY_HINT =
-  'The registry does not see it there either: correct "prefix", or copy from where its registry wrote it';
 const FIRST_OBJECTS = 3;
 const READ_BYTES_MAX = 64 * 1024;
 /** A person waits for the answer: three attempts, not a minute of them. */
@@ -111,6 +114,7 @@ class Probe {
   readonly #findings: ProbeFinding[] = [];
   readonly #missing = new Set<string>();
   readonly #firstObjects: FoundObject[] = [];
+  #otherRegistries: readonly FoundRegistry[] = [];
   #layout: Layout | undefined;
   #clockSkewSeconds: number | undefined;
 
@@ -140,12 +144,15 @@ class Probe {
 
   report(): ProbeReport {
     const { storage, role } = this.#options;
+    const rule = keyRuleOf(storage);
     return {
       event: 'probe',
       storage: storageName(storage),
       role,
       keyPrefix: this.#keyPrefix,
       keyRule: keyRuleText(storage),
+      ...(rule === undefined ? {} : { keyRuleName: rule }),
+      otherRegistries: this.#otherRegistries,
       ...(this.#layout === undefined ? {} : { layout: this.#layout.name }),
       firstObjects: this.#firstObjects,
       ...(this.#clockSkewSeconds === undefined ? {} : { clockSkewSeconds: this.#clockSkewSeconds }),
@@ -207,19 +214,30 @@ class Probe {
     }
   }
 
-  /** Is there a registry that is not where the key rule has it? */
+  /** Which rule does the container follow: is there a registry where the settings have it, and is there one elsewhere? */
   async #lookBeside(driver: StorageDriver): Promise<void> {
-    if (this.#firstObjects.length > 0) return;
     const { storage, role } = this.#options;
-    for (const stray of strayPrefixesOf(storage)) {
-      const query = { prefix: `${stray}${REGISTRY_ROOT}` };
-      for await (const { objects } of driver.list(this.#ctx, query)) {
-        const [first] = objects;
-        if (first === undefined) continue;
-        const text = `a registry lies at "${query.prefix}", but its ${keyRuleText(storage)}`;
-        this.#found('keys', role === 'source' ? 'failed' : 'open', text, STRAY_HINT);
-        return;
+    if (keyRuleOf(storage) === undefined) return;
+    try {
+      const { isWhereSet, others, looked } = await findRegistries(driver, this.#ctx, storage);
+      this.#otherRegistries = others;
+      const own = keyRuleText(storage);
+      const places = others.map(({ keyPrefix, rule }) => `"${keyPrefix}${REGISTRY_ROOT}" (keyrule: ${rule})`);
+      if (others.length === 0) {
+        const nowhere = looked.map((prefix) => `"${prefix}"`).join(', ');
+        const text = isWhereSet
+          ? `a registry is where ${own}`
+          : `no registry behind any of ${nowhere}; ${own}`;
+        this.#found('keys', isWhereSet ? 'ok' : 'open', text);
+      } else if (isWhereSet) {
+        const text = `${others.length + 1} registries: the settings mean the one whose ${own}; another lies at ${places.join(' and ')}`;
+        this.#found('keys', 'open', text, settingsHint(others));
+      } else {
+        const text = `a registry lies at ${places.join(' and at ')}, but the settings say that ${own}`;
+        this.#found('keys', role === 'source' ? 'failed' : 'open', text, settingsHint(others));
       }
+    } catch (error) {
+      this.#failed('keys', error);
     }
   }
 

@@ -6,6 +6,7 @@ import type { Binding, BindingOptions, CallContext, StorageDriver } from '../dri
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
+import type { DetectedSource } from '../layout/find-registry.ts';
 import { overlapOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
 import { isOurs, leftOutOfRegistry } from '../layout/left-out.ts';
@@ -27,19 +28,8 @@ export async function refuseOverlap(source: StorageSpec, target: StorageSpec): P
 }
 
 /** A raw source without a single object is a mistyped root or a file system that is not mounted, never a migration. */
-export async function refuseEmptySource(
-  ctx: CallContext,
-  source: StorageDriver,
-  keyPrefix: string,
-  layout: Layout,
-): Promise<void> {
-  if (layout.name !== 'raw') return;
-  for await (const page of source.list(ctx, { prefix: keyPrefix })) {
-    if (
-      page.objects.some((object) => !layout.leavesOut(object.key.slice(keyPrefix.length), object.sizeBytes))
-    )
-      return;
-  }
+export function refuseEmptySource(source: StorageDriver, { isEmpty }: Pick<DetectedSource, 'isEmpty'>): void {
+  if (!isEmpty) return;
   throw new ConfigError(`The source ${source.name} holds no object`, {
     hint: 'Check its root, and that it is mounted: an empty source is nothing to copy',
   });

@@ -6,7 +6,14 @@ import type { ServerSideSummary } from './job.ts';
 export type ShardState = 'planned' | 'running' | 'done' | 'failed';
 
 export type CopyEvent =
-  | { readonly event: 'started'; readonly source: string; readonly target: string; readonly layout: string }
+  | {
+      readonly event: 'started';
+      readonly source: string;
+      readonly target: string;
+      readonly layout: string;
+      /** How either side makes keys of logical paths, in words. */
+      readonly keyRules: { readonly source: string; readonly target: string };
+    }
   /** The last run of this job ended without a word: killed, a power cut. Times are epoch milliseconds. */
   | {
       readonly event: 'interrupted';

@@ -26,6 +26,8 @@ export interface PlanOptions {
   readonly target: StorageDriver;
   readonly sourcePrefix: string;
   readonly targetPrefix: string;
+  /** How either side makes keys of logical paths, in words. */
+  readonly keyRules: PlanSummary['keyRules'];
   /** Asked first, over a driver that counts what it asks. */
   readonly detect: (source: StorageDriver, ctx: CallContext) => Promise<Layout>;
   /** Was the target empty when the job of these two storages began? Undefined where none has begun yet. */
@@ -103,6 +105,7 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
     source: source.name,
     target: target.name,
     layout: layout.name,
+    keyRules: options.keyRules,
     keyPrefixes: { source: options.sourcePrefix, target: options.targetPrefix },
     targetIsEmpty: found === undefined,
     ...(found === undefined ? {} : { targetHolds: found }),

@@ -1,5 +1,6 @@
 /** The parameters of the registry's `azure` driver, from distribution 2.8 and 3, and of its `credentials`. */
 import { z } from 'zod';
+import { keyRuleParameter } from './key-rule-parameter.ts';
 import {
   booleanParameter,
   choiceParameter,
@@ -64,6 +65,7 @@ export const azureParameters = z.object({
     description:
       'Names begin without the slash that distribution 2 puts in front of them: `docker/…` instead of `/docker/…`',
   }),
+  keyrule: keyRuleParameter('azure'),
   skipverify: booleanParameter({ default: 'false', description: 'TLS certificates are not checked' }),
   accesstier: choiceParameter(
     {
