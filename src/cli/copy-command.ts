@@ -125,6 +125,7 @@ function tell(event: CopyEvent, say: (line: string) => void): void {
     say(`${source} → ${target}, layout ${layout}`);
     say(printable(`source: ${keyRules.source}; target: ${keyRules.target}`));
   }
+  if (event.event === 'checking') say(`listing the source for ${event.what} first`);
   if (event.event === 'interrupted') say(interruptedText(event));
   if (event.event === 'deleting') {
     say(`removing ${formatObjects(event.objects)} from the target that the source no longer has`);

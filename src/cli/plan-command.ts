@@ -1,4 +1,5 @@
 /** `blobferry plan`. */
+import { findArchived, refuseArchived, selfTieringText } from '../coordinator/archived.ts';
 import { identityOf } from '../coordinator/coordinator.ts';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { peekOwnsTarget } from '../coordinator/peek-journal.ts';
@@ -91,6 +92,19 @@ async function plan(
         for (const warning of warnings) output.say(`warning: source: ${printable(warning)}`);
         if (!given.json) output.say(`${from.name} → ${to.name}, layout ${layout.name} (${reason})`);
         return layout;
+      },
+      refuseUnreadable: async ({ source, target }, layout, ctx) => {
+        const archived = await findArchived(ctx, {
+          source,
+          storage: storages.source,
+          sourcePrefix,
+          layout,
+          threads: given.threads,
+          target: { driver: target, keyPrefix: keyPrefixOf(storages.target) },
+        });
+        refuseArchived(source, archived);
+        const warning = archived && selfTieringText(archived);
+        return warning === undefined ? [] : [`source: ${warning}`];
       },
       ownedBefore: (layout) => peekOwnsTarget(journal, identityOf(storages, layout)),
       serverSide: (layout, ctx) =>

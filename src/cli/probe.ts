@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { archivedText, findArchived, restoreHint, selfTieringText } from '../coordinator/archived.ts';
 import { describeBinding } from '../coordinator/preflight.ts';
 import { BlobferryError, ConfigError, isStorageError } from '../core/errors.ts';
 import type { Engine, LayoutChoice } from '../core/job.ts';
@@ -18,9 +19,19 @@ import { PROBE_FOLDER } from '../layout/left-out.ts';
 import { rawLayout } from '../layout/raw.ts';
 import { REGISTRY_ROOT } from '../layout/registry-paths.ts';
 import { clockSkewOf } from './clock.ts';
-import { formatBytes, formatDuration } from './units.ts';
+import { formatBytes, formatDuration, formatObjects } from './units.ts';
 
-type ProbeCheck = 'reach' | 'list' | 'keys' | 'layout' | 'read' | 'clock' | 'write' | 'remove' | 'checks';
+type ProbeCheck =
+  | 'reach'
+  | 'list'
+  | 'keys'
+  | 'layout'
+  | 'read'
+  | 'clock'
+  | 'tiers'
+  | 'write'
+  | 'remove'
+  | 'checks';
 
 export interface ProbeFinding {
   readonly check: ProbeCheck;
@@ -101,6 +112,7 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
 };
 
 const FIRST_OBJECTS = 3;
+const TIERS_LOOKED_AT = 20_000;
 const READ_BYTES_MAX = 64 * 1024;
 /** A person waits for the answer: three attempts, not a minute of them. */
 const RETRIES = { attemptsMax: 3, delayMsMin: 200, delayMsMax: 1_000, random: Math.random };
@@ -134,6 +146,7 @@ class Probe {
       if (answer === 'listed') {
         await this.#lookBeside(driver);
         await this.#detect(driver);
+        await this.#tiers(driver);
         await this.#read(driver);
       }
       await this.#write(driver);
@@ -280,6 +293,29 @@ class Probe {
       if (role === 'target' && error instanceof ConfigError)
         this.#found('layout', 'ok', 'no registry in it yet');
       else this.#failed('layout', error);
+    }
+  }
+
+  /** A copy lists all of a source first; a person who waits gets an answer about the beginning. */
+  async #tiers(driver: StorageDriver): Promise<void> {
+    const { storage, role } = this.#options;
+    if (role !== 'source') return;
+    try {
+      const found = await findArchived(this.#ctx, {
+        source: driver,
+        storage,
+        sourcePrefix: this.#keyPrefix,
+        layout: this.#layout ?? rawLayout,
+        threads: 1,
+        objectsMax: TIERS_LOOKED_AT,
+      });
+      if (found === undefined) return;
+      const text = `of the first ${formatObjects(found.objectsListed)} none is archived`;
+      if (found.count > 0)
+        this.#found('tiers', 'failed', archivedText(driver.name, found), restoreHint(storage.kind));
+      else this.#found('tiers', 'ok', text, selfTieringText(found));
+    } catch (error) {
+      this.#failed('tiers', error);
     }
   }
 

@@ -71,11 +71,12 @@ async function holdsMoreThanOurs(
   layout: Layout,
 ): Promise<boolean> {
   if (layout.name !== 'raw') return false;
-  const isNobodys: IsNobodys = (path, sizeBytes) => isOurs(path) || layout.leavesOut(path, sizeBytes);
+  const isNobodys: IsNobodys = (path, sizeBytes, isPlaceholder) =>
+    isOurs(path) || layout.leavesOut(path, sizeBytes, isPlaceholder);
   return (await firstKey(ctx, target, keyPrefix, isNobodys)) !== undefined;
 }
 
-type IsNobodys = (path: string, sizeBytes: number | undefined) => boolean;
+type IsNobodys = (path: string, sizeBytes: number | undefined, isPlaceholder?: boolean) => boolean;
 
 /**
  * The first object that someone may miss: not our own leftovers, the marks of folders, or what a file system keeps. Where
@@ -94,10 +95,10 @@ export async function firstKey(
     return true;
   };
   for await (const page of target.list(ctx, { prefix: keyPrefix, prune, onUnlistable })) {
-    const other = page.objects.find(({ key, sizeBytes }) => {
+    const other = page.objects.find(({ key, sizeBytes, isPlaceholder }) => {
       // The root's own mark, as the consoles of object stores make one.
       if (key === keyPrefix && sizeBytes === 0) return false;
-      return !isNobodys(key.slice(keyPrefix.length), sizeBytes);
+      return !isNobodys(key.slice(keyPrefix.length), sizeBytes, isPlaceholder);
     });
     if (other) return other.key;
   }

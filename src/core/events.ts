@@ -23,6 +23,8 @@ export type CopyEvent =
       /** Of the phases that had been planned. */
       readonly shards: number;
     }
+  /** All of the source is listed once before anything else, to find what is named. */
+  | { readonly event: 'checking'; readonly what: string }
   | { readonly event: 'bound'; readonly binding: string }
   /** How objects go that need not pass through this machine; said once, before anything moves. */
   | ({ readonly event: 'server-side' } & ServerSideSummary)

@@ -82,7 +82,12 @@ export function otherPrefixesOf(spec: StorageSpec): readonly string[] {
 /** An object that a copy would copy: unfinished uploads and marks of folders make no registry. */
 async function holdsRegistry(driver: StorageDriver, ctx: CallContext, keyPrefix: string): Promise<boolean> {
   for await (const { objects } of driver.list(ctx, { prefix: keyPrefix + REGISTRY_ROOT })) {
-    if (objects.some(({ key, sizeBytes }) => !leftOutOfRegistry(key.slice(keyPrefix.length), sizeBytes)))
+    if (
+      objects.some(
+        ({ key, sizeBytes, isPlaceholder }) =>
+          !leftOutOfRegistry(key.slice(keyPrefix.length), sizeBytes, isPlaceholder),
+      )
+    )
       return true;
   }
   return false;
