@@ -195,7 +195,7 @@ describe('readUsualListing()', () => {
     assert.ok(usual > 100, `only ${usual} of the pages were still usual ones`);
   });
 
-  const one = { name: 'a', size: '1', etag: `"${MD5}"` };
+  const one = { name: 'a', size: '1', etag: `"${MD5}"`, storageClass: 'STANDARD' };
   const [AWS] = SERVICES;
   assert.ok(AWS);
   const page = written(AWS, [one, { ...one, name: 'b' }], true);
