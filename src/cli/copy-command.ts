@@ -121,7 +121,12 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
 
 /** Events worth a line for people; shards and sums are the progress display's. */
 function tell(event: CopyEvent, say: (line: string) => void): void {
-  if (event.event === 'started') say(`${event.source} → ${event.target}, layout ${event.layout}`);
+  if (event.event === 'started') {
+    const { source, target, layout, keyRules } = event;
+    say(`${source} → ${target}, layout ${layout}`);
+    say(printable(`source: ${keyRules.source}; target: ${keyRules.target}`));
+  }
+  if (event.event === 'checking') say(`listing the source for ${event.what} first`);
   if (event.event === 'interrupted') say(interruptedText(event));
   if (event.event === 'deleting') {
     say(`removing ${formatObjects(event.objects)} from the target that the source no longer has`);

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { archivedText, findArchived, restoreHint, selfTieringText } from '../coordinator/archived.ts';
 import { describeBinding } from '../coordinator/preflight.ts';
 import { BlobferryError, ConfigError, isStorageError } from '../core/errors.ts';
 import type { Engine, LayoutChoice } from '../core/job.ts';
@@ -11,14 +12,26 @@ import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { withRetries } from '../drivers/wrap/retry.ts';
 import { detectLayout } from '../layout/detect.ts';
-import { keyPrefixOf, keyRuleText, strayPrefixesOf } from '../layout/key-rule.ts';
+import { type FoundRegistry, findRegistries, settingsHint } from '../layout/find-registry.ts';
+import { type KeyRule, keyPrefixOf, keyRuleOf, keyRuleText } from '../layout/key-rule.ts';
 import type { Layout, LayoutName, ObjectClass } from '../layout/layout.ts';
 import { PROBE_FOLDER } from '../layout/left-out.ts';
 import { rawLayout } from '../layout/raw.ts';
+import { REGISTRY_ROOT } from '../layout/registry-paths.ts';
 import { clockSkewOf } from './clock.ts';
-import { formatBytes, formatDuration } from './units.ts';
+import { formatBytes, formatDuration, formatObjects } from './units.ts';
 
-type ProbeCheck = 'reach' | 'list' | 'keys' | 'layout' | 'read' | 'clock' | 'write' | 'remove' | 'checks';
+type ProbeCheck =
+  | 'reach'
+  | 'list'
+  | 'keys'
+  | 'layout'
+  | 'read'
+  | 'clock'
+  | 'tiers'
+  | 'write'
+  | 'remove'
+  | 'checks';
 
 export interface ProbeFinding {
   readonly check: ProbeCheck;
@@ -36,6 +49,10 @@ export interface ProbeReport {
   readonly keyPrefix: string;
   /** The same in words. */
   readonly keyRule: string;
+  /** As the parameter `keyrule` names it; absent where keys are paths of files. */
+  readonly keyRuleName?: KeyRule;
+  /** Registries that were found where these settings do not have one. */
+  readonly otherRegistries: readonly FoundRegistry[];
   readonly layout?: LayoutName;
   readonly firstObjects: readonly FoundObject[];
   /** Seconds that the server's clock is ahead of ours. */
@@ -107,10 +124,8 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
   },
 };
 
-const REGISTRY_ROOT = 'docker/registry/v2/';
-const STRAY_HINT =
-  'The registry does not see it there either: correct "prefix", or copy from where its registry wrote it';
 const FIRST_OBJECTS = 3;
+const TIERS_LOOKED_AT = 20_000;
 const READ_BYTES_MAX = 64 * 1024;
 /** A person waits for the answer: three attempts, not a minute of them. */
 const RETRIES = { attemptsMax: 3, delayMsMin: 200, delayMsMax: 1_000, random: Math.random };
@@ -124,6 +139,7 @@ class Probe {
   readonly #findings: ProbeFinding[] = [];
   readonly #missing = new Set<string>();
   readonly #firstObjects: FoundObject[] = [];
+  #otherRegistries: readonly FoundRegistry[] = [];
   #layout: Layout | undefined;
   #clockSkewSeconds: number | undefined;
 
@@ -143,6 +159,7 @@ class Probe {
       if (answer === 'listed') {
         await this.#lookBeside(driver);
         await this.#detect(driver);
+        await this.#tiers(driver);
         await this.#read(driver);
       }
       await this.#write(driver);
@@ -153,12 +170,15 @@ class Probe {
 
   report(): ProbeReport {
     const { storage, role } = this.#options;
+    const rule = keyRuleOf(storage);
     return {
       event: 'probe',
       storage: storageName(storage),
       role,
       keyPrefix: this.#keyPrefix,
       keyRule: keyRuleText(storage),
+      ...(rule === undefined ? {} : { keyRuleName: rule }),
+      otherRegistries: this.#otherRegistries,
       ...(this.#layout === undefined ? {} : { layout: this.#layout.name }),
       firstObjects: this.#firstObjects,
       ...(this.#clockSkewSeconds === undefined ? {} : { clockSkewSeconds: this.#clockSkewSeconds }),
@@ -220,19 +240,30 @@ class Probe {
     }
   }
 
-  /** Is there a registry that is not where the key rule has it? */
+  /** Which rule does the container follow: is there a registry where the settings have it, and is there one elsewhere? */
   async #lookBeside(driver: StorageDriver): Promise<void> {
-    if (this.#firstObjects.length > 0) return;
     const { storage, role } = this.#options;
-    for (const stray of strayPrefixesOf(storage)) {
-      const query = { prefix: `${stray}${REGISTRY_ROOT}` };
-      for await (const { objects } of driver.list(this.#ctx, query)) {
-        const [first] = objects;
-        if (first === undefined) continue;
-        const text = `a registry lies at "${query.prefix}", but its ${keyRuleText(storage)}`;
-        this.#found('keys', role === 'source' ? 'failed' : 'open', text, STRAY_HINT);
-        return;
+    if (keyRuleOf(storage) === undefined) return;
+    try {
+      const { isWhereSet, others, looked } = await findRegistries(driver, this.#ctx, storage);
+      this.#otherRegistries = others;
+      const own = keyRuleText(storage);
+      const places = others.map(({ keyPrefix, rule }) => `"${keyPrefix}${REGISTRY_ROOT}" (keyrule: ${rule})`);
+      if (others.length === 0) {
+        const nowhere = looked.map((prefix) => `"${prefix}"`).join(', ');
+        const text = isWhereSet
+          ? `a registry is where ${own}`
+          : `no registry behind any of ${nowhere}; ${own}`;
+        this.#found('keys', isWhereSet ? 'ok' : 'open', text);
+      } else if (isWhereSet) {
+        const text = `${others.length + 1} registries: the settings mean the one whose ${own}; another lies at ${places.join(' and ')}`;
+        this.#found('keys', 'open', text, settingsHint(others));
+      } else {
+        const text = `a registry lies at ${places.join(' and at ')}, but the settings say that ${own}`;
+        this.#found('keys', role === 'source' ? 'failed' : 'open', text, settingsHint(others));
       }
+    } catch (error) {
+      this.#failed('keys', error);
     }
   }
 
@@ -275,6 +306,29 @@ class Probe {
       if (role === 'target' && error instanceof ConfigError)
         this.#found('layout', 'ok', 'no registry in it yet');
       else this.#failed('layout', error);
+    }
+  }
+
+  /** A copy lists all of a source first; a person who waits gets an answer about the beginning. */
+  async #tiers(driver: StorageDriver): Promise<void> {
+    const { storage, role } = this.#options;
+    if (role !== 'source') return;
+    try {
+      const found = await findArchived(this.#ctx, {
+        source: driver,
+        storage,
+        sourcePrefix: this.#keyPrefix,
+        layout: this.#layout ?? rawLayout,
+        threads: 1,
+        objectsMax: TIERS_LOOKED_AT,
+      });
+      if (found === undefined) return;
+      const text = `of the first ${formatObjects(found.objectsListed)} none is archived`;
+      if (found.count > 0)
+        this.#found('tiers', 'failed', archivedText(driver.name, found), restoreHint(storage.kind));
+      else this.#found('tiers', 'ok', text, selfTieringText(found));
+    } catch (error) {
+      this.#failed('tiers', error);
     }
   }
 

@@ -10,9 +10,10 @@ import { toErrorRecord } from '../core/errors.ts';
 import type { CopyOptions, CopySummary } from '../core/job.ts';
 import type { Binding, CallContext } from '../drivers/driver.ts';
 import { storageName } from '../drivers/spec-name.ts';
-import { detectLayout } from '../layout/detect.ts';
-import { keyPrefixOf } from '../layout/key-rule.ts';
+import { type DetectedSource, detectSource } from '../layout/find-registry.ts';
+import { keyPrefixOf, keyRuleText } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
+import { findArchived, refuseArchived, selfTieringText } from './archived.ts';
 import { Concurrency } from './concurrency.ts';
 import { ExtraDeletion, refuseDeletion } from './delete-extra.ts';
 import { type CopyEnvironment, type CopyJob, type Ends, openEnds } from './ends.ts';
@@ -46,12 +47,24 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
   concurrency.start();
   try {
     const ctx: CallContext = { signal: environment.signal };
-    const sourcePrefix = keyPrefixOf(job.source);
-    const { layout, reason } = await detectLayout(ends.source, ctx, sourcePrefix, options.layout);
-    await refuseEmptySource(ctx, ends.source, sourcePrefix, layout);
+    const found = await detectSource(ends.source, ctx, job.source, options.layout);
+    refuseEmptySource(ends.source, found);
+    const { layout } = found;
+    const warnings = await demandReadable(ctx, { job, environment, ends, layout });
     const journal = Journal.open(options.journalDirectory, identityOf(job, layout));
     try {
-      const parts = { job, environment, counters, concurrency, runId, ends, layout, reason, journal };
+      const parts = {
+        job,
+        environment,
+        counters,
+        concurrency,
+        runId,
+        ends,
+        layout,
+        found,
+        warnings,
+        journal,
+      };
       const run = new Run(parts);
       return await run.copy(ctx);
     } finally {
@@ -63,6 +76,25 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
   }
 }
 
+/** @returns what is worth a warning. @throws ConfigError where objects of the source are archived. */
+async function demandReadable(
+  ctx: CallContext,
+  { job, environment, ends, layout }: Pick<RunParts, 'job' | 'environment' | 'ends' | 'layout'>,
+): Promise<readonly string[]> {
+  const archived = await findArchived(ctx, {
+    source: ends.source,
+    storage: job.source,
+    sourcePrefix: keyPrefixOf(job.source),
+    layout,
+    threads: job.options.threads,
+    target: { driver: ends.target, keyPrefix: keyPrefixOf(job.target) },
+    onListing: () => environment.onEvent({ event: 'checking', what: 'archived objects' }),
+  });
+  refuseArchived(ends.source, archived);
+  const warning = archived && selfTieringText(archived);
+  return warning === undefined ? [] : [warning];
+}
+
 interface RunParts {
   readonly job: CopyJob;
   readonly environment: CopyEnvironment;
@@ -71,8 +103,9 @@ interface RunParts {
   readonly runId: string;
   readonly ends: Ends;
   readonly layout: Layout;
-  /** Why it is this layout. */
-  readonly reason: string;
+  /** Of the source: why it is this layout, and what is worth a warning. */
+  readonly found: DetectedSource;
+  readonly warnings: readonly string[];
   readonly journal: Journal;
 }
 
@@ -136,7 +169,7 @@ class Run {
   }
 
   async #bind(ctx: CallContext, passJournal: PassJournal): Promise<Binding | undefined> {
-    const { job, environment, ends, layout, reason, runId } = this.#parts;
+    const { job, environment, ends, layout, found, warnings, runId } = this.#parts;
     const folder = probePrefix(this.#keyPrefix, runId);
     const copies = whyNotServerSide(job, job.options, layout) === undefined;
     const binding = await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver, {
@@ -148,8 +181,10 @@ class Run {
       event: 'started',
       source: ends.source.name,
       target: ends.target.name,
-      layout: `${layout.name} (${reason})`,
+      layout: `${layout.name} (${found.reason})`,
+      keyRules: { source: keyRuleText(job.source), target: keyRuleText(job.target) },
     });
+    for (const warning of [...found.warnings, ...warnings]) this.#warn(`source: ${warning}`);
     environment.onEvent({ event: 'bound', binding: words });
     environment.onCounters(new CounterReader(this.#parts.counters));
     environment.onFlows?.(this.#parts.concurrency.read);

@@ -8,6 +8,7 @@ import type { Binding, BindingOptions, CallContext, StorageDriver } from '../dri
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
+import type { DetectedSource } from '../layout/find-registry.ts';
 import { overlapOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
 import { isOurs, leftOutOfRegistry } from '../layout/left-out.ts';
@@ -29,19 +30,8 @@ export async function refuseOverlap(source: StorageSpec, target: StorageSpec): P
 }
 
 /** A raw source without a single object is a mistyped root or a file system that is not mounted, never a migration. */
-export async function refuseEmptySource(
-  ctx: CallContext,
-  source: StorageDriver,
-  keyPrefix: string,
-  layout: Layout,
-): Promise<void> {
-  if (layout.name !== 'raw') return;
-  for await (const page of source.list(ctx, { prefix: keyPrefix })) {
-    if (
-      page.objects.some((object) => !layout.leavesOut(object.key.slice(keyPrefix.length), object.sizeBytes))
-    )
-      return;
-  }
+export function refuseEmptySource(source: StorageDriver, { isEmpty }: Pick<DetectedSource, 'isEmpty'>): void {
+  if (!isEmpty) return;
   throw new ConfigError(`The source ${source.name} holds no object`, {
     hint: 'Check its root, and that it is mounted: an empty source is nothing to copy',
   });
@@ -83,11 +73,12 @@ async function holdsMoreThanOurs(
   layout: Layout,
 ): Promise<boolean> {
   if (layout.name !== 'raw') return false;
-  const isNobodys: IsNobodys = (path, sizeBytes) => isOurs(path) || layout.leavesOut(path, sizeBytes);
+  const isNobodys: IsNobodys = (path, sizeBytes, isPlaceholder) =>
+    isOurs(path) || layout.leavesOut(path, sizeBytes, isPlaceholder);
   return (await firstKey(ctx, target, keyPrefix, isNobodys)) !== undefined;
 }
 
-type IsNobodys = (path: string, sizeBytes: number | undefined) => boolean;
+type IsNobodys = (path: string, sizeBytes: number | undefined, isPlaceholder?: boolean) => boolean;
 
 /**
  * The first object that someone may miss: not our own leftovers, the marks of folders, or what a file system keeps. Where
@@ -106,10 +97,10 @@ export async function firstKey(
     return true;
   };
   for await (const page of target.list(ctx, { prefix: keyPrefix, prune, onUnlistable })) {
-    const other = page.objects.find(({ key, sizeBytes }) => {
+    const other = page.objects.find(({ key, sizeBytes, isPlaceholder }) => {
       // The root's own mark, as the consoles of object stores make one.
       if (key === keyPrefix && sizeBytes === 0) return false;
-      return !isNobodys(key.slice(keyPrefix.length), sizeBytes);
+      return !isNobodys(key.slice(keyPrefix.length), sizeBytes, isPlaceholder);
     });
     if (other) return other.key;
   }

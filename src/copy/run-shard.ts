@@ -229,7 +229,7 @@ class ShardRun {
       cuts.settle(cuts.admit(path), true);
       return undefined;
     }
-    if (ctx.layout.leavesOut(path, surelyListedBytes(source))) {
+    if (ctx.layout.leavesOut(path, surelyListedBytes(source), source.isPlaceholder)) {
       const segment = cuts.admit(path);
       if (isInRange(this.#sharing.range, path)) {
         this.#countLeftOut(path);
@@ -335,8 +335,8 @@ class ShardRun {
 
   #extrasListener(ctx: CopyContext): OnExtra | undefined {
     if (this.#pass.extrasMax === undefined) return undefined;
-    return (path, { sizeBytes }) => {
-      if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes)) return;
+    return (path, { sizeBytes, isPlaceholder }) => {
+      if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes, isPlaceholder)) return;
       if (this.#unlisted.source.hiding(path)) return;
       // A listing may begin before its shard does; what lies there is another shard's.
       if (isInRange(this.#sharing.range, path)) this.#extras.add(path);

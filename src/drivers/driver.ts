@@ -33,6 +33,14 @@ export interface ObjectInfo {
   readonly isSizeUnsure?: true;
   /** Lower-case hex, only where the backend's value is (or looks like) the MD5 of the content. */
   readonly md5?: string;
+  /** Storage class or access tier, as the backend names it; only where it was asked for and is not the usual one. */
+  readonly tier?: string;
+  /**
+   * `yes`: by its tier it cannot be read before it is restored; `maybe`: no listing tells. Only where the tier was asked for.
+   */
+  readonly archived?: 'yes' | 'maybe';
+  /** The registry's own mark of an upload that is not complete, which its driver takes for absent. */
+  readonly isPlaceholder?: true;
   /** Opaque; equal versions mean equal bytes. ETag, generation, or inode-size-mtime. */
   readonly version?: string;
 }
@@ -44,6 +52,8 @@ export interface ListQuery {
   readonly after?: string;
   /** A hint that keys behind this one are not wanted: the listing may end once it has passed it, and asks for no more. */
   readonly upTo?: string;
+  /** Objects come with their `tier` and `archived`, where the backend has such: the listing takes a little longer. */
+  readonly tellsTier?: true;
   /** Group keys at the next delimiter behind the prefix into `prefixes` instead of listing them. */
   readonly delimiter?: '/';
   /**

@@ -125,9 +125,9 @@ async function findObject(probe: Probe, folder: string): Promise<string | undefi
   const { driver, ctx, keyPrefix } = probe;
   const prune = (name: string) => leftOutOfRegistry(name.slice(keyPrefix.length), undefined);
   for await (const page of driver.list(ctx, { prefix: keyPrefix + folder, prune })) {
-    for (const { key, sizeBytes } of page.objects) {
+    for (const { key, sizeBytes, isPlaceholder } of page.objects) {
       const path = key.slice(keyPrefix.length);
-      if (!leftOutOfRegistry(path, sizeBytes)) return path;
+      if (!leftOutOfRegistry(path, sizeBytes, isPlaceholder)) return path;
     }
   }
   return undefined;

@@ -26,8 +26,16 @@ export interface PlanOptions {
   readonly target: StorageDriver;
   readonly sourcePrefix: string;
   readonly targetPrefix: string;
+  /** How either side makes keys of logical paths, in words. */
+  readonly keyRules: PlanSummary['keyRules'];
   /** Asked first, over a driver that counts what it asks. */
   readonly detect: (source: StorageDriver, ctx: CallContext) => Promise<Layout>;
+  /** What a copy refuses to begin with, asked over the same drivers. @returns what is worth a warning. */
+  readonly refuseUnreadable?: (
+    ends: { readonly source: StorageDriver; readonly target: StorageDriver },
+    layout: Layout,
+    ctx: CallContext,
+  ) => Promise<readonly string[]>;
   /** Was the target empty when the job of these two storages began? Undefined where none has begun yet. */
   readonly ownedBefore: (layout: Layout) => Promise<boolean | undefined>;
   /** How the service is expected to copy by itself; default: not at all. */
@@ -61,6 +69,7 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
   const target = withRequests(plain.target, 'target', requests);
   const call: CallContext = { signal: options.signal };
   const layout = await options.detect(source, call);
+  const warnings = (await options.refuseUnreadable?.({ source, target }, layout, call)) ?? [];
   const serverSide = (await options.serverSide?.(layout, call)) ?? NOT_INSIDE;
   const known = await options.ownedBefore(layout);
   // A copy looks once per job.
@@ -103,11 +112,13 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
     source: source.name,
     target: target.name,
     layout: layout.name,
+    keyRules: options.keyRules,
     keyPrefixes: { source: options.sourcePrefix, target: options.targetPrefix },
     targetIsEmpty: found === undefined,
     ...(found === undefined ? {} : { targetHolds: found }),
     needsIntoNonempty: known === undefined && found !== undefined,
     ...result,
+    warnings: [...warnings, ...result.warnings],
     serverSide:
       serverSide.way === 'read-back' && !ctx.ownsTarget ? { way: 'none', why: WHY_NOT_MARKED } : serverSide,
     threads: options.threads,

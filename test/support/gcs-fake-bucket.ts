@@ -135,11 +135,12 @@ export function headersOf(object: FakeObject): Record<string, string | readonly 
 }
 
 /** https://cloud.google.com/storage/docs/json_api/v1/objects#resource: numbers as texts. */
-function itemOf(name: string, { bytes, generation, md5, crc32c }: FakeObject): unknown {
+function itemOf(name: string, { bytes, generation, md5, crc32c, headers }: FakeObject): unknown {
   return {
     name,
     size: String(bytes.length),
     generation,
+    contentType: headers['content-type'] ?? 'application/octet-stream',
     crc32c,
     ...(md5 === undefined ? {} : { md5Hash: md5 }),
   };

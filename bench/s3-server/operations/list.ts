@@ -6,7 +6,7 @@ import { find, type Query } from '../s3/sigv4.ts';
 import { element, escapeXml, S3_NAMESPACE } from '../s3/xml.ts';
 import type { SortedMap } from '../store/sorted-map.ts';
 import type { StoredObject } from '../store/store.ts';
-import { storageClassOf } from './read.ts';
+import { restoreOf, storageClassOf } from './read.ts';
 import { isoDate } from './write.ts';
 
 const PAGE_MAX = 1000;
@@ -117,6 +117,12 @@ function entriesXml(
   encode: (name: string) => string,
   hasOwner: boolean,
 ): string {
+  const asked = request.head.headers.get('x-amz-optional-object-attributes') ?? '';
+  const told: Told = {
+    hasOwner,
+    hasChecksums: request.settings.checksums,
+    hasRestore: /RestoreStatus/i.test(asked),
+  };
   let keys = '';
   let prefixes = '';
   const entries = request.listing.isUnordered ? page.entries.toReversed() : page.entries;
@@ -124,24 +130,39 @@ function entriesXml(
     if (entry.kind === 'prefix') {
       prefixes += `<CommonPrefixes><Prefix>${encode(entry.prefix)}</Prefix></CommonPrefixes>`;
     } else {
-      keys += objectXml(entry.key, entry.value, encode, hasOwner, request.settings.checksums);
+      keys += objectXml(entry.key, entry.value, encode, told);
     }
   }
   return keys + prefixes;
+}
+
+interface Told {
+  readonly hasOwner: boolean;
+  readonly hasChecksums: boolean;
+  /** Asked for with `x-amz-optional-object-attributes`. */
+  readonly hasRestore: boolean;
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html: of objects that were ever restored. */
+function restoreXml(object: StoredObject): string {
+  const restore = restoreOf(object);
+  if (!restore) return '';
+  const expiry =
+    restore.expiry === undefined ? '' : element('RestoreExpiryDate', isoDate(Date.parse(restore.expiry)));
+  return `<RestoreStatus>${element('IsRestoreInProgress', String(restore.isInProgress))}${expiry}</RestoreStatus>`;
 }
 
 function objectXml(
   key: string,
   object: StoredObject,
   encode: (name: string) => string,
-  hasOwner: boolean,
-  hasChecksums: boolean,
+  { hasOwner, hasChecksums, hasRestore }: Told,
 ): string {
   const checksum =
     hasChecksums && object.checksum
       ? `<ChecksumAlgorithm>${object.checksum.algorithm.toUpperCase()}</ChecksumAlgorithm><ChecksumType>${object.checksum.type}</ChecksumType>`
       : '';
-  return `<Contents><Key>${encode(key)}</Key><LastModified>${isoDate(object.modifiedMs)}</LastModified><ETag>&quot;${object.etag}&quot;</ETag>${checksum}<Size>${object.content.sizeBytes}</Size>${hasOwner ? OWNER : ''}<StorageClass>${escapeXml(storageClassOf(object))}</StorageClass></Contents>`;
+  return `<Contents><Key>${encode(key)}</Key><LastModified>${isoDate(object.modifiedMs)}</LastModified><ETag>&quot;${object.etag}&quot;</ETag>${checksum}<Size>${object.content.sizeBytes}</Size>${hasOwner ? OWNER : ''}${hasRestore ? restoreXml(object) : ''}<StorageClass>${escapeXml(storageClassOf(object))}</StorageClass></Contents>`;
 }
 
 export function listObjectsV2(request: OperationRequest): Response {

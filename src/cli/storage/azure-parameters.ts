@@ -9,6 +9,7 @@ import {
   readSasToken,
   readServiceUrl,
 } from './azure-values.ts';
+import { keyRuleParameter } from './key-rule-parameter.ts';
 import {
   booleanParameter,
   choiceParameter,
@@ -71,6 +72,7 @@ export const azureParameters = z.object({
     description:
       'Names begin without the slash that distribution 2 puts in front of them: `docker/…` instead of `/docker/…`',
   }),
+  keyrule: keyRuleParameter('azure'),
   skipverify: booleanParameter({ default: 'false', description: 'TLS certificates are not checked' }),
   accesstier: choiceParameter(
     {

@@ -7,6 +7,8 @@ import {
   azureParameters,
   DEFAULT_REALM,
 } from './azure-parameters.ts';
+import { plainIf, slashRootOf } from './key-rule-parameter.ts';
+import { Refused } from './parameter.ts';
 import { type ReadSection, readSection, type Section } from './section.ts';
 import type { YamlEntry } from './yaml-file.ts';
 
@@ -45,6 +47,7 @@ export function readAzureSection(section: Section): AzureSpec | undefined {
     endpoint: values.serviceurl ?? endpointOf(accountname, values.realm),
     rootDirectory: values.rootdirectory ?? '',
     hasSlashRoot: readSlashRoot(section, read, nested !== undefined),
+    ...plainIf(values.keyrule),
     access,
     skipsTlsVerify: values.skipverify ?? false,
     ...(values.accesstier === undefined ? {} : { accessTier: capitalized(values.accesstier) }),
@@ -89,16 +92,21 @@ export function endpointOf(accountName: string, realm = DEFAULT_REALM): string {
 /** Which of the two key rules is used decides whether a registry finds anything, so it is always said. */
 export function slashRootNote(hasSlashRoot: boolean): string {
   return hasSlashRoot
-    ? 'names begin with a slash, as distribution 2 writes them (trimlegacyrootprefix: false)'
-    : 'names begin without a slash, as distribution 3 writes them (trimlegacyrootprefix: true)';
+    ? 'names begin with a slash, as distribution 2 writes them (keyrule: distribution-2)'
+    : 'names begin without a slash, as distribution 3 writes them (keyrule: distribution-3)';
 }
 
 function readSlashRoot(
   section: Section,
-  { values }: ReadSection<AzureParameters>,
+  { values, lineOf }: ReadSection<AzureParameters>,
   hasCredentials: boolean,
 ): boolean {
-  if (values.trimlegacyrootprefix !== undefined) return !values.trimlegacyrootprefix;
+  const said = slashRootOf(values.keyrule, values.trimlegacyrootprefix);
+  if (said instanceof Refused) {
+    section.remarks.problem(lineOf('keyrule'), `${said.why} (${section.backend})`, 'remove one of the two');
+    return false;
+  }
+  if (said !== undefined) return said;
   const given = section.entries.map(({ name }) => name);
   const isVersion3 = hasCredentials || OF_VERSION_3.some((name) => given.includes(name));
   section.remarks.note(section.line, slashRootNote(!isVersion3));

@@ -240,7 +240,7 @@ export class AzureDriver implements StorageDriver {
       path: '',
       query: fields,
     });
-    const { next, ...listed } = azureListingOf(this.#client.call('list'), body);
+    const { next, ...listed } = azureListingOf(this.#client.call('list'), body, query.tellsTier);
     const page = behind(listed, query.after);
     const last = listed.objects.at(-1)?.key;
     const { upTo } = query;

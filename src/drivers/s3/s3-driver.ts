@@ -30,6 +30,7 @@ import { listingOf } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
 import { demandRemoval } from './s3-removal.ts';
 import { S3ServerCopy } from './s3-server-copy.ts';
+import { RESTORE_STATUS } from './s3-tiers.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
 /** Answers with a range behind the object's end are told to the caller. */
@@ -189,9 +190,14 @@ export class S3Driver implements StorageDriver {
     if (query.delimiter) parameters.push(['delimiter', query.delimiter]);
     if (token !== undefined) parameters.push(['continuation-token', token]);
     else if (query.after !== undefined) parameters.push(['start-after', query.after]);
-    const { body } = await this.#client.send(ctx, { method: 'GET', operation: 'list', query: parameters });
+    const { body } = await this.#client.send(ctx, {
+      method: 'GET',
+      operation: 'list',
+      query: parameters,
+      ...(query.tellsTier ? { headers: [RESTORE_STATUS] } : {}),
+    });
     const call = { backend: this.name, operation: 'list' };
-    const { nextToken, ...page } = listingOf(call, body, query.upTo);
+    const { nextToken, ...page } = listingOf(call, body, query);
     return nextToken === undefined ? { page } : { page, next: nextToken };
   }
 }

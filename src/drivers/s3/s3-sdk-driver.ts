@@ -93,10 +93,11 @@ export class S3SdkDriver implements StorageDriver {
         ...(query.delimiter === undefined ? {} : { Delimiter: query.delimiter }),
         ...(query.after === undefined ? {} : { StartAfter: query.after }),
         ...(token === undefined ? {} : { ContinuationToken: token }),
+        ...(query.tellsTier ? { OptionalObjectAttributes: ['RestoreStatus'] } : {}),
       });
       const kept = keptListing(command);
       await this.#send(ctx, 'list', undefined, () => this.#client.send(command, { abortSignal: ctx.signal }));
-      const { nextToken, ...page } = listingOf(call, kept(), query.upTo);
+      const { nextToken, ...page } = listingOf(call, kept(), query);
       return nextToken === undefined ? { page } : { page, next: nextToken };
     });
   }

@@ -45,7 +45,7 @@ describe('the azure section of a registry', () => {
     const { spec, notes } = readYaml(yaml(WITH_KEY));
     assert.deepEqual(spec, PLAIN);
     assert.deepEqual(notes, [
-      'old.yml:1: names begin with a slash, as distribution 2 writes them (trimlegacyrootprefix: false)',
+      'old.yml:1: names begin with a slash, as distribution 2 writes them (keyrule: distribution-2)',
     ]);
   });
 
@@ -183,7 +183,7 @@ describe('an Azure URL', () => {
     assert.deepEqual(spec, expected);
     assert.deepEqual(notes, [
       'who asks azure://account/registry is taken from AZURE_STORAGE_KEY',
-      'names begin without a slash, as distribution 3 writes them (trimlegacyrootprefix: true)',
+      'names begin without a slash, as distribution 3 writes them (keyrule: distribution-3)',
     ]);
   });
 
