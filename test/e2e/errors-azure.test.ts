@@ -259,7 +259,6 @@ errorTests(
     'an account of Azure that asks for fewer requests': async (t, row) => {
       const { before, when } = first(1, isPut, refusal(503, 'ServerBusy', 'Busy.', { 'retry-after': '2' }));
       const world = await worldFor(t, { before });
-      const more = ['--json'];
       const result = await copy(t, await treeUrl(t), world.url, {
         env: BY_KEY,
         secrets: [ACCOUNT_KEY],
@@ -273,7 +272,6 @@ errorTests(
       const isBlob = ({ method, url }: FrontRequest) => method === 'PUT' && url.pathname.includes('/blobs/');
       const { before } = first(2, isBlob, refusal(500, 'OperationTimedOut', 'Timed out.'));
       const world = await worldFor(t, { before });
-      const more = ['--json'];
       const result = await copy(t, await treeUrl(t), world.url, {
         env: BY_KEY,
         secrets: [ACCOUNT_KEY],

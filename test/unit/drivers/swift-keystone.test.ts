@@ -128,7 +128,7 @@ describe('authenticate() with Keystone', () => {
     [
       'a region that is none',
       { ...byName, region: 'Nowhere' },
-      /no public address of an object store in region "Nowhere" \(regions: RegionOne, RegionTwo\)/,
+      /no public address of an object store in region "Nowhere" \(it has public in RegionOne, .*admin in RegionTwo\)/,
       'not-found',
     ],
     ['no project at all', {}, /it names no object store at all/, 'not-found'],
