@@ -262,7 +262,6 @@ errorTests(
       const result = await copy(t, await treeUrl(t), world.url, {
         env: BY_KEY,
         secrets: [ACCOUNT_KEY],
-        more,
       });
       row.check(result);
       assert.ok((when[1] ?? 0) - (when[0] ?? 0) >= 2_000, 'it waits as long as it is asked to');
@@ -275,7 +274,6 @@ errorTests(
       const result = await copy(t, await treeUrl(t), world.url, {
         env: BY_KEY,
         secrets: [ACCOUNT_KEY],
-        more,
       });
       row.check(result);
       assert.ok(await holdsTree(world));
