@@ -101,3 +101,12 @@ describe('planParts()', () => {
     });
   });
 });
+
+describe('objectBytesMaxOf()', () => {
+  it('is what the largest parts hold together, or less where the backend says so', () => {
+    const limits = { partBytesMin: 1, partBytesMax: 5, partsMax: 3 };
+    assert.equal(objectBytesMaxOf(limits), 15);
+    assert.equal(objectBytesMaxOf({ ...limits, objectBytesMax: 12 }), 12);
+    assert.equal(objectBytesMaxOf({ ...limits, objectBytesMax: 20 }), 15);
+  });
+});
