@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type PartPlan, planParts } from '../../../src/copy/plan-parts.ts';
+import { objectBytesMaxOf, type PartPlan, planParts } from '../../../src/copy/plan-parts.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
