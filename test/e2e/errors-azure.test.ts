@@ -259,11 +259,9 @@ errorTests(
     'an account of Azure that asks for fewer requests': async (t, row) => {
       const { before, when } = first(1, isPut, refusal(503, 'ServerBusy', 'Busy.', { 'retry-after': '2' }));
       const world = await worldFor(t, { before });
-      const more = ['--json'];
       const result = await copy(t, await treeUrl(t), world.url, {
         env: BY_KEY,
         secrets: [ACCOUNT_KEY],
-        more,
       });
       row.check(result);
       assert.ok((when[1] ?? 0) - (when[0] ?? 0) >= 2_000, 'it waits as long as it is asked to');
@@ -273,11 +271,9 @@ errorTests(
       const isBlob = ({ method, url }: FrontRequest) => method === 'PUT' && url.pathname.includes('/blobs/');
       const { before } = first(2, isBlob, refusal(500, 'OperationTimedOut', 'Timed out.'));
       const world = await worldFor(t, { before });
-      const more = ['--json'];
       const result = await copy(t, await treeUrl(t), world.url, {
         env: BY_KEY,
         secrets: [ACCOUNT_KEY],
-        more,
       });
       row.check(result);
       assert.ok(await holdsTree(world));

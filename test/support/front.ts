@@ -10,6 +10,7 @@ export interface FrontRequest {
   readonly method: string;
   readonly url: URL;
   readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
 }
 
 export interface FrontAnswer {
@@ -46,9 +47,10 @@ export class Front {
       asked.on('data', (piece: Buffer) => pieces.push(piece));
       asked.on('end', async () => {
         const { method = 'GET', url = '/', headers } = asked;
-        const one: FrontRequest = { method, url: new URL(url, front.origin), headers };
+        const body = Buffer.concat(pieces);
+        const one: FrontRequest = { method, url: new URL(url, front.origin), headers, body };
         front.seen.push(one);
-        const answer = await front.#answerTo(one, { url, target, body: Buffer.concat(pieces) });
+        const answer = await front.#answerTo(one, { url, target });
         // Of a HEAD the length is that of the body which is not sent.
         const length = method === 'HEAD' ? {} : { 'content-length': String(answer.body.length) };
         if (Object.hasOwn(answer.headers, 'date')) response.sendDate = false;
@@ -70,11 +72,7 @@ export class Front {
 
   async #answerTo(
     one: FrontRequest,
-    {
-      url,
-      target,
-      body,
-    }: { readonly url: string; readonly target: string | undefined; readonly body: Buffer },
+    { url, target }: { readonly url: string; readonly target: string | undefined },
   ): Promise<FrontAnswer> {
     const { rules } = this;
     const own = rules.before?.(one);
@@ -82,7 +80,7 @@ export class Front {
     if (target === undefined)
       return { status: 404, headers: {}, body: Buffer.from('<html>Not found</html>') };
     const { path = url, headers = one.headers } = rules.onward?.(one) ?? {};
-    const answer = await passOn(target, { method: one.method, path, headers, body });
+    const answer = await passOn(target, { method: one.method, path, headers, body: one.body });
     return rules.after?.(one, answer) ?? answer;
   }
 }

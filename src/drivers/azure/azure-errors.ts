@@ -7,6 +7,7 @@ import type { HttpResponse } from '../../transport/http-types.ts';
 import { type HttpCall, type Meaning, refusedError } from '../http/call.ts';
 import { codeSafely, saidSafely } from '../http/said.ts';
 import { textOf } from '../http/xml.ts';
+import type { AzureAccess } from '../spec.ts';
 
 const SAID_BYTES_MAX = 8_192;
 
@@ -24,8 +25,18 @@ const THROTTLED = passing(
 const CREATE_CONTAINER = 'Create the container or correct its name: blobferry creates no containers';
 const CHECK_RIGHTS =
   'Give these credentials read, write, delete and list permission on the container: a SAS with "rwdl", or the role Storage Blob Data Contributor';
-const CHECK_KEY =
-  'Check accountname and accountkey or the credentials, or that the SAS has neither ended nor been revoked; if both are right, set the clock of this machine (NTP)';
+/** Stands for what is to be checked of those who ask. */
+const CHECK_KEY = 'CHECK';
+const CHECKS: Readonly<Record<AzureAccess['type'], string>> = {
+  'shared-key':
+    'Check accountname and accountkey, and that they belong to this address; if they do, set the clock of this machine (NTP)',
+  sas: 'Check that the SAS is of this account and container, that its key is still the account’s, and that its policy was not revoked',
+  'client-secret':
+    'Check that the application of clientid has a role for blobs in this account, such as Storage Blob Data Contributor',
+  default:
+    'Check that who was logged in has a role for blobs in this account, such as Storage Blob Data Contributor',
+};
+const CHECK_ENDPOINT = 'Check that the endpoint is an Azure Blob Storage service';
 const OTHER_TYPE =
   'An append or page blob of this name stands in the way, and Azure changes no types: remove it, then run again';
 const BLOCKS_OF_OTHERS =
@@ -108,7 +119,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ResourceTypeMismatch: { kind: 'invalid-name', hint: FOLDER_IN_THE_WAY },
 };
 
-export function azureErrorOf(call: HttpCall, response: HttpResponse): StorageError {
+/** @param by how the request was authorized. */
+export function azureErrorOf(call: HttpCall, response: HttpResponse, by: AzureAccess['type']): StorageError {
   const { status, headers } = response;
   const xml = response.body.toString('utf8', 0, SAID_BYTES_MAX);
   const code = codeSafely(headers.get('x-ms-error-code') ?? textOf(xml, 'Code'), call.secrets);
@@ -117,8 +129,14 @@ export function azureErrorOf(call: HttpCall, response: HttpResponse): StorageErr
   const said = saidSafely(line, call.secrets);
   const words = [code, said].filter((word) => word !== '').join(': ');
   const reason = words === '' ? `status ${status}` : `${words} (status ${status})`;
-  return refusedError(call, { status, headers, code, reason }, meaningOf(call, status, code));
+  const isStranger = code === '' && !headers.has('x-ms-request-id');
+  const { hint, ...meaning } = isStranger && status === 404 ? STRANGER : meaningOf(call, status, code);
+  const told = hint === undefined ? {} : { hint: hint.replace(CHECK_KEY, CHECKS[by]) };
+  return refusedError(call, { status, headers, code, reason }, { ...meaning, ...told });
 }
+
+/** Whoever says of an object that it is not there must be the service: what is gone is not copied. */
+const STRANGER = passing('unavailable', CHECK_ENDPOINT);
 
 function meaningOf(call: HttpCall, status: number, code: string): Meaning {
   const known = Object.hasOwn(MEANINGS, code) ? MEANINGS[code] : undefined;

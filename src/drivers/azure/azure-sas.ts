@@ -65,8 +65,9 @@ const SOON_MS = 24 * 3_600_000;
 /** @param name of the storage. */
 export function endsSoon({ endsAtMs }: Sas, name: string, nowMs: number): string | undefined {
   if (endsAtMs === undefined || endsAtMs - nowMs > SOON_MS) return undefined;
-  const when = endsAtMs <= nowMs ? 'ended' : 'ends';
-  return `The SAS of ${name} ${when} at ${timeText(endsAtMs)} and cannot be renewed by itself: a run that takes longer stops then and goes on with a new one`;
+  if (endsAtMs <= nowMs)
+    return `The SAS of ${name} ended at ${timeText(endsAtMs)}, by the clock of this machine: give a new one`;
+  return `The SAS of ${name} ends at ${timeText(endsAtMs)} and cannot be renewed by itself: a run that takes longer stops then and goes on with a new one`;
 }
 
 function timeText(ms: number): string {

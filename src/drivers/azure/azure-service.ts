@@ -105,8 +105,9 @@ export class AzureService implements Service<AzureCredentials> {
   }
 
   errorOf(call: HttpCall, response: HttpResponse): StorageError {
-    const error = azureErrorOf(call, response);
-    if (this.#sas === undefined || error.details.backendCode !== 'AuthenticationFailed') return error;
+    const error = azureErrorOf(call, response, this.#spec.access.type);
+    const isRefused = /^Auth(?:enticationFailed|orizationFailure)$/.test(error.details.backendCode ?? '');
+    if (this.#sas === undefined || !isRefused) return error;
     const serverMs = Date.parse(response.headers.get('date') ?? '');
     const hint = whyNotNow(this.#sas, Number.isNaN(serverMs) ? Date.now() : serverMs);
     return hint === undefined ? error : new StorageError(error.message, error.details, { hint });

@@ -4,7 +4,15 @@ import type { HttpResponse } from '../../transport/http-types.ts';
 import { type HttpCall, type Meaning, refusedError } from '../http/call.ts';
 import { codeSafely, saidSafely } from '../http/said.ts';
 import { textOf } from '../http/xml.ts';
-import { meaningOfGcsCode, NO_BUCKET, OF_RIGHTS, OF_TOKEN, ROLES, THROTTLED } from './gcs-error-codes.ts';
+import {
+  meaningOfGcsCode,
+  NO_BUCKET,
+  NO_SERVICE,
+  OF_RIGHTS,
+  OF_TOKEN,
+  ROLES,
+  THROTTLED,
+} from './gcs-error-codes.ts';
 
 /** Refusals are short; what is not is no refusal of the service. */
 const REFUSAL_BYTES_MAX = 64 * 1024;
@@ -62,7 +70,8 @@ function meaningOf(
   const known = meaningOfGcsCode(code);
   if (known === OF_RIGHTS) return ofRights(words);
   if (known) return known;
-  if (status === 404) return call.key === undefined ? NO_BUCKET : { kind: 'not-found' };
+  if (status === 404 && call.key === undefined) return code === '' ? NO_SERVICE : NO_BUCKET;
+  if (status === 404) return { kind: 'not-found' };
   if (status === 401) return OF_TOKEN;
   if (status === 403) return ofRights(words);
   if (status === 408) return { kind: 'timeout', isTransient: true };

@@ -48,7 +48,7 @@ function hintOf(call: HttpCall, error: WireError): string | undefined {
   switch (error.fault) {
     case 'connect':
       return /^(ENOTFOUND|EAI_)/.test(code)
-        ? 'Check the host name of the endpoint (on AWS the region), and that this machine can look names up; behind a proxy set HTTPS_PROXY'
+        ? `Check the host name of the endpoint${whatNamesHost(call)}, and that this machine can look names up; behind a proxy set HTTPS_PROXY`
         : 'Check the endpoint, its port and the network; behind a proxy set HTTPS_PROXY';
     case 'tls':
       return tlsHint(call, code);
@@ -63,6 +63,13 @@ function hintOf(call: HttpCall, error: WireError): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** The parameters that a host name is made of. */
+function whatNamesHost({ backend }: HttpCall): string {
+  if (backend.startsWith('s3://')) return ' (on AWS the region)';
+  if (backend.startsWith('azure://')) return ' (accountname and realm, or serviceurl)';
+  return backend.startsWith('swift://') ? ' (authurl, or the address in the catalog)' : '';
 }
 
 /** What the settings call it. */

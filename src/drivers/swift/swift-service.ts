@@ -127,11 +127,7 @@ function meaningOf(call: HttpCall, { status, headers }: HttpResponse, said: stri
   if (status === 403) {
     return { kind: 'denied', hint: READING.includes(call.operation) ? CHECK_READING : CHECK_WRITING };
   }
-  if (status === 404 && call.key === undefined) {
-    const hint = 'Create the container or correct its name: blobferry creates no containers';
-    return { kind: 'not-found', scope: 'backend', hint };
-  }
-  if (status === 404) return { kind: 'not-found' };
+  if (status === 404) return call.key === undefined ? ofNoContainer(headers) : { kind: 'not-found' };
   if (status === 408) return { kind: 'timeout', isTransient: true };
   // Two writers of one name at the same moment: the next attempt has a later time.
   if (status === 409) return { kind: 'unavailable', isTransient: true };
@@ -151,6 +147,15 @@ function meaningOf(call: HttpCall, { status, headers }: HttpResponse, said: stri
   }
   if (status >= 500) return { kind: 'unavailable', isTransient: true };
   return { kind: 'unexpected' };
+}
+
+/** The service gives a number to everything that it answers; a page of whoever stands there instead has none. */
+function ofNoContainer(headers: HttpResponse['headers']): Meaning {
+  const isOwn = headers.has('x-trans-id') || headers.has('x-openstack-request-id');
+  const hint = isOwn
+    ? 'Create the container or correct its name: blobferry creates no containers'
+    : 'Check that authurl, or the address in the catalog, is that of an OpenStack Swift service';
+  return { kind: 'not-found', scope: 'backend', hint };
 }
 
 const THROTTLED: Meaning = {
