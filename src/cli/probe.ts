@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { archivedText, findArchived, restoreHint, selfTieringText } from '../coordinator/archived.ts';
 import { describeBinding } from '../coordinator/preflight.ts';
 import { BlobferryError, ConfigError, isStorageError } from '../core/errors.ts';
 import type { Engine, LayoutChoice } from '../core/job.ts';
@@ -12,14 +11,14 @@ import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { withRetries } from '../drivers/wrap/retry.ts';
 import { detectLayout } from '../layout/detect.ts';
-import { type FoundRegistry, findRegistries, settingsHint } from '../layout/find-registry.ts';
+import { type FoundRegistry, findRegistries } from '../layout/find-registry.ts';
 import { type KeyRule, keyPrefixOf, keyRuleOf, keyRuleText } from '../layout/key-rule.ts';
 import type { Layout, LayoutName, ObjectClass } from '../layout/layout.ts';
 import { PROBE_FOLDER } from '../layout/left-out.ts';
 import { rawLayout } from '../layout/raw.ts';
-import { REGISTRY_ROOT } from '../layout/registry-paths.ts';
 import { clockSkewOf } from './clock.ts';
-import { formatBytes, formatDuration, formatObjects } from './units.ts';
+import { type Finding, keysFinding, tiersFinding } from './probe-source.ts';
+import { formatBytes, formatDuration } from './units.ts';
 
 type ProbeCheck =
   | 'reach'
@@ -36,7 +35,7 @@ type ProbeCheck =
 export interface ProbeFinding {
   readonly check: ProbeCheck;
   /** `open`: not tried, or could not be told. */
-  readonly outcome: 'ok' | 'failed' | 'open';
+  readonly outcome: Finding['outcome'];
   readonly text: string;
   readonly hint?: string;
 }
@@ -125,7 +124,6 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
 };
 
 const FIRST_OBJECTS = 3;
-const TIERS_LOOKED_AT = 20_000;
 const READ_BYTES_MAX = 64 * 1024;
 /** A person waits for the answer: three attempts, not a minute of them. */
 const RETRIES = { attemptsMax: 3, delayMsMin: 200, delayMsMax: 1_000, random: Math.random };
@@ -245,23 +243,10 @@ class Probe {
     const { storage, role } = this.#options;
     if (keyRuleOf(storage) === undefined) return;
     try {
-      const { isWhereSet, others, looked } = await findRegistries(driver, this.#ctx, storage);
-      this.#otherRegistries = others;
-      const own = keyRuleText(storage);
-      const places = others.map(({ keyPrefix, rule }) => `"${keyPrefix}${REGISTRY_ROOT}" (keyrule: ${rule})`);
-      if (others.length === 0) {
-        const nowhere = looked.map((prefix) => `"${prefix}"`).join(', ');
-        const text = isWhereSet
-          ? `a registry is where ${own}`
-          : `no registry behind any of ${nowhere}; ${own}`;
-        this.#found('keys', isWhereSet ? 'ok' : 'open', text);
-      } else if (isWhereSet) {
-        const text = `${others.length + 1} registries: the settings mean the one whose ${own}; another lies at ${places.join(' and ')}`;
-        this.#found('keys', 'open', text, settingsHint(others));
-      } else {
-        const text = `a registry lies at ${places.join(' and at ')}, but the settings say that ${own}`;
-        this.#found('keys', role === 'source' ? 'failed' : 'open', text, settingsHint(others));
-      }
+      const found = await findRegistries(driver, this.#ctx, storage);
+      this.#otherRegistries = found.others;
+      const { outcome, text, hint } = keysFinding(storage, role, found);
+      this.#found('keys', outcome, text, hint);
     } catch (error) {
       this.#failed('keys', error);
     }
@@ -309,24 +294,12 @@ class Probe {
     }
   }
 
-  /** A copy lists all of a source first; a person who waits gets an answer about the beginning. */
   async #tiers(driver: StorageDriver): Promise<void> {
     const { storage, role } = this.#options;
     if (role !== 'source') return;
     try {
-      const found = await findArchived(this.#ctx, {
-        source: driver,
-        storage,
-        sourcePrefix: this.#keyPrefix,
-        layout: this.#layout ?? rawLayout,
-        threads: 1,
-        objectsMax: TIERS_LOOKED_AT,
-      });
-      if (found === undefined) return;
-      const text = `of the first ${formatObjects(found.objectsListed)} none is archived`;
-      if (found.count > 0)
-        this.#found('tiers', 'failed', archivedText(driver.name, found), restoreHint(storage.kind));
-      else this.#found('tiers', 'ok', text, selfTieringText(found));
+      const finding = await tiersFinding(this.#ctx, driver, storage, this.#layout ?? rawLayout);
+      if (finding) this.#found('tiers', finding.outcome, finding.text, finding.hint);
     } catch (error) {
       this.#failed('tiers', error);
     }

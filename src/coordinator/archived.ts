@@ -20,7 +20,7 @@ const LOOKS_AT_ONCE = 16;
 /** Of so many it is made sure that they are archived and needed; more are only counted. */
 const NAMED_MAX = 10;
 
-export interface ArchivedObject {
+interface ArchivedObject {
   /** Logical path. */
   readonly path: string;
   readonly tier: string;

@@ -3,7 +3,7 @@ import type { ProxySettings } from '../transport/proxy.ts';
 import type { Binding, StorageDriver } from './driver.ts';
 
 /** How keys are made where not as the registry's driver makes them; absent: as it does (see layout/key-rule.ts). */
-export type OtherKeyRule = 'plain';
+type OtherKeyRule = 'plain';
 
 export interface FileSystemSpec {
   readonly kind: 'fs';

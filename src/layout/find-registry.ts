@@ -64,7 +64,7 @@ function foundAt(spec: RuledSpec, keyPrefix: string): FoundRegistry {
 }
 
 /** What else keys may begin with, than the settings say. */
-export function otherPrefixesOf(spec: StorageSpec): readonly string[] {
+function otherPrefixesOf(spec: StorageSpec): readonly string[] {
   if (!isRuled(spec)) return [];
   const written = spec.kind === 'swift' ? spec.prefix : spec.rootDirectory;
   const trimmed = written.replace(/^\/+|\/+$/g, '');
@@ -130,7 +130,7 @@ export async function detectSource(
   return { ...detected, isEmpty: false, warnings: others.map((other) => besideText(driver.name, other)) };
 }
 
-export function besideText(name: string, { keyPrefix, settings }: FoundRegistry): string {
+function besideText(name: string, { keyPrefix, settings }: FoundRegistry): string {
   return `${name} holds another registry, under "${keyPrefix}${REGISTRY_ROOT}", which these settings do not mean; to mean that one, set ${settings}`;
 }
 

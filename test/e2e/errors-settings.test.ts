@@ -107,6 +107,13 @@ errorTests(import.meta.filename, {
   'a value that YAML reads as something else': yaml(s3('rootdirectory: 2024_01')),
   'an access key without its secret key': yaml(s3('accesskey: AKIAEXAMPLE')),
   'a session token without keys': yaml(s3(`sessiontoken: ${SECRET}`)),
+  'a key rule that the storage does not know': yaml(s3('keyrule: distribution-2')),
+  'two key rules for one Azure container': yaml(
+    [
+      ...['azure:', '  accountname: account', '  container: registry', `  sastoken: "sv=1&sig=${SECRET}"`],
+      ...['  trimlegacyrootprefix: false', '  keyrule: distribution-3', ''],
+    ].join('\n'),
+  ),
   'Signature Version 2': yaml(s3('v4auth: false')),
   'an endpoint that is no URL': yaml(s3('regionendpoint: "http://"')),
   'an endpoint of another protocol': yaml(s3('regionendpoint: ftp://x')),

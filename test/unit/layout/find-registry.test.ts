@@ -68,15 +68,15 @@ const ELSEWHERE: readonly (readonly [string, StorageSpec, string, string])[] = [
   ],
   [
     'distribution 2 wrote it beside a root that it does not know',
-    { ...AZURE, rootDirectory: '/root' },
+    { ...AZURE, rootDirectory: '/store' },
     '/',
     'keyrule: distribution-2 and rootdirectory: ""; in a URL azure://account/registry?keyrule=distribution-2',
   ],
   [
     'GitLab wrote it below a root with the slash',
-    { ...AZURE, rootDirectory: '/root' },
-    '/root/',
-    'keyrule: distribution-2; in a URL azure://account/registry//root?keyrule=distribution-2',
+    { ...AZURE, rootDirectory: '/store' },
+    '/store/',
+    'keyrule: distribution-2; in a URL azure://account/registry//store?keyrule=distribution-2',
   ],
   [
     'it was copied to Swift without files/',
