@@ -15,7 +15,10 @@ import { memoryCampaign } from './memory.ts';
 import { outageCampaign } from './outage.ts';
 
 const CAMPAIGNS: Readonly<Record<string, (options: CampaignOptions) => Promise<CampaignResult>>> = {
-  extremes: extremesCampaign,
+  'extremes-azure': (options) => extremesCampaign('azure', options),
+  'extremes-gcs': (options) => extremesCampaign('gcs', options),
+  'extremes-s3': (options) => extremesCampaign('s3', options),
+  'extremes-swift': (options) => extremesCampaign('swift', options),
   faults: faultsCampaign,
   kills: killsCampaign,
   memory: ({ seed }) => memoryCampaign(seed),
