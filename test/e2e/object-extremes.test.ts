@@ -1,7 +1,7 @@
 /**
  * Names and sizes at the edge of what services hold: from one of them into each and back, byte for byte the same. What a
  * target cannot hold is refused by name, and nothing else suffers. Objects of more than 5 GiB and whole repositories of
- * 10,500 manifests are in `npm run campaign -- extremes-…`, the code of which is tried here with fewer.
+ * 10,500 manifests are in `npm run campaign -- large-…` and `many-…`, the code of which is tried here with fewer.
  */
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
