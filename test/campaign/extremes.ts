@@ -1,42 +1,50 @@
 /**
- * Objects as large, and folders as full, as registries have them seldom: one sparse blob of 5 GiB and a byte, which no
- * service takes in one request, and a repository of 10,500 manifests, which no service lists in one page. Each goes from a folder
- * into each of the four services, one after the other, and back.
+ * Objects as large, and folders as full, as registries have them seldom, each from a folder into one of the four services
+ * and back: one sparse blob of 5 GiB and a byte, more than S3 takes in one request (`large-…`), and a repository of 10,500
+ * manifests, more than any service lists in one page (`many-…`).
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startFiveServices } from '../support/five-services.ts';
+import { type FiveServices, startFiveServices } from '../support/five-services.ts';
 import { makeTempFolder } from '../support/temp.ts';
 import type { CampaignOptions, CampaignResult } from './campaign.ts';
-import { type LargeRun, runLarge } from './extremes/large.ts';
-import { type ManyRun, runMany } from './extremes/many.ts';
-import { SERVICES } from './extremes/places.ts';
+import { runLarge } from './extremes/large.ts';
+import { runMany } from './extremes/many.ts';
+import type { Service } from './extremes/places.ts';
 
 const MIB = 1024 ** 2;
-/** Every service here is asked for the whole of it: a little more than the largest object. */
+/** The large object, with room to spare; the file is sparse. */
 const CEPH_BYTES = 12 * 1024 * MIB;
+const LARGE_MIB = 5 * 1024;
+const ENTRIES = 10_500;
 
-/** @param count of MiB of the large object, and of manifests. */
-export async function extremesCampaign({ seed, count, say }: CampaignOptions): Promise<CampaignResult> {
-  const sizeBytes = (count ?? 5 * 1024) * MIB + 1;
-  const entries = count ?? 10_500;
-  const large: LargeRun[] = [];
-  const many: ManyRun[] = [];
-  for (const service of SERVICES) {
-    await using folder = await makeTempFolder('extremes');
-    await mkdir(join(folder.path, 'servers'));
-    const services = await startFiveServices(join(folder.path, 'servers'), CEPH_BYTES);
-    try {
-      say(`${service}: ${entries} entries`);
-      many.push(await runMany(services, { service, folder: folder.path, entries }));
-      say(JSON.stringify(many.at(-1)));
-      say(`${service}: ${sizeBytes} bytes`);
-      large.push(await runLarge(services, { service, folder: folder.path, sizeBytes, seed }));
-      say(JSON.stringify(large.at(-1)));
-    } finally {
-      await services.stop();
-    }
+/** @param options.count of MiB. */
+export function largeCampaign(
+  service: Service,
+  { seed, count = LARGE_MIB }: CampaignOptions,
+): Promise<CampaignResult> {
+  const sizeBytes = count * MIB + 1;
+  return onServices((services, folder) => runLarge(services, { service, folder, sizeBytes, seed }));
+}
+
+/** @param options.count of manifests. */
+export function manyCampaign(
+  service: Service,
+  { count = ENTRIES }: CampaignOptions,
+): Promise<CampaignResult> {
+  return onServices((services, folder) => runMany(services, { service, folder, entries: count }));
+}
+
+async function onServices<Run extends { readonly problems: readonly string[] }>(
+  work: (services: FiveServices, folder: string) => Promise<Run>,
+): Promise<CampaignResult> {
+  await using folder = await makeTempFolder('extremes');
+  await mkdir(join(folder.path, 'servers'));
+  const services = await startFiveServices(join(folder.path, 'servers'), CEPH_BYTES);
+  try {
+    const run = await work(services, folder.path);
+    return { isGood: run.problems.length === 0, result: { ...run } };
+  } finally {
+    await services.stop();
   }
-  const problems = [...large, ...many].flatMap((run) => run.problems);
-  return { isGood: problems.length === 0, result: { sizeBytes, entries, large, many } };
 }

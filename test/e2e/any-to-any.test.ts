@@ -87,6 +87,13 @@ describe('a real registry', { skip: missingServices() || missingTools('registry'
     }
   });
 
+  it('is left as it is where it was', async () => {
+    for (const kind of KINDS) {
+      const { store, names } = world.sources[kind];
+      assert.deepEqual([...(await store.names())].sort(), [...names].sort(), kind);
+    }
+  });
+
   async function assertCopied(from: Kind, to: Kind): Promise<void> {
     const target = await makeTarget(from, to);
     const { kept, sources } = world;

@@ -13,7 +13,6 @@ import { missingTool } from './tools.ts';
 export const ACCOUNT = 'testaccount';
 /** 64 bytes, as Azure's own keys have. */
 export const ACCOUNT_KEY = Buffer.from('k3y/of+the-emulator='.repeat(4).slice(0, 64)).toString('base64');
-/** A second one of the same service, with a key of its own. */
 const OTHER_ACCOUNT = 'otheraccount';
 const OTHER_ACCOUNT_KEY = Buffer.from('other/k3y+of-that-emulator='.repeat(3).slice(0, 64)).toString(
   'base64',
@@ -24,6 +23,7 @@ const ATTEMPTS = 3;
 export interface Azurite {
   /** `http://127.0.0.1:port/testaccount` */
   readonly endpoint: string;
+  /** A second account of the same service. */
   readonly other: AzuriteAccount;
   stop(): Promise<void>;
 }

@@ -50,14 +50,12 @@ export async function startFiveServices(directory: string, storeBytes?: number):
     ends.push(() => server.stop());
     return server;
   };
-  const folder = async (name: string): Promise<{ readonly directory: string }> => {
-    await mkdir(join(directory, name));
-    return { directory: join(directory, name) };
-  };
+  const folder = (name: string) => ({ directory: join(directory, name) });
+  for (const name of ['ceph', 'swift', 'azurite']) await mkdir(join(directory, name));
   const starting = [
-    started(startCeph({ ...(await folder('ceph')), ...(storeBytes === undefined ? {} : { storeBytes }) })),
-    started(startSwift(await folder('swift'))),
-    started(startAzurite(await folder('azurite'))),
+    started(startCeph({ ...folder('ceph'), ...(storeBytes === undefined ? {} : { storeBytes }) })),
+    started(startSwift(folder('swift'))),
+    started(startAzurite(folder('azurite'))),
     gcsCliWorldFor({ after: (end) => ends.push(end) }),
   ] as const;
   // Whatever came up is to be ended, also when something else did not.

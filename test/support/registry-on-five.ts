@@ -23,13 +23,16 @@ import { S3Bucket } from './s3-bucket.ts';
 import { SwiftContainer } from './swift-container.ts';
 import { isUnfinishedUpload, type Tree } from './tree.ts';
 
-export interface Source {
+interface Source {
   /** Path of a YAML file. */
   readonly settings: string;
   /** What a copy must bring, by its logical path, read by another client. */
   readonly kept: Tree;
   /** How many other objects are below the root. */
   readonly objectsLeftOut: number;
+  /** Names of all objects, wherever they are, when it was finished. */
+  readonly names: readonly string[];
+  readonly store: ObjectStore;
 }
 
 export interface RegistryOnFive {
@@ -80,13 +83,17 @@ export async function makeRegistryOnFive(folder: string, services: FiveServices)
   const azure = await new AzureContainer(services.azurite, 'registry').create();
   await fillAzure(azure, objects);
   fillGcs(services.gcs.bucket, objects);
-  const source = async (kind: Kind, yaml: string, store: ObjectStore, prefix: string): Promise<Source> => ({
-    settings: await writeSettings(folder, `from-${kind}`, yaml),
-    kept: await readStore(store, prefix, isLeftOut),
-    objectsLeftOut: (await store.names()).filter(
-      (name) => name.startsWith(prefix) && isLeftOut(name.slice(prefix.length)),
-    ).length,
-  });
+  const source = async (kind: Kind, yaml: string, store: ObjectStore, prefix: string): Promise<Source> => {
+    const names = await store.names();
+    const paths = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+    return {
+      settings: await writeSettings(folder, `from-${kind}`, yaml),
+      kept: await readStore(store, prefix, isLeftOut),
+      objectsLeftOut: paths.filter(isLeftOut).length,
+      names,
+      store,
+    };
+  };
   const ofAzure = { azurite: services.azurite, container: azure.name, more: { trimlegacyrootprefix: false } };
   const sources = {
     filesystem: await source('filesystem', storageYaml({ filesystem: root }), folderStore(root), ''),
@@ -94,9 +101,9 @@ export async function makeRegistryOnFive(folder: string, services: FiveServices)
     azure: await source('azure', azureYaml(ofAzure), azure, '/'),
     gcs: await source(
       'gcs',
-      gcsYaml(services.gcs, 'bucket', '/root/'),
+      gcsYaml(services.gcs, 'bucket', '/mirror/'),
       fakeStore(services.gcs.bucket),
-      'root/',
+      'mirror/',
     ),
     swift: await source('swift', storageYaml(swift), container, 'old/files/'),
   };
@@ -151,7 +158,7 @@ function fillGcs(bucket: Bucket, objects: Objects): void {
       'x-goog-meta-offset': '262144',
     };
     bucket.put(
-      `root/${path}`,
+      `mirror/${path}`,
       bytes,
       isSession ? session : { 'content-type': 'application/octet-stream' },
       false,

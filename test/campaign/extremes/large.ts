@@ -31,7 +31,7 @@ export interface LargeOptions {
 
 export async function runLarge(services: FiveServices, options: LargeOptions): Promise<LargeRun> {
   const { service, folder, sizeBytes, seed } = options;
-  const [source, back] = [join(folder, 'large'), join(folder, 'large-back')];
+  const [source, back] = [join(folder, `large-${service}`), join(folder, `large-${service}-back`)];
   const { path, file } = await writeBlob(source, sizeBytes, seed);
   await mkdir(back);
   const place = await makePlace(services, service, folder, 'large');

@@ -27,7 +27,7 @@ export interface ManyOptions {
 
 export async function runMany(services: FiveServices, options: ManyOptions): Promise<ManyRun> {
   const { service, folder, entries } = options;
-  const [source, back] = [join(folder, 'many'), join(folder, 'many-back')];
+  const [source, back] = [join(folder, `many-${service}`), join(folder, `many-${service}-back`)];
   const names = await writeRevisions(source, entries);
   await mkdir(back);
   const place = await makePlace(services, service, folder, 'many');
