@@ -252,6 +252,8 @@ describe('describeBinding()', () => {
   it('calls an MD5 what the service calls it', () => {
     const byMd5 = { ...nothing, contentMd5: true };
     assert.match(describeBinding({ kind: 'azure' }, byMd5), /to refuse a wrong Content-MD5$/);
+    const both = { ...byMd5, contentCrc64: true };
+    assert.match(describeBinding({ kind: 'azure' }, both), /a wrong CRC-64, a wrong Content-MD5$/);
     assert.match(
       describeBinding({ kind: 'gcs' }, { ...byMd5, crc32c: true }),
       /a wrong CRC-32C, a wrong MD5$/,
