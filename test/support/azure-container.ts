@@ -5,13 +5,18 @@ import {
   type ContainerClient,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
-import { ACCOUNT, ACCOUNT_KEY, type Azurite } from './azurite.ts';
+import { ACCOUNT, ACCOUNT_KEY } from './azurite.ts';
+
+export interface AzureAccess {
+  /** Ends in the account's name. */
+  readonly endpoint: string;
+}
 
 export class AzureContainer {
   readonly name: string;
   readonly client: ContainerClient;
 
-  constructor({ endpoint }: Azurite, name: string) {
+  constructor({ endpoint }: AzureAccess, name: string) {
     this.name = name;
     this.client = new Client(`${endpoint}/${name}`, new StorageSharedKeyCredential(ACCOUNT, ACCOUNT_KEY));
   }

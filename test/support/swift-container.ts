@@ -1,14 +1,20 @@
 /** A container of a Swift server, made and taken away by plain requests of its own: not by the driver under test. */
 import assert from 'node:assert/strict';
-import type { Swift } from './swift.ts';
+
+/** A user of tempauth v1. */
+export interface SwiftAccess {
+  readonly authUrl: string;
+  readonly user: string;
+  readonly password: string;
+}
 
 export class SwiftContainer {
   readonly name: string;
-  readonly #swift: Swift;
+  readonly #swift: SwiftAccess;
   #address = '';
   #token = '';
 
-  constructor(swift: Swift, name: string) {
+  constructor(swift: SwiftAccess, name: string) {
     this.#swift = swift;
     this.name = name;
   }
