@@ -37,7 +37,9 @@ export type Requirement =
   /** Keys are paths of a file system: what no folder tree can hold is refused, and folders can be left out. */
   | 'filePaths'
   /** An aborted write can never become visible later. Servers may still carry out a request that came to its end. */
-  | 'exactAborts';
+  | 'exactAborts'
+  /** Of those who write one key at the same time none is told that it failed, and readers meet it at any moment. */
+  | 'settledRaces';
 
 export interface CaseHelpers {
   /** Another driver over the same storage, as another process would open it; closed by the runner. */
@@ -58,7 +60,11 @@ export interface DriverCase {
 }
 
 /** What does not show in the driver itself. */
-export const INVISIBLE = ['exactAborts', 'filePaths'] as const satisfies readonly Requirement[];
+export const INVISIBLE = [
+  'exactAborts',
+  'filePaths',
+  'settledRaces',
+] as const satisfies readonly Requirement[];
 type VisibleRequirement = Exclude<Requirement, (typeof INVISIBLE)[number]>;
 
 export function visiblePowers(

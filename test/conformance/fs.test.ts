@@ -5,22 +5,13 @@ import { join } from 'node:path';
 import { FileCalls } from '../../src/drivers/fs/fs-calls.ts';
 import { openFsDriver } from '../../src/drivers/fs/fs-driver.ts';
 import type { Distance } from '../../src/drivers/fs/fs-pace.ts';
+import { FS_LACKS } from './fs-lacks.ts';
 import { describePlantedFaults } from './planted.ts';
 import { type DriverFixture, describeDriver, type SuiteOptions } from './suite.ts';
 
 const listLimits = { pageObjectsMax: 100, callsMax: 32 };
 
-const LACKS = [
-  'streamUpload',
-  'noFolders',
-  'binding',
-  'serverCopy',
-  'refusesWrongSha256',
-  'refusesWrongPartCrc32',
-  'refusesWrongObjectCrc32',
-] as const;
-
-const OPTIONS: SuiteOptions = { manyObjects: 310, lacks: LACKS };
+const OPTIONS: SuiteOptions = { manyObjects: 310, lacks: FS_LACKS };
 
 async function openFolder(distance: Distance): Promise<DriverFixture> {
   const rootDirectory = await mkdtemp(join(tmpdir(), 'blobferry-fs-'));
