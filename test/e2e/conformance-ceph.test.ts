@@ -14,6 +14,7 @@ after(() => cluster.stop());
 
 const OPTIONS: SuiteOptions = {
   timeoutMs: 120_000,
+  manyObjects: 1_050,
   lacks: [
     'streamUpload',
     'attributes',
@@ -29,5 +30,5 @@ const skip = missingTools('ceph');
 if (skip) {
   describe('S3 (Ceph) driver', { skip }, () => undefined);
 } else {
-  describeDriver('S3 (Ceph)', async () => openS3Fixture(await cluster.get()), OPTIONS);
+  describeDriver('S3 (Ceph)', async () => openS3Fixture(await cluster.get(), { pageKeysMax: 500 }), OPTIONS);
 }

@@ -157,7 +157,9 @@ describe('a mount that fails', { skip: missingFuse() }, () => {
     it(`ends ${name} with an error that says what it is, whichever call fails`, async () => {
       const heard = new Set<FuseOperation>();
       for (const op of FUSE_OPERATIONS) {
-        for (const { errno, kind, scope, isTransient } of MEANINGS) {
+        // Of a call that is not made one error is as good as any.
+        const meanings = calls.includes(op) ? MEANINGS : MEANINGS.slice(0, 1);
+        for (const { errno, kind, scope, isTransient } of meanings) {
           const { mount, driver, match } = await openRoot();
           const fault = await mount.misbehave([{ op, match, errno }]);
           const error = await failureOf(run(driver, CTX));
