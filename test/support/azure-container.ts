@@ -31,7 +31,11 @@ export class AzureContainer implements ObjectStore {
   #signature = '';
 
   /** @param account default: the first one. */
-  constructor(azurite: Azurite, name: string, account: AzuriteAccount = firstAccountOf(azurite)) {
+  constructor(
+    azurite: Pick<Azurite, 'endpoint'>,
+    name: string,
+    account: AzuriteAccount = firstAccountOf(azurite),
+  ) {
     this.name = name;
     this.#address = `${account.endpoint}/${name}`;
     this.client = new Client(

@@ -56,7 +56,7 @@ export async function startAzurite(options: { readonly directory: string }): Pro
   }
 }
 
-export function azuriteSpec({ endpoint }: Azurite, container: string): AzureSpec {
+export function azuriteSpec({ endpoint }: Pick<Azurite, 'endpoint'>, container: string): AzureSpec {
   return {
     kind: 'azure',
     accountName: ACCOUNT,

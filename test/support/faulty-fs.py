@@ -33,7 +33,10 @@ class Rule:
         self.times = given.get('times')  # None: always
         self.errno = given.get('errno')
         self.delay = given.get('delayMs', 0) / 1000
+        self.hangs = given.get('hangs', False)  # until the rule is removed
+        self.removed = threading.Event()
         self.flip_at = given.get('flipAt')  # offset in the file
+        self.ends_at = given.get('endsAt')  # offset in the file
         self.after_bytes = given.get('afterBytes')  # written to matching files since the rule came
         self.seen = self.used = self.written = 0
 
@@ -85,6 +88,7 @@ class FaultyFolder(Operations):
                 return [self.rules[id].used for id in request['ids']]
             for id in request['ids']:
                 self.rules[id].times = 0
+                self.rules[id].removed.set()
             return []
 
     def __call__(self, op, path, *args):
@@ -94,12 +98,17 @@ class FaultyFolder(Operations):
         for rule in struck:
             if rule.delay:
                 time.sleep(rule.delay)
+            if rule.hangs:
+                rule.removed.wait()
             if rule.errno:
                 raise FuseOSError(getattr(errno, rule.errno))
         flips = [rule.flip_at - args[1] for rule in struck if rule.flip_at is not None]
         if op == 'write':
             return self.write(path, flipped(args[0], flips), *args[1:])
         result = getattr(self, op)(path, *args)
+        for rule in struck:
+            if rule.ends_at is not None:
+                result = result[:max(0, rule.ends_at - args[1])]
         return flipped(result, flips) if flips else result
 
     def at(self, path):

@@ -1,4 +1,5 @@
 /** ListObjects and ListObjectsV2: byte order, prefixes rolled up at a delimiter, pages of at most 1,000. */
+import { hash } from 'node:crypto';
 import { percentEncode } from '../http/uri.ts';
 import { bucketOf, type OperationRequest, type Response, xmlResponse } from '../s3/operation.ts';
 import { S3Error } from '../s3/s3-error.ts';
@@ -30,6 +31,8 @@ interface PageQuery {
   readonly delimiter: string;
   /** The first key that may be listed. */
   readonly from: string;
+  /** No page came before: `from` is at most what the request itself begins with. */
+  readonly isFirst: boolean;
   readonly max: number;
 }
 
@@ -106,7 +109,37 @@ function encodingXml(query: Query): string {
 
 function pageFor(request: OperationRequest, query: PageQuery): Page<StoredObject> {
   const since = request.listing.hideWrittenSinceMs;
-  return pageOf(bucketOf(request).objects, query, (object) => object.modifiedMs >= since);
+  const isHidden = (object: StoredObject): boolean => object.modifiedMs >= since;
+  const { objects } = bucketOf(request);
+  return request.listing.unordered === 'listing'
+    ? hashedPageOf(objects, query, isHidden)
+    : pageOf(objects, query, isHidden);
+}
+
+/** All that the query is about, in the order of the hashes of its names; only another page begins elsewhere. */
+function hashedPageOf<V>(
+  map: SortedMap<V>,
+  { isFirst, from, ...query }: PageQuery,
+  isHidden: (value: V) => boolean,
+): Page<V> {
+  const whole = pageOf(map, { ...query, isFirst, from: '', max: Number.POSITIVE_INFINITY }, isHidden);
+  const all = whole.entries.map((entry) => ({ entry, hash: hashOf(nameOf(entry)) }));
+  all.sort((left, right) => (left.hash < right.hash ? -1 : 1));
+  const start = isFirst ? '' : hashOf(from);
+  const left = all.filter((one) => one.hash >= start);
+  const next = left[query.max]?.entry;
+  return {
+    entries: left.slice(0, query.max).map(({ entry }) => entry),
+    next: next === undefined ? undefined : nameOf(next),
+  };
+}
+
+function hashOf(name: string): string {
+  return hash('md5', Buffer.from(name, 'latin1'), 'hex');
+}
+
+function nameOf<V>(entry: PageEntry<V>): string {
+  return entry.kind === 'key' ? entry.key : entry.prefix;
 }
 
 const OWNER = '<Owner><ID>owner</ID><DisplayName>owner</DisplayName></Owner>';
@@ -125,7 +158,7 @@ function entriesXml(
   };
   let keys = '';
   let prefixes = '';
-  const entries = request.listing.isUnordered ? page.entries.toReversed() : page.entries;
+  const entries = request.listing.unordered === 'page' ? page.entries.toReversed() : page.entries;
   for (const entry of entries) {
     if (entry.kind === 'prefix') {
       prefixes += `<CommonPrefixes><Prefix>${encode(entry.prefix)}</Prefix></CommonPrefixes>`;
@@ -179,7 +212,7 @@ export function listObjectsV2(request: OperationRequest): Response {
         ? ''
         : fromMarker(startAfter, prefix, delimiter)
       : tokenToKey(token);
-  const page = pageFor(request, { prefix, delimiter, from, max });
+  const page = pageFor(request, { prefix, delimiter, from, isFirst: token === undefined, max });
   const hasOwner = find(query, 'fetch-owner') === 'true';
   return xmlResponse(
     `<ListBucketResult${S3_NAMESPACE}>${element('Name', bucket)}<Prefix>${encode(prefix)}</Prefix>` +
@@ -215,7 +248,7 @@ export function listObjects(request: OperationRequest): Response {
   const marker = find(query, 'marker') ?? '';
   const max = Math.min(countParameter(query, 'max-keys'), request.settings.pageKeysMax);
   const from = marker === '' ? '' : fromMarker(marker, prefix, delimiter);
-  const page = pageFor(request, { prefix, delimiter, from, max });
+  const page = pageFor(request, { prefix, delimiter, from, isFirst: marker === '', max });
   const last = page.entries.at(-1);
   const nextMarker =
     page.next === undefined || !last ? undefined : last.kind === 'key' ? last.key : last.prefix;

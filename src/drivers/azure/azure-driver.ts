@@ -135,6 +135,7 @@ export class AzureDriver implements StorageDriver {
       key,
       path: pathOf(key),
     });
+    this.#demandFile('stat', key, response);
     return { key, sizeBytes: lengthOf(this.#client.call('stat', key), response), ...identity(response) };
   }
 
@@ -156,6 +157,7 @@ export class AzureDriver implements StorageDriver {
       ...(options.isFresh ? { isFresh: true } : {}),
     });
     const call = this.#client.call('read', key);
+    this.#demandFile('read', key, response);
     if (response.status === 416 || isRangeOfNothing(response)) {
       const totalBytes = totalOfUnsatisfied(response) ?? (await this.stat(ctx, key)).sizeBytes;
       if (totalBytes > offset) throw malformed(call, 'a range inside the object was refused');
@@ -208,6 +210,8 @@ export class AzureDriver implements StorageDriver {
     } catch (error) {
       // A container that is missing is not that.
       if (isStorageError(error, 'not-found') && error.details.scope === 'object') return;
+      // The name is a folder's: there is no object to remove.
+      if (isStorageError(error) && error.details.backendCode === 'DirectoryIsNotEmpty') return;
       throw error;
     }
   }
@@ -218,6 +222,24 @@ export class AzureDriver implements StorageDriver {
 
   async close(): Promise<void> {
     this.#client.close();
+  }
+
+  /** A hierarchical account shows its folders as empty blobs. */
+  #demandFile(operation: string, key: string, { headers }: HttpResponse): void {
+    if (headers.get('x-ms-resource-type')?.toLowerCase() !== 'directory') return;
+    const { name: backend } = this;
+    const details = {
+      kind: 'not-found',
+      backend,
+      operation,
+      key,
+      isTransient: false,
+      scope: 'object',
+    } as const;
+    throw new StorageError(
+      `Cannot ${operation} "${key}" in ${backend}: there is a folder of this name`,
+      details,
+    );
   }
 
   async #listPage(

@@ -47,7 +47,12 @@ const UNPROBED: Binding = {
   storesSha256: false,
 };
 
-export type S3DriverOptions = Omit<S3ClientOptions, 'name'>;
+export interface S3ListOptions {
+  /** Names asked for on a page of a listing; default: as many as the service gives. */
+  readonly pageKeysMax?: number;
+}
+
+export type S3DriverOptions = Omit<S3ClientOptions, 'name'> & S3ListOptions;
 
 export class S3Driver implements StorageDriver {
   readonly kind = 's3';
@@ -59,10 +64,12 @@ export class S3Driver implements StorageDriver {
   readonly #client: S3Client;
   readonly #objectHeaders: ReturnType<typeof objectHeaders>;
   readonly #binding: Binding;
+  readonly #pageKeysMax: number | undefined;
 
   constructor(spec: S3Spec, binding: Binding | undefined, options: S3DriverOptions) {
     this.#objectHeaders = objectHeaders(spec);
     this.#binding = binding ?? UNPROBED;
+    this.#pageKeysMax = options.pageKeysMax;
     this.name = storageName(spec);
     this.#client = new S3Client(spec, { name: this.name, ...options });
     this.facts = {
@@ -190,6 +197,7 @@ export class S3Driver implements StorageDriver {
     if (query.delimiter) parameters.push(['delimiter', query.delimiter]);
     if (token !== undefined) parameters.push(['continuation-token', token]);
     else if (query.after !== undefined) parameters.push(['start-after', query.after]);
+    if (this.#pageKeysMax !== undefined) parameters.push(['max-keys', String(this.#pageKeysMax)]);
     const { body } = await this.#client.send(ctx, {
       method: 'GET',
       operation: 'list',
@@ -206,9 +214,10 @@ export class S3Driver implements StorageDriver {
 export async function openS3Driver(
   spec: DriverSpec & { readonly storage: S3Spec },
   onNotice?: (sentence: string) => void,
+  options: S3ListOptions = {},
 ): Promise<S3Driver> {
   const found = await credentialsFor(spec.storage);
-  return new S3Driver(spec.storage, spec.binding, { ...found, onNotice });
+  return new S3Driver(spec.storage, spec.binding, { ...found, ...options, onNotice });
 }
 
 function identity(headers: ReadonlyMap<string, string>): { version?: string; md5?: string } {

@@ -98,6 +98,7 @@ export class S3Multipart implements MultipartFacet {
     options: CompleteOptions,
   ): Promise<WriteResult> {
     this.#checkUpload('complete the upload of', upload);
+    this.#checkCover(upload, parts, options.sizeBytes);
     try {
       return await this.#complete(ctx, upload, parts, options);
     } catch (error) {
@@ -193,6 +194,20 @@ export class S3Multipart implements MultipartFacet {
     throw new StorageError(`Cannot ${operation} ${subject(call)}: the upload has no id`, {
       ...call,
       kind: 'not-found',
+      isTransient: false,
+      scope: 'object',
+    });
+  }
+
+  /** Most services make an object of whatever parts are named, and forget the others. */
+  #checkCover({ key }: Upload, parts: readonly PartReceipt[], sizeBytes: number): void {
+    const sum = parts.reduce((bytes, part) => bytes + part.sizeBytes, 0);
+    if (sum === sizeBytes && parts.every(({ number }, index) => number === index + 1)) return;
+    const call = { backend: this.#client.name, operation: 'complete the upload of', key };
+    const what = `its ${parts.length} parts have ${sum} bytes and do not cover its ${sizeBytes}`;
+    throw new StorageError(`Cannot ${call.operation} ${subject(call)}: ${what}`, {
+      ...call,
+      kind: 'unexpected',
       isTransient: false,
       scope: 'object',
     });
