@@ -13,8 +13,6 @@ import { DEFAULT_RETRIES } from '../../src/drivers/wrap/retry.ts';
 
 Object.assign(DEFAULT_RETRIES, { delayMsMin: 1, delayMsMax: 5 });
 
-export const FLIP_WORKER_URL = new URL(import.meta.url);
-
 export const openForFlips: OpenDriver = async (spec, role) => {
   const { storage } = spec;
   if (storage.kind !== 'gcs') return openDriver(spec, role);

@@ -8,7 +8,7 @@ import { distributionLayout } from '../../src/layout/distribution.ts';
 import { keyPrefixOf } from '../../src/layout/key-rule.ts';
 import type { VerifySummary } from '../../src/verify/summary.ts';
 import { runVerify } from '../../src/verify/verify.ts';
-import { FLIP_WORKER_URL, openForFlips } from './flip-worker.ts';
+import { openForFlips } from './flip-worker.ts';
 import { makeSmallTree, type SmallTree, writeSmallTree } from './small-tree.ts';
 import { tempFolderFor } from './temp.ts';
 
@@ -63,7 +63,7 @@ export async function copyBetween(
     { source, target, options: { ...OPTIONS, journalDirectory, ...given } },
     {
       openDriver: openForFlips,
-      workerUrl: FLIP_WORKER_URL,
+      workerUrl: new URL('./flip-worker.ts', import.meta.url),
       signal: t.signal,
       onEvent: () => undefined,
       onCounters: (_: CounterReader) => undefined,
