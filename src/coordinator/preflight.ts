@@ -151,6 +151,7 @@ export function describeBinding(target: StorageDriver, binding: Binding | undefi
   if (binding.partCrc32) refused.push('a wrong CRC-32 of a part');
   if (binding.objectCrc32) refused.push('a wrong CRC-32 of the whole object');
   if (binding.crc32c) refused.push('a wrong CRC-32C');
+  if (binding.contentCrc64) refused.push('a wrong CRC-64');
   if (binding.contentMd5) refused.push('a wrong Content-MD5');
   const copies = describeCopies(binding);
   if (refused.length === 0) return `the target refused nothing wrong: every object is read back${copies}`;

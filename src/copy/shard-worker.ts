@@ -204,5 +204,7 @@ export class ShardWorker {
 
 /** Only servers that can be asked have a binding; a file system's is its fsync. */
 function checksNothing(binding: Binding | undefined): boolean {
-  return binding !== undefined && !binding.payloadSha256 && !binding.contentMd5 && !binding.crc32c;
+  if (binding === undefined) return false;
+  const { payloadSha256, contentMd5, contentCrc64 = false, crc32c = false } = binding;
+  return !(payloadSha256 || contentMd5 || contentCrc64 || crc32c);
 }
