@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { DataSet } from '../data/data-set.ts';
 import { type Measured, measureProcess } from '../measure/measure-process.ts';
-import type { Cell, Route } from '../plan/cell.ts';
+import { type Cell, type Route, sourceOf, targetOf } from '../plan/cell.ts';
 import type { ServerCertificate } from './listen.ts';
 
 export const FLOORS = ['sha256', 'crc32', 'pump', 'exchange', 'files'] as const;
@@ -41,11 +41,11 @@ export interface FloorInput {
 export function floorsOf({ workload, route }: Pick<Cell, 'workload' | 'route'>): readonly FloorName[] {
   if (workload === 'listing') return route === 's3-s3' ? ['pump'] : [];
   const moving = workload === 'small' ? 'exchange' : 'pump';
-  const hasParts = workload === 'large' && route !== 's3-fs';
+  const hasParts = workload === 'large' && route.endsWith('-s3');
   return FLOORS.filter((floor) => {
     if (floor === 'sha256') return true;
     if (floor === 'crc32') return hasParts;
-    return floor === 'files' ? route !== 's3-s3' : floor === moving;
+    return floor === 'files' ? sourceOf(route) === 'fs' || targetOf(route) === 'fs' : floor === moving;
   });
 }
 

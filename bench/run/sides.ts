@@ -9,9 +9,12 @@ import type { DataSet, DataSets, SetName } from '../data/data-set.ts';
 import { fillBuckets } from '../data/fill-buckets.ts';
 import { fillFolders } from '../data/fill-folders.ts';
 import type { BenchObject } from '../data/objects.ts';
-import type { Scheme } from '../plan/cell.ts';
+import { isService, type Scheme, type StorageKind } from '../plan/cell.ts';
 import type { Etags } from '../records.ts';
+import type { S3Server } from '../s3-server/s3-server.ts';
 import { type S3ServerProcess, startS3ServerProcess } from '../s3-server/s3-server-process.ts';
+import type { S3ServerStats } from '../s3-server/stats.ts';
+import { serviceSource, serviceTarget } from './service-sides.ts';
 
 export interface Tls {
   /** PEM. */
@@ -20,7 +23,7 @@ export interface Tls {
 }
 
 export interface SideOptions {
-  readonly kind: 's3' | 'fs';
+  readonly kind: StorageKind;
   readonly scheme: Scheme;
   readonly tls: Tls;
   /** Of this side's own; made when it is needed and removed with it. */
@@ -33,9 +36,14 @@ export interface SideOptions {
 
 const BUCKETS = ['full', 'half', 'target'];
 
-interface Side {
+/** What is asked of every server: what it has done. */
+export interface WatchedServer {
+  stats(): Promise<S3ServerStats<string>>;
+}
+
+export interface Side {
   /** Undefined for file systems. */
-  readonly server: S3ServerProcess | undefined;
+  readonly server: WatchedServer | undefined;
   close(): Promise<void>;
 }
 
@@ -54,6 +62,11 @@ export interface TargetSide extends Side {
   clear(): Promise<void>;
   /** What its server answers for ETags; undefined for file systems. */
   readonly etags: Etags | undefined;
+}
+
+/** Of sides on S3, whose servers can also be told to misbehave. */
+export function s3ServerOf({ server }: Side): S3Server | undefined {
+  return server !== undefined && 'misbehave' in server ? (server as S3Server) : undefined;
 }
 
 function caOf({ scheme, tls }: SideOptions): string | undefined {
@@ -82,6 +95,7 @@ export async function openSource(options: SideOptions, objects: Iterable<BenchOb
       close,
     };
   }
+  if (isService(options.kind)) return serviceSource(options.kind, options.folder, objects);
   const server = await startServer(options);
   try {
     const sets = await fillBuckets(server, objects, { ca: caOf(options) });
@@ -102,6 +116,7 @@ export async function openTarget(
   options: SideOptions,
   prefilled?: Iterable<BenchObject>,
 ): Promise<TargetSide> {
+  if (isService(options.kind)) return serviceTarget(options.kind, options.folder);
   return options.kind === 'fs' ? folderTarget(options, prefilled) : bucketTarget(options, prefilled);
 }
 
