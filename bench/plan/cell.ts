@@ -88,6 +88,7 @@ const DEFAULTS: readonly string[] = [
   'large/s3-s3/http/old-target',
   'large/s3-s3/http/one-put',
   'medium/s3-*/http/unbound',
+  'small/*-s3/http/loopback',
 ];
 
 /** Each workload once, and between them every route and scheme; the conditions that are missing are those of the goals. */
@@ -100,7 +101,9 @@ const QUICK_DEFAULTS: readonly string[] = [
   'small/s3-azure/http/loopback',
   'large/s3-gcs/http/unbound',
   'medium/s3-swift/http/loopback',
-  'small/*-s3/http/loopback',
+  'small/azure-s3/http/loopback',
+  'small/gcs-s3/http/loopback',
+  'small/swift-s3/http/loopback',
 ];
 
 export function allCells(isQuick: boolean): readonly PlannedCell[] {
