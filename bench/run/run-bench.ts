@@ -22,7 +22,8 @@ import type { Parameters } from '../plan/parameters.ts';
 import type { BenchLine } from '../records.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { runOnce, type Stage } from './run-once.ts';
-import { openSource, openTarget, type SourceSide, type Tls } from './sides.ts';
+import type { SourceSide } from './side.ts';
+import { openSource, openTarget, type Tls } from './sides.ts';
 import { runTrial, trialsOf } from './trials.ts';
 
 export interface BenchPlan {

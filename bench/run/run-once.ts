@@ -11,7 +11,7 @@ import type { Parameters } from '../plan/parameters.ts';
 import type { RunRecord, ServerShare } from '../records.ts';
 import type { S3ServerStats, Transfers } from '../s3-server/stats.ts';
 import { impose } from './conditions.ts';
-import { type SourceSide, s3ServerOf, type TargetSide, type WatchedServer } from './sides.ts';
+import { type SourceSide, s3ServerOf, type TargetSide, type WatchedServer } from './side.ts';
 
 export interface Stage {
   readonly parameters: Parameters;

@@ -10,7 +10,7 @@ import { fillContainers, specOf } from '../data/fill-containers.ts';
 import type { BenchObject } from '../data/objects.ts';
 import type { ServiceKind } from '../service-servers/kinds.ts';
 import { type ServiceProcess, startServiceProcess } from '../service-servers/service-process.ts';
-import type { SourceSide, TargetSide } from './sides.ts';
+import type { SourceSide, TargetSide } from './side.ts';
 
 const CONTAINERS = ['full', 'half', 'target'];
 

@@ -1,20 +1,18 @@
 /** Both ends of a copy: where the objects come from and where they go, filled, checked and emptied. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Check, checkBucket, checkFolder, type Sampling } from '../check/check-target.ts';
+import { checkBucket, checkFolder } from '../check/check-target.ts';
 import { emptyBucket } from '../check/empty-bucket.ts';
-import { type Planted, plantBadParts } from '../check/planted-part.ts';
-import type { Place } from '../copiers/copier.ts';
-import type { DataSet, DataSets, SetName } from '../data/data-set.ts';
+import { plantBadParts } from '../check/planted-part.ts';
+import type { SetName } from '../data/data-set.ts';
 import { fillBuckets } from '../data/fill-buckets.ts';
 import { fillFolders } from '../data/fill-folders.ts';
 import type { BenchObject } from '../data/objects.ts';
 import { isService, type Scheme, type StorageKind } from '../plan/cell.ts';
 import type { Etags } from '../records.ts';
-import type { S3Server } from '../s3-server/s3-server.ts';
 import { type S3ServerProcess, startS3ServerProcess } from '../s3-server/s3-server-process.ts';
-import type { S3ServerStats } from '../s3-server/stats.ts';
 import { serviceSource, serviceTarget } from './service-sides.ts';
+import type { SourceSide, TargetSide } from './side.ts';
 
 export interface Tls {
   /** PEM. */
@@ -35,39 +33,6 @@ export interface SideOptions {
 }
 
 const BUCKETS = ['full', 'half', 'target'];
-
-/** What is asked of every server: what it has done. */
-export interface WatchedServer {
-  stats(): Promise<S3ServerStats<string>>;
-}
-
-export interface Side {
-  /** Undefined for file systems. */
-  readonly server: WatchedServer | undefined;
-  close(): Promise<void>;
-}
-
-export interface SourceSide extends Side {
-  readonly sets: DataSets;
-  place(set: SetName): Place;
-}
-
-export interface TargetSide extends Side {
-  /** Where the set goes; empty, or filled with it where the target holds everything from the start. */
-  place(set: SetName): Place;
-  /** Undefined for file systems, which check nothing. */
-  plant(): Promise<Planted | undefined>;
-  check(set: SetName, expected: DataSet, sampling: Sampling): Promise<Check>;
-  /** Empties it for the next run. */
-  clear(): Promise<void>;
-  /** What its server answers for ETags; undefined for file systems. */
-  readonly etags: Etags | undefined;
-}
-
-/** Of sides on S3, whose servers can also be told to misbehave. */
-export function s3ServerOf({ server }: Side): S3Server | undefined {
-  return server !== undefined && 'misbehave' in server ? (server as S3Server) : undefined;
-}
 
 function caOf({ scheme, tls }: SideOptions): string | undefined {
   return scheme === 'https' ? tls.cert : undefined;

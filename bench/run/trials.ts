@@ -11,7 +11,7 @@ import type { Route, Scheme } from '../plan/cell.ts';
 import { FLIPS, type Flip, type TrialRecord } from '../records.ts';
 import type { FaultRule } from '../s3-server/faults/fault.ts';
 import { grown, reasonOf, type Stage } from './run-once.ts';
-import { s3ServerOf } from './sides.ts';
+import { s3ServerOf } from './side.ts';
 
 export function trialsOf(route: Route): readonly TrialRecord['trial'][] {
   return [
