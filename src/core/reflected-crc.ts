@@ -47,7 +47,9 @@ export class ReflectedCrc {
     );
     this.#memory = new Uint8Array(this.#module.memory.buffer);
     this.#ones = (1n << BigInt(bits)) - 1n;
-    fillTables(new BigUint64Array(this.#module.memory.buffer, 0, TABLE_ROWS * 256), polynomial);
+    // WebAssembly has the lowest byte first, whatever the machine has.
+    const view = new DataView(this.#module.memory.buffer);
+    for (const [at, register] of tablesOf(polynomial).entries()) view.setBigUint64(8 * at, register, true);
   }
 
   /** @param crc of what came before; @returns unsigned. */
@@ -102,7 +104,8 @@ export class ReflectedCrc {
 }
 
 /** Row `r` holds the register behind each byte and `r` zero bytes. */
-function fillTables(tables: BigUint64Array, polynomial: bigint): void {
+function tablesOf(polynomial: bigint): BigUint64Array {
+  const tables = new BigUint64Array(TABLE_ROWS * 256);
   for (let byte = 0; byte < 256; byte += 1) {
     let register = BigInt(byte);
     for (let bit = 0; bit < 8; bit += 1) {
@@ -114,4 +117,5 @@ function fillTables(tables: BigUint64Array, polynomial: bigint): void {
     const before = tables[at - 256] ?? 0n;
     tables[at] = (before >> 8n) ^ (tables[Number(before & 255n)] ?? 0n);
   }
+  return tables;
 }
