@@ -14,7 +14,8 @@ export function mustReadBack(
   if (!binding) return false;
   // The SDK signs each body's sha256; an MD5 it sends of none.
   if (kind === 's3' && engine === 'sdk') return !binding.payloadSha256;
-  return !binding.payloadSha256 && !binding.contentMd5 && !binding.crc32c;
+  const { payloadSha256, contentMd5, contentCrc64 = false, crc32c = false } = binding;
+  return !(payloadSha256 || contentMd5 || contentCrc64 || crc32c);
 }
 
 /**

@@ -150,6 +150,8 @@ export interface PartReceipt {
   readonly crc32?: number;
   /** Unsigned CRC-32C of the part, where the driver sent one. */
   readonly crc32c?: number;
+  /** CRC-64 of the part, 16 hex digits, where the driver sent one. */
+  readonly crc64?: string;
   readonly md5?: string;
 }
 
@@ -196,8 +198,10 @@ export interface Binding {
   readonly payloadSha256: boolean;
   /** A body that differs from its MD5: of Content-MD5, of `x-goog-hash` (and a part), or of Swift's ETag. */
   readonly contentMd5: boolean;
-  /** A body that differs from its CRC-64; absent where the service has no such check to ask about. */
+  /** A body, and a part, that differ from their CRC-64; absent where the service has no such check to ask about. */
   readonly contentCrc64?: boolean;
+  /** Computes and keeps the MD5 of a body that came with another checksum, so that listings have it all the same. */
+  readonly computesMd5?: boolean;
   /** A part that differs from its CRC-32. */
   readonly partCrc32: boolean;
   /** A finished multipart object that differs from the CRC-32 of the whole. */

@@ -22,7 +22,14 @@ import { checkDocument, eachElement, onlyTextOf, utf8Of } from '../http/xml.ts';
 import type { AzureSpec } from '../spec.ts';
 import { blockNameIn, blockNameOf, isUploadId, newUploadId, type UploadMarks } from './azure-block-ids.ts';
 import { checkAzureKey } from './azure-keys.ts';
-import { encryptionFields, md5Field, md5Of, visibleAttributes } from './azure-write.ts';
+import {
+  type AzureSum,
+  encryptionFields,
+  md5Field,
+  sumFields,
+  sumOf,
+  visibleAttributes,
+} from './azure-write.ts';
 
 /** A list of 50,000 blocks is made into a blob in seconds, mostly. */
 const COMPLETE_TIMEOUT_MS = 10 * 60_000;
@@ -32,7 +39,8 @@ interface Container {
   /** Everything, marks included. */
   list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage>;
   readonly marks: UploadMarks;
-  readonly checksMd5: boolean;
+  /** What blocks are bound by. */
+  readonly sumName: keyof AzureSum | undefined;
 }
 
 export class AzureBlocks implements MultipartFacet {
@@ -78,8 +86,8 @@ export class AzureBlocks implements MultipartFacet {
     const { body, number } = part;
     if (this.#open.get(upload.id) !== upload.key) await this.#checkOpen(ctx, operation, upload);
     ctx.signal.throwIfAborted();
-    const md5 = this.#container.checksMd5 ? await md5Of(ctx, body) : undefined;
-    const name = blockNameOf(upload.id, { number, ...(md5 === undefined ? {} : { md5 }) });
+    const sum = await sumOf(ctx, body, this.#container.sumName);
+    const name = blockNameOf(upload.id, { number, ...sum });
     await this.#client.send(ctx, {
       method: 'PUT',
       operation,
@@ -89,11 +97,11 @@ export class AzureBlocks implements MultipartFacet {
         ['comp', 'block'],
         ['blockid', name],
       ],
-      headers: [...(md5 === undefined ? [] : [md5Field(md5)]), ...encryptionFields(this.#spec)],
+      headers: [...sumFields(sum), ...encryptionFields(this.#spec)],
       body: body.bytes ?? body.open(),
       bodyBytes: body.sizeBytes,
     });
-    return { number, sizeBytes: body.sizeBytes, tag: name, ...(md5 === undefined ? {} : { md5 }) };
+    return { number, sizeBytes: body.sizeBytes, tag: name, ...sum };
   }
 
   async complete(
@@ -266,7 +274,7 @@ function partsIn(upload: Upload, xml: string): readonly PartReceipt[] {
     const size = onlyTextOf(block, 'Size') ?? '';
     const name = blockNameIn(upload.id, tag);
     if (!/^\d+$/.test(size)) throw new RangeError('a block has no size');
-    // A part that was sent twice has two blocks; each is whole, and says by its MD5 what it holds.
+    // A part that was sent twice has two blocks; each is whole, and says by its checksum what it holds.
     if (name) parts.set(name.number, { sizeBytes: Number(size), tag, ...name });
     return true;
   });

@@ -31,7 +31,14 @@ import { checkAzureKey } from './azure-keys.ts';
 import { azureListingOf, md5OfBase64, narrowedPrefix, versionOf } from './azure-listing.ts';
 import { type AzureCredentials, AzureService, type AzureServiceOptions } from './azure-service.ts';
 import { pagesBehind } from './azure-walk.ts';
-import { checksMd5, encryptionFields, md5Field, md5Of, visibleAttributes } from './azure-write.ts';
+import {
+  encryptionFields,
+  sumFields,
+  sumOf,
+  sumOfBlobs,
+  sumOfBlocks,
+  visibleAttributes,
+} from './azure-write.ts';
 import { ByteOrder, isSurelyBehind } from './byte-order.ts';
 
 /** Of one Put Blob, since version 2019-12-12. */
@@ -84,7 +91,7 @@ export class AzureDriver implements StorageDriver {
     this.multipart = new AzureBlocks(client, storage, {
       list: (ctx, query) => this.#listEverything(ctx, query),
       marks: this.#marks,
-      checksMd5: checksMd5(binding),
+      sumName: sumOfBlocks(binding),
     });
     this.binding = { probe: (ctx, prefix) => probeAzureBinding(ctx, client, prefix) };
   }
@@ -182,7 +189,7 @@ export class AzureDriver implements StorageDriver {
       ['x-ms-blob-type', 'BlockBlob'],
       ...visibleAttributes(this.#spec),
       ...encryptionFields(this.#spec),
-      ...(checksMd5(this.#binding) ? [md5Field(await md5Of(ctx, body))] : []),
+      ...sumFields(await sumOf(ctx, body, sumOfBlobs(this.#binding))),
     ];
     const response = await this.#client.send(ctx, {
       method: 'PUT',
