@@ -67,7 +67,7 @@ export async function findServerSide(
     const warning = `Both sides are on one service, but it does not copy from one to the other with the target's credentials, so objects pass through this machine: ${refusal}`;
     return { ...streamed(refusal), warning };
   }
-  const settings = { bucket: source.bucket, computes };
+  const settings = { reach: { bucket: source.bucket }, computes };
   return { settings, summary: { way: computes ? 'service' : 'read-back', why: wordsOf(computes) } };
 }
 
