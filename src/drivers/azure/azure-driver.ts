@@ -4,6 +4,7 @@ import { isStorageError, StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
 import { encodePath } from '../../transport/sigv4.ts';
 import type {
+  AddressFacet,
   Binding,
   BindingFacet,
   Body,
@@ -15,6 +16,7 @@ import type {
   ObjectInfo,
   ReadOptions,
   ReadResult,
+  ServerCopyFacet,
   StorageDriver,
   WriteOptions,
   WriteResult,
@@ -29,6 +31,7 @@ import { UploadMarks } from './azure-block-ids.ts';
 import { AzureBlocks } from './azure-blocks.ts';
 import { checkAzureKey } from './azure-keys.ts';
 import { azureListingOf, md5OfBase64, narrowedPrefix, versionOf } from './azure-listing.ts';
+import { AzureServerCopy } from './azure-server-copy.ts';
 import { type AzureCredentials, AzureService, type AzureServiceOptions } from './azure-service.ts';
 import { pagesBehind } from './azure-walk.ts';
 import { checksMd5, encryptionFields, md5Field, md5Of, visibleAttributes } from './azure-write.ts';
@@ -47,12 +50,20 @@ export interface AzureDriverOptions extends AzureServiceOptions {
 /** What is known of the account: `unknown` where these credentials may not ask. */
 type Namespace = 'flat' | 'hierarchical' | 'unknown';
 
+interface AzureDriverParts {
+  readonly namespace: Namespace;
+  readonly addresses: AddressFacet;
+  readonly pageNamesMax?: number;
+}
+
 export class AzureDriver implements StorageDriver {
   readonly kind = 'azure';
   readonly name: string;
   readonly facts: DriverFacts;
   readonly multipart: MultipartFacet;
   readonly binding: BindingFacet;
+  readonly serverCopy: ServerCopyFacet;
+  readonly addresses: AddressFacet;
   readonly #client: ServiceClient<AzureCredentials>;
   readonly #spec: AzureSpec;
   readonly #marks: UploadMarks;
@@ -62,7 +73,7 @@ export class AzureDriver implements StorageDriver {
   constructor(
     client: ServiceClient<AzureCredentials>,
     { storage, binding }: DriverSpec & { readonly storage: AzureSpec },
-    { namespace, pageNamesMax }: { readonly namespace: Namespace; readonly pageNamesMax?: number },
+    { namespace, addresses, pageNamesMax }: AzureDriverParts,
   ) {
     this.#client = client;
     this.#spec = storage;
@@ -79,11 +90,17 @@ export class AzureDriver implements StorageDriver {
       keepsAttributes: false,
       hasFolders: namespace === 'hierarchical',
     };
-    this.multipart = new AzureBlocks(client, storage, {
+    const blocks = new AzureBlocks(client, storage, {
       list: (ctx, query) => this.#listEverything(ctx, query),
       marks: this.#marks,
       checksMd5: checksMd5(binding),
     });
+    this.multipart = blocks;
+    this.serverCopy = new AzureServerCopy(client, storage, {
+      blocks,
+      stat: (ctx, key) => this.stat(ctx, key),
+    });
+    this.addresses = addresses;
     this.binding = { probe: (ctx, prefix) => probeAzureBinding(ctx, client, prefix) };
   }
 
@@ -252,10 +269,12 @@ export async function openAzureDriver(
   spec: DriverSpec & { readonly storage: AzureSpec },
   { pageNamesMax, ...options }: AzureDriverOptions = {},
 ): Promise<AzureDriver> {
-  const client = new ServiceClient(new AzureService(spec.storage, options));
+  const service = new AzureService(spec.storage, options);
+  const client = new ServiceClient(service);
   const namespace = await namespaceOf(client);
   return new AzureDriver(client, spec, {
     namespace,
+    addresses: service,
     ...(pageNamesMax === undefined ? {} : { pageNamesMax }),
   });
 }

@@ -36,6 +36,8 @@ export interface ServiceRequest {
   readonly isFresh?: boolean;
   /** Statuses besides 2xx that the caller wants to see. */
   readonly accepts?: readonly number[];
+  /** What no message may repeat, beside the secrets of the service itself. */
+  readonly secrets?: readonly string[];
 }
 
 /** A request as it goes on the wire. `by`: the credentials it was made with. */
@@ -79,13 +81,13 @@ export class ServiceClient<C> {
   }
 
   /** What errors say of a request. */
-  call(operation: string, key?: string): HttpCall {
+  call(operation: string, key?: string, more: readonly string[] = []): HttpCall {
     const { name, description, secrets } = this.#service;
     return {
       backend: name,
       operation,
       service: description,
-      secrets,
+      secrets: more.length === 0 ? secrets : [...secrets, ...more],
       ...(key === undefined ? {} : { key }),
     };
   }
@@ -93,7 +95,7 @@ export class ServiceClient<C> {
   /** Sends once, again where the credentials had ended, and returns a 2xx or accepted answer. */
   async send(ctx: CallContext, request: ServiceRequest): Promise<HttpResponse> {
     ctx.signal.throwIfAborted();
-    const call = this.call(request.operation, request.key);
+    const call = this.call(request.operation, request.key, request.secrets);
     const prepared = await this.#service.prepare(request);
     const response = await this.#exchange(ctx, request, call, prepared);
     if (isAccepted(request, response)) return response;
