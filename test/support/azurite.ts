@@ -13,6 +13,9 @@ import { missingTool } from './tools.ts';
 export const ACCOUNT = 'testaccount';
 /** 64 bytes, as Azure's own keys have. */
 export const ACCOUNT_KEY = Buffer.from('k3y/of+the-emulator='.repeat(4).slice(0, 64)).toString('base64');
+/** A second account of the same service. */
+export const OTHER_ACCOUNT = 'otheraccount';
+const OTHER_KEY = Buffer.from('an0ther/key+of-the-emulator='.repeat(4).slice(0, 64)).toString('base64');
 
 const ATTEMPTS = 3;
 
@@ -40,7 +43,7 @@ export async function startAzurite(options: { readonly directory: string }): Pro
   }
 }
 
-export function azuriteSpec({ endpoint }: Azurite, container: string): AzureSpec {
+export function azuriteSpec({ endpoint }: Pick<Azurite, 'endpoint'>, container: string): AzureSpec {
   return {
     kind: 'azure',
     accountName: ACCOUNT,
@@ -51,6 +54,31 @@ export function azuriteSpec({ endpoint }: Azurite, container: string): AzureSpec
     access: { type: 'shared-key', accountKey: ACCOUNT_KEY },
     skipsTlsVerify: false,
   };
+}
+
+/** The same for a container of the other account. */
+export function otherSpec({ endpoint }: Pick<Azurite, 'endpoint'>, container: string): AzureSpec {
+  return {
+    ...azuriteSpec({ endpoint: endpoint.replace(ACCOUNT, OTHER_ACCOUNT) }, container),
+    accountName: OTHER_ACCOUNT,
+    access: { type: 'shared-key', accountKey: OTHER_KEY },
+  };
+}
+
+/** Settings as the registry writes them. */
+export function azureYaml({ accountName, container, endpoint, access }: AzureSpec): string {
+  const key = access.type === 'shared-key' ? `accountkey: ${access.accountKey}` : '';
+  const sas = access.type === 'sas' ? `sastoken: ${access.token}` : '';
+  return [
+    'azure:',
+    ...[`accountname: ${accountName}`, `container: ${container}`, `serviceurl: ${endpoint}`].map(indented),
+    ...['trimlegacyrootprefix: true', key, sas].filter(Boolean).map(indented),
+    '',
+  ].join('\n');
+}
+
+function indented(line: string): string {
+  return `  ${line}`;
 }
 
 async function startOn(port: number, main: string, directory: string): Promise<Azurite> {
@@ -65,7 +93,7 @@ async function startOn(port: number, main: string, directory: string): Promise<A
       ...['--blobKeepAliveTimeout', '60'],
     ],
     cwd: directory,
-    env: cleanEnvironment({ AZURITE_ACCOUNTS: `${ACCOUNT}:${ACCOUNT_KEY}` }),
+    env: cleanEnvironment({ AZURITE_ACCOUNTS: `${ACCOUNT}:${ACCOUNT_KEY};${OTHER_ACCOUNT}:${OTHER_KEY}` }),
     isReady: async (signal) => (await fetch(`${endpoint}?comp=list`, { signal })).status === 403,
   });
   return { endpoint, stop: () => server.stop() };
