@@ -2,9 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { after, describe } from 'node:test';
 import { openAzureDriver } from '../../src/drivers/azure/azure-driver.ts';
+import { openAzureSdkDriver } from '../../src/drivers/azure/azure-sdk-driver.ts';
+import type { StorageDriver } from '../../src/drivers/driver.ts';
+import type { AzureSpec } from '../../src/drivers/spec.ts';
 import { AzureContainer } from '../support/azure-container.ts';
 import { type Azurite, azuriteSpec, missingAzurite, startAzurite } from '../support/azurite.ts';
 import { makeTempFolder, type TempFolder } from '../support/temp.ts';
+import type { Requirement } from './case.ts';
 import { describeDriver } from './suite.ts';
 
 interface Running {
@@ -31,39 +35,57 @@ after(async () => {
   await folder.remove();
 });
 
+const NEVER: readonly Requirement[] = [
+  'attributes',
+  'folders',
+  'exactAborts',
+  'refusesWrongSha256',
+  'refusesWrongPartCrc32',
+  'refusesWrongObjectCrc32',
+];
+
+interface Engine {
+  readonly name: string;
+  readonly manyObjects: number;
+  readonly lacks: readonly Requirement[];
+  open(storage: AzureSpec): Promise<StorageDriver>;
+}
+
+const ENGINES: readonly Engine[] = [
+  {
+    name: 'Azure',
+    manyObjects: 250,
+    lacks: [...NEVER, 'streamUpload'],
+    open: (storage) => openAzureDriver({ storage, engine: 'direct' }, { pageNamesMax: 100 }),
+  },
+  {
+    name: 'Azure by the SDK',
+    manyObjects: 110,
+    lacks: [...NEVER, 'multipart', 'binding', 'serverCopy'],
+    open: (storage) => openAzureSdkDriver({ storage, engine: 'sdk' }, { pageNamesMax: 50 }),
+  },
+];
+
 const skip = missingAzurite();
-if (skip) {
-  describe('Azure driver', { skip }, () => undefined);
-} else {
+for (const { name, manyObjects, lacks, open } of ENGINES) {
+  if (skip) {
+    describe(`${name} driver`, { skip }, () => undefined);
+    continue;
+  }
   describeDriver(
-    'Azure',
+    name,
     async () => {
       starting ??= start();
       const { azurite } = await starting;
       const container = await new AzureContainer(azurite, `conformance-${randomUUID()}`).create();
       const storage = azuriteSpec(azurite, container.name);
-      const open = () => openAzureDriver({ storage, engine: 'direct' }, { pageNamesMax: 100 });
       return {
-        driver: await open(),
-        reopen: open,
+        driver: await open(storage),
+        reopen: () => open(storage),
         assertClean: async () => container.assertEmpty(),
         cleanup: () => container.delete(),
       };
     },
-    {
-      timeoutMs: 120_000,
-      manyObjects: 250,
-      refusedKeys: ['odd/a\\b', 'odd/...', 'odd/end.'],
-      lacks: [
-        'streamUpload',
-        'serverCopy',
-        'attributes',
-        'folders',
-        'exactAborts',
-        'refusesWrongSha256',
-        'refusesWrongPartCrc32',
-        'refusesWrongObjectCrc32',
-      ],
-    },
+    { timeoutMs: 120_000, manyObjects, refusedKeys: ['odd/a\\b', 'odd/...', 'odd/end.'], lacks },
   );
 }

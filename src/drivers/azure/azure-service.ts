@@ -17,7 +17,7 @@ import {
   type ServiceRequest,
 } from '../http/service-client.ts';
 import { orAborted } from '../or-aborted.ts';
-import type { AzureSpec } from '../spec.ts';
+import type { AzureAccess, AzureSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { azureErrorOf } from './azure-errors.ts';
 import { blobSas } from './azure-sas.ts';
@@ -80,16 +80,8 @@ export class AzureService implements Service<AzureCredentials> {
   }
 
   get secrets(): readonly string[] {
-    const { access } = this.#spec;
     const token = this.#keeper?.current.token;
-    const own =
-      access.type === 'shared-key'
-        ? [access.accountKey]
-        : access.type === 'sas'
-          ? sasSecrets(access.token)
-          : access.type === 'client-secret'
-            ? [access.secret]
-            : [];
+    const own = secretsOf(this.#spec.access);
     return token === undefined ? own : [...own, token];
   }
 
@@ -210,6 +202,20 @@ export class AzureService implements Service<AzureCredentials> {
 /** A token that has ended: 401 from the service itself, 403 with this code from Azurite. */
 function isAboutWho({ status, headers }: HttpResponse): boolean {
   return status === 401 || (status === 403 && headers.get('x-ms-error-code') === 'AuthenticationFailed');
+}
+
+/** What no message may repeat of what the settings hold. */
+export function secretsOf(access: AzureAccess): readonly string[] {
+  switch (access.type) {
+    case 'shared-key':
+      return [access.accountKey];
+    case 'sas':
+      return sasSecrets(access.token);
+    case 'client-secret':
+      return [access.secret];
+    case 'default':
+      return [];
+  }
 }
 
 /** The whole of it, and the signature as it is before and after it is encoded. */

@@ -5,7 +5,7 @@ import type { Fields } from '../http/service-client.ts';
 import { untilAborted } from '../or-aborted.ts';
 import type { AzureSpec } from '../spec.ts';
 
-const CONTENT_TYPE = 'application/octet-stream';
+export const CONTENT_TYPE = 'application/octet-stream';
 
 /** Azure compares a body with its Content-MD5; before a probe that is believed of it. */
 export function checksMd5(binding: Binding | undefined): boolean {
