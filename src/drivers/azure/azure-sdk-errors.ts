@@ -18,10 +18,14 @@ export interface Forwarding {
 /** The library's own error has the request in it, signature and all: it is never passed on as the cause. */
 export function errorOfAzureSdk(call: HttpCall, error: unknown, forwarding: Forwarding | undefined): unknown {
   if (error instanceof StorageError || error instanceof WireError) return errorOfWire(call, error);
-  if (!(error instanceof Error) || error instanceof TypeError) return error;
+  if (!(error instanceof Error)) return error;
   const response = responseIn(error);
-  // What it cannot make sense of, such as a listing that is cut, or an answer that lacks what every blob has.
-  if (!response || response.status < 300) return malformed(call, saidSafely(error.message, call.secrets));
+  // Such as a listing that is cut, or an answer that lacks what every blob has.
+  if (!response || response.status < 300)
+    return malformed(
+      call,
+      `Azure's library can make nothing of the answer: ${saidSafely(error.message, call.secrets)}`,
+    );
   const { status, headers } = response;
   const isRefusal = [403, 407, 502, 503, 504].includes(status) && !headers.has('retry-after');
   if (forwarding && isRefusal && !headers.has('x-ms-request-id'))
