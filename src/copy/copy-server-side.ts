@@ -66,10 +66,12 @@ export async function copyServerSide(
     return outcome;
   } catch (error) {
     ctx.signal.throwIfAborted();
-    if (isStorageError(error, 'precondition')) throw new ObjectChanged(undefined);
+    const isOtherVersion = isStorageError(error, 'precondition');
+    // A service that asks another one may take every version for another; a stream finds out what there is.
+    if (isOtherVersion && serverSide.reach !== 'addresses') throw new ObjectChanged(undefined);
     // Whether it is gone for its own credentials, too, shows when it is read.
     if (isStorageError(error, 'not-found') && error.details.scope === 'object') return undefined;
-    if (!isRefusal(error)) throw error;
+    if (!isOtherVersion && !isRefusal(error)) throw error;
     serverSide.refused(error.message);
     return undefined;
   }

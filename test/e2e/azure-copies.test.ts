@@ -199,6 +199,18 @@ describe('blobs that the service of the target fetches by itself', { skip: missi
     await one.container.assertHolds(TREE.objects);
   });
 
+  it('are streamed where another version of them is there, or is taken to be', async (t) => {
+    const one = await world(t);
+    fake.condition = (given) => (fake.copies.length === 0 ? given : '"another"');
+    const summary = await copied(one);
+    assert.deepEqual([summary.serverSide.way, summary.objectsServerSide], ['read-back', 0]);
+    assert.deepEqual(
+      fake.copies.map(({ status }) => status),
+      [201, 412, 412],
+    );
+    await one.container.assertHolds(TREE.objects);
+  });
+
   it('are not fetched with --server-side never, nor by the SDK', async (t) => {
     const one = await world(t);
     assert.equal((await copied(one, '--server-side', 'never')).serverSide.way, 'none');

@@ -87,20 +87,6 @@ describe('blobferry copy --engine sdk with Azure', { skip: missingAzurite() }, (
 });
 
 describe('--engine sdk', () => {
-  const SWIFT = 'swift://container';
-
-  it('is refused for Swift and Cloud Storage alone, before anything is asked for', async () => {
-    const env = { ST_AUTH: 'http://127.0.0.1:9/auth/v1.0', ST_USER: 'a:u', ST_KEY: 'k' };
-    for (const args of [
-      ['copy', '--from', SWIFT, '--to', 'file:///nonexistent'],
-      ['probe', SWIFT],
-    ]) {
-      const result = await runBlobferry([...args, '--engine', 'sdk'], { env });
-      assert.equal(result.code, 2, result.stderr);
-      assert.match(result.stderr, /--engine sdk is for S3 and Azure: Swift has no SDK engine/);
-    }
-  });
-
   it('is said to be lacking on one side, where the other has it', async (t) => {
     const told: string[] = [];
     const open = openDriverTelling((sentence, side) => told.push(`${side}: ${sentence}`));

@@ -14,7 +14,7 @@ import { ACCOUNT, ACCOUNT_KEY, type Azurite, azuriteSpec } from './azurite.ts';
 
 const MIB = 1024 ** 2;
 
-export interface SeenCopy {
+interface SeenCopy {
   readonly kind: 'blob' | 'block';
   readonly name: string;
   readonly source: string;
@@ -35,6 +35,8 @@ export interface AzureCopyFake extends Pick<Azurite, 'endpoint'> {
   readonly bytesSent: number;
   /** Are addresses of this host reached? Default: all are. */
   reaches: (source: URL) => boolean;
+  /** What it takes for the condition of the source's version. */
+  condition: (given: string) => string;
   /** What becomes of the bytes of this blob on the way from the source. */
   alter: (name: string, bytes: Buffer) => Buffer;
   /** Awaited before a request is looked at. */
@@ -62,6 +64,7 @@ class Fake implements AzureCopyFake {
   readonly copies: SeenCopy[] = [];
   bytesSent = 0;
   reaches: AzureCopyFake['reaches'] = () => true;
+  condition: AzureCopyFake['condition'] = (given) => given;
   alter: AzureCopyFake['alter'] = (_, bytes) => bytes;
   hold: AzureCopyFake['hold'] = () => undefined;
   readonly #azurite: Azurite;
@@ -166,7 +169,7 @@ class Fake implements AzureCopyFake {
     const response = await fetch(source, {
       headers: {
         ...(range === undefined ? {} : { range }),
-        ...(condition === undefined ? {} : { 'if-match': condition }),
+        ...(condition === undefined ? {} : { 'if-match': this.condition(condition) }),
         ...(authorization === undefined ? {} : { authorization }),
       },
     }).catch(() => {

@@ -14,7 +14,7 @@ export const ACCOUNT = 'testaccount';
 /** 64 bytes, as Azure's own keys have. */
 export const ACCOUNT_KEY = Buffer.from('k3y/of+the-emulator='.repeat(4).slice(0, 64)).toString('base64');
 /** A second account of the same service. */
-export const OTHER_ACCOUNT = 'otheraccount';
+const OTHER_ACCOUNT = 'otheraccount';
 const OTHER_KEY = Buffer.from('an0ther/key+of-the-emulator='.repeat(4).slice(0, 64)).toString('base64');
 
 const ATTEMPTS = 3;

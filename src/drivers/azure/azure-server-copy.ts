@@ -10,6 +10,7 @@ import type {
   CallContext,
   CompleteOptions,
   CopiedPart,
+  CopyAddress,
   CopyResult,
   CopySource,
   KeptObject,
@@ -31,6 +32,9 @@ import { encryptionFields, visibleAttributes } from './azure-write.ts';
  * source or a balancer cuts off; larger blobs come in blocks of this size, several at once.
  */
 const COPY_BYTES_MAX = 256 * 1024 ** 2;
+
+/** What of an address's query authorizes: of Azure and of S3. */
+const SIGNED = ['sig', 'X-Amz-Signature', 'X-Amz-Security-Token', 'X-Amz-Credential'] as const;
 
 type Fetch = Omit<ServiceRequest, 'secrets' | 'headTimeoutMs'> & { readonly headers: Fields };
 
@@ -133,7 +137,8 @@ export class AzureServerCopy implements ServerCopyFacet {
 
   async #fetch(ctx: CallContext, source: CopySource, request: Fetch): Promise<HttpResponse> {
     if ('bucket' in source) throw new Error('Azure copies from addresses alone');
-    const { url, authorization } = await source.addresses.addressOf(ctx, source.key);
+    const address = await source.addresses.addressOf(ctx, source.key);
+    const { url, authorization } = address;
     try {
       return await this.#client.send(ctx, {
         ...request,
@@ -146,7 +151,7 @@ export class AzureServerCopy implements ServerCopyFacet {
             : [['x-ms-copy-source-authorization', authorization] as const]),
           ...encryptionFields(this.#spec),
         ],
-        secrets: [url, new URL(url).search.slice(1), ...(authorization?.split(' ').slice(1) ?? [])],
+        secrets: secretsIn(address),
         headTimeoutMs: COMPLETE_TIMEOUT_MS,
       });
     } catch (error) {
@@ -163,6 +168,14 @@ function asRefusalOfCopy(error: unknown): unknown {
   if (!isStorageError(error) || error.details.isTransient || error.kind === 'precondition') return error;
   const details = { ...error.details, kind: 'unsupported', scope: 'object' } as const;
   return new StorageError(error.message, details, { cause: error, hint: error.hint });
+}
+
+/** Whole and in parts, and not encoded: whoever refuses may repeat any of it. */
+function secretsIn({ url, authorization = '' }: CopyAddress): readonly string[] {
+  const { search, searchParams } = new URL(url);
+  const values = SIGNED.map((name) => searchParams.get(name) ?? '');
+  const token = authorization.slice(authorization.indexOf(' ') + 1);
+  return [url, search.slice(1), ...values, token].filter((secret) => secret !== '');
 }
 
 function pathOf(key: string): string {

@@ -68,6 +68,7 @@ export interface Service<C> {
 }
 
 const NO_FIELDS: Fields = [];
+const NO_SECRETS: readonly string[] = [];
 
 export class ServiceClient<C> {
   readonly #service: Service<C>;
@@ -81,7 +82,7 @@ export class ServiceClient<C> {
   }
 
   /** What errors say of a request. */
-  call(operation: string, key?: string, more: readonly string[] = []): HttpCall {
+  call(operation: string, key?: string, more = NO_SECRETS): HttpCall {
     const { name, description, secrets } = this.#service;
     return {
       backend: name,
