@@ -1,7 +1,7 @@
 /**
- * Lets the service of the target copy an object by itself, from a bucket of its own or from an address. Its word proves nothing: the copy has
- * the digest of its path by a sha256 that the service was seen to compute, or it is read back; else it is removed, and
- * the object streamed like any other.
+ * Lets the service of the target copy an object by itself, from a bucket of its own or from an address. Its word proves
+ * nothing: the copy has the digest of its path by a sha256 that the service was seen to compute, or it is read back; else
+ * it is removed, and the object streamed like any other.
  */
 import pLimit from 'p-limit';
 import { isStorageError, type StorageError } from '../core/errors.ts';

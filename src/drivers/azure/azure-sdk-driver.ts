@@ -127,7 +127,8 @@ export class AzureSdkDriver implements StorageDriver {
         throw malformed(call, 'the answer does not say what kind of blob it is, and so is none');
       const totalBytes = totalOf(response) ?? (await this.stat(ctx, key)).sizeBytes;
       const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
-      const bytesRead = announced === 0 ? 0 : await fill(into.subarray(0, announced), body);
+      const hasMore = Number(response.headers.get('content-length')) > announced;
+      const bytesRead = await fill(into.subarray(0, announced), body, hasMore);
       if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
       return { bytesRead, totalBytes, ...identityOf(response) };
     } finally {
@@ -344,14 +345,18 @@ function responseOf({ status, headers }: SdkResponse): HttpResponse {
   return { status, headers: fields, body: Buffer.alloc(0), intoBytes: 0, isOverflow: false };
 }
 
-/** @returns how many bytes came, the buffer being as long as what should. */
-async function fill(into: Uint8Array, body: Readable): Promise<number> {
+/**
+ * To the end of the body, so that its connection can be used again, unless there is more than is wanted.
+ * @returns how many bytes came, the buffer being as long as what should.
+ */
+async function fill(into: Uint8Array, body: Readable, hasMore: boolean): Promise<number> {
+  if (hasMore && into.length === 0) return 0;
   let used = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     const piece = chunk.subarray(0, into.length - used);
     into.set(piece, used);
     used += piece.length;
-    if (used === into.length) break;
+    if (hasMore && used === into.length) break;
   }
   return used;
 }

@@ -34,6 +34,8 @@ interface Answer {
 
 interface Asked {
   readonly request: IncomingMessage;
+  /** Of the client. */
+  readonly port: number | undefined;
   readonly body: Buffer;
 }
 
@@ -53,7 +55,7 @@ async function serve(
     const pieces: Buffer[] = [];
     request.on('data', (piece: Buffer) => pieces.push(piece));
     request.on('end', () => {
-      const one = { request, body: Buffer.concat(pieces) };
+      const one = { request, port: request.socket.remotePort, body: Buffer.concat(pieces) };
       const isAccount = request.url?.includes('restype=account') === true;
       if (!isAccount) asked.push(one);
       const { status = 200, headers = {}, body = '' } = isAccount ? {} : script(one);
@@ -184,6 +186,20 @@ describe('AzureSdkDriver', () => {
     const driver = await open(t, specOf(plain(service), BY_KEY));
     const call = driver.read(CTX, 'k', Buffer.alloc(10), { isWhole: true });
     assert.equal((await refusal(call)).details.isTransient, true);
+  });
+
+  it('reads one object after the other over one connection', async (t) => {
+    const service = await serve(t, () => ({
+      headers: { 'content-length': '4', etag: '"x"', 'x-ms-blob-type': 'BlockBlob' },
+      body: '0123',
+    }));
+    const driver = await open(t, specOf(plain(service), BY_KEY));
+    for (let count = 0; count < 3; count += 1) {
+      const into = Buffer.alloc(4);
+      await driver.read(CTX, 'k', into, { isWhole: true });
+      assert.equal(into.toString(), '0123');
+    }
+    assert.equal(new Set(service.asked.map(({ port }) => port)).size, 1);
   });
 
   it('binds each request by its MD5, unless the service was seen not to compare it', async (t) => {
