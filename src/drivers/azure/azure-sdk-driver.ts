@@ -25,7 +25,6 @@ import type {
 import { type HttpCall, malformed } from '../http/call.ts';
 import { originOf } from '../http/endpoint.ts';
 import { isRange, lengthOf, totalOf } from '../http/object-answer.ts';
-import { untilAborted } from '../or-aborted.ts';
 import type { AzureSpec, DriverSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { blockNameOf, newUploadId, UploadMarks } from './azure-block-ids.ts';
@@ -33,14 +32,13 @@ import { checkAzureKey } from './azure-keys.ts';
 import { AzureLister, PAGE_NAMES_MAX } from './azure-lister.ts';
 import { type AzureListPage, azureListingOf } from './azure-listing.ts';
 import { azureFacts, identityOf, isRangeOfNothing, type Namespace } from './azure-object.ts';
+import { BLOCK_BYTES, blockBytesFor, blocksOf, checkSize, fill } from './azure-sdk-bodies.ts';
 import { errorOfAzureSdk, type Forwarding } from './azure-sdk-errors.ts';
 import { AzureSdkHttp } from './azure-sdk-http.ts';
 import { secretsOf } from './azure-service.ts';
 import { entraTokens, type TokenSource } from './azure-token.ts';
 import { CONTENT_TYPE, checksMd5 } from './azure-write.ts';
 
-const BLOCK_BYTES = 8 * 1024 ** 2;
-const BLOCKS_MAX = 50_000;
 const ACCOUNT_TIMEOUT_MS = 15_000;
 
 interface SdkParts {
@@ -343,62 +341,4 @@ function responseOf({ status, headers }: SdkResponse): HttpResponse {
     Object.entries(headers.toJson()).map(([name, value]) => [name.toLowerCase(), value]),
   );
   return { status, headers: fields, body: Buffer.alloc(0), intoBytes: 0, isOverflow: false };
-}
-
-/**
- * To the end of the body, so that its connection can be used again, unless there is more than is wanted.
- * @returns how many bytes came, the buffer being as long as what should.
- */
-async function fill(into: Uint8Array, body: Readable, hasMore: boolean): Promise<number> {
-  if (hasMore && into.length === 0) return 0;
-  let used = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    const piece = chunk.subarray(0, into.length - used);
-    into.set(piece, used);
-    used += piece.length;
-    if (hasMore && used === into.length) break;
-  }
-  return used;
-}
-
-function blockBytesFor(sizeBytes: number): number {
-  return Math.max(BLOCK_BYTES, Math.ceil(sizeBytes / BLOCKS_MAX));
-}
-
-/** An empty body is one empty block. A full one waits for what follows: nothing is sent of a body that is longer than it says. */
-async function* blocksOf(
-  call: HttpCall,
-  body: Body,
-  blockBytes: number,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer> {
-  const { bytes, sizeBytes } = body;
-  if (bytes) {
-    yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return;
-  }
-  let sum = 0;
-  let pieces: Buffer[] = [];
-  let held = 0;
-  for await (const piece of untilAborted(body.open(), signal)) {
-    sum += piece.length;
-    if (sum > sizeBytes) checkSize(call, sum, sizeBytes);
-    for (let at = 0; at < piece.length; ) {
-      if (held === blockBytes) {
-        yield Buffer.concat(pieces, held);
-        pieces = [];
-        held = 0;
-      }
-      const taken = Buffer.from(piece.subarray(at, at + blockBytes - held));
-      pieces.push(taken);
-      held += taken.length;
-      at += taken.length;
-    }
-  }
-  checkSize(call, sum, sizeBytes);
-  yield Buffer.concat(pieces, held);
-}
-
-function checkSize(call: HttpCall, sent: number, announced: number): void {
-  if (sent !== announced) throw malformed(call, `the body has ${sent} bytes instead of ${announced}`);
 }
