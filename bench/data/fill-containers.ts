@@ -62,8 +62,9 @@ function openDriver(server: Server, container: string): StorageDriver {
   if (storage.kind === 'swift') return new SwiftDriver(storage, undefined);
   if (storage.kind === 'gcs')
     return new GcsDriver(storage, undefined, { tokens: async () => ({ token: TOKEN }) });
-  const client = new ServiceClient(new AzureService(storage));
-  return new AzureDriver(client, { storage, engine: 'direct' }, { namespace: 'flat' });
+  const service = new AzureService(storage);
+  const client = new ServiceClient(service);
+  return new AzureDriver(client, { storage, engine: 'direct' }, { namespace: 'flat', addresses: service });
 }
 
 export async function fillContainers(server: Server, objects: Iterable<BenchObject>): Promise<DataSets> {

@@ -7,6 +7,7 @@ import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { CopyEvent } from '../core/events.ts';
 import { type CopyOptions, type CopySummary, exitCodeOf } from '../core/job.ts';
+import { demandSdkEngine } from '../drivers/engine.ts';
 import type { CopyMetrics } from '../metrics/copy-metrics.ts';
 import type { MetricsServer } from '../metrics/metrics-server.ts';
 import { openDriverTelling } from './composition.ts';
@@ -31,6 +32,7 @@ export async function runCopyCommand(given: CopyArguments, context: CommandConte
   // The names of what is to be removed are held on this thread.
   if (given.deleteExtra) keepHeapSmall();
   const { source, target: plainTarget } = await readStorages(given, context);
+  demandSdkEngine(given.engine, [source, plainTarget]);
   const storages: Storages = { source, target: withOwnership(plainTarget, given) };
   const served = await serveMetrics({ source: source.kind, target: plainTarget.kind }, given, context);
   try {

@@ -135,7 +135,10 @@ function layoutOption(): Option {
 }
 
 function engineOption(): Option {
-  return new Option('--engine <engine>', 'how S3 is spoken to: our own client, or the AWS SDK')
+  return new Option(
+    '--engine <engine>',
+    'how S3 and Azure are spoken to: our own client, or the AWS SDK and the Azure SDK',
+  )
     .choices(['direct', 'sdk'])
     .default('direct');
 }
@@ -143,7 +146,7 @@ function engineOption(): Option {
 function serverSideOption(): Option {
   return new Option(
     '--server-side <choice>',
-    'where one S3 service holds both sides: let it copy large blobs by itself, and prove them',
+    'let the service of the target copy large blobs by itself (within one S3 service; to Azure from S3 or Azure), and prove them',
   )
     .choices(['auto', 'never'])
     .default('auto');

@@ -5,6 +5,7 @@ import type { CopyOptions } from '../core/job.ts';
 import { mustReadBack } from '../drivers/binding.ts';
 import { bodyOfBytes } from '../drivers/body.ts';
 import type { Binding, BindingOptions, CallContext, StorageDriver } from '../drivers/driver.ts';
+import { hasSdkEngine } from '../drivers/engine.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
@@ -120,7 +121,7 @@ export async function bindTarget(
   options: BindingOptions = {},
 ): Promise<Binding | undefined> {
   if (target.binding) return target.binding.probe(ctx, probePrefix, options);
-  if (storage.kind === 's3') {
+  if (hasSdkEngine(storage)) {
     // The compatibility engine cannot send wrong checksums; what the server refuses does not depend on the engine.
     const direct = await openDriver({ storage, engine: 'direct' }, 'target');
     const policy = { ...DEFAULT_RETRIES, attemptsMax: PROBE_ATTEMPTS };

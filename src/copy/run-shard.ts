@@ -99,12 +99,12 @@ class ShardRun {
   }
 
   result(stoppedBy: unknown): ShardOutcome {
-    const notice = this.#base.serverSide?.takeNotice();
-    if (notice !== undefined) this.#warnings.push(notice);
+    const refusal = this.#base.serverSide?.takeNotice();
     return {
       exceptions: this.#exceptions,
       leftOut: [...this.#leftOut],
       warnings: this.#warnings,
+      ...(refusal === undefined ? {} : { serverSideRefusal: refusal }),
       ...this.#extras.result(),
       ...this.#sharing.end(),
       ...(stoppedBy === undefined ? {} : { stoppedBy }),

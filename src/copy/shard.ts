@@ -102,6 +102,8 @@ export interface ShardResult {
   readonly exceptions: readonly CopyException[];
   readonly leftOut: readonly string[];
   readonly warnings: readonly string[];
+  /** Why this thread lets the service copy no further objects by itself; every thread comes to it for itself. */
+  readonly serverSideRefusal?: string;
   /** Logical paths that only the target has and that may be deleted: the first `extrasMax`. */
   readonly extras: readonly string[];
   /** How many more of those there are. */

@@ -12,8 +12,10 @@ export function mustReadBack(
   { kind, engine }: { readonly kind: string; readonly engine: DriverSpec['engine'] },
 ): boolean {
   if (!binding) return false;
-  // The SDK signs each body's sha256; an MD5 it sends of none.
+  // The AWS SDK signs each body's sha256; an MD5 it sends of none.
   if (kind === 's3' && engine === 'sdk') return !binding.payloadSha256;
+  // Azure's is told to send MD5s, and no CRC-64.
+  if (kind === 'azure' && engine === 'sdk') return !binding.contentMd5;
   const { payloadSha256, contentMd5, contentCrc64 = false, crc32c = false } = binding;
   return !(payloadSha256 || contentMd5 || contentCrc64 || crc32c);
 }

@@ -230,13 +230,38 @@ export interface BindingOptions {
   readonly copies?: boolean;
 }
 
-/** An object as a copy inside its service names it. */
-export interface CopySource {
-  readonly bucket: string;
+/** An object as the service that is to copy it finds it. */
+export type CopySource = CopiedObject & (InBucket | AtAddress);
+
+interface CopiedObject {
   readonly key: string;
   readonly sizeBytes: number;
   /** Copy only this version; another one is kind `precondition`. */
   readonly version: string;
+}
+
+/** On the same service. */
+interface InBucket {
+  readonly bucket: string;
+}
+
+/** Wherever it is: the service fetches it from there. */
+interface AtAddress {
+  readonly addresses: AddressFacet;
+}
+
+/** Where anybody may read one object for a while. */
+export interface CopyAddress {
+  /** With whatever authorizes it: a secret, which no error, log or journal may hold. */
+  readonly url: string;
+  /** A secret as well: what `x-ms-copy-source-authorization` is to say, where the URL alone does not do. */
+  readonly authorization?: string;
+}
+
+/** Gives out leave to read single objects, for services that copy from an address. */
+export interface AddressFacet {
+  /** Good for an hour, or as long as the credentials are; asked for anew for each attempt. */
+  addressOf(ctx: CallContext, key: string): Promise<CopyAddress>;
 }
 
 export interface CopyResult {
@@ -254,10 +279,12 @@ export interface KeptObject extends ObjectInfo {
 }
 
 /**
- * Copies inside the service: no byte of the object comes here. The service's word is no proof, save for a sha256 that
- * it was seen to compute itself.
+ * Copies that the service makes by itself: no byte of the object comes here. The service's word is no proof, save for a
+ * sha256 that it was seen to compute itself.
  */
 export interface ServerCopyFacet {
+  /** What it copies from: its own buckets, or whatever has an address. */
+  readonly copiesFrom: 'bucket' | 'address';
   /** Largest object that one `copy` takes, and largest part. */
   readonly copyBytesMax: number;
   /** As `stat`, with the sha256 that is kept. */
@@ -314,6 +341,7 @@ export interface StorageDriver {
   readonly streamUpload?: StreamUploadFacet;
   readonly binding?: BindingFacet;
   readonly serverCopy?: ServerCopyFacet;
+  readonly addresses?: AddressFacet;
   /** Pages in listing order. A prefix without keys gives no objects; a missing container is an error. */
   list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage>;
   stat(ctx: CallContext, key: string): Promise<ObjectInfo>;

@@ -2,6 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { after, describe } from 'node:test';
 import { openAzureDriver } from '../../src/drivers/azure/azure-driver.ts';
+import { openAzureSdkDriver } from '../../src/drivers/azure/azure-sdk-driver.ts';
+import type { StorageDriver } from '../../src/drivers/driver.ts';
+import type { AzureSpec } from '../../src/drivers/spec.ts';
 import { AzureContainer } from '../support/azure-container.ts';
 import { azuriteSpec, missingAzurite, startAzurite } from '../support/azurite.ts';
 import { type AzureAccess, startHnsAccount } from '../support/hns-account.ts';
@@ -17,9 +20,7 @@ after(async () => {
   await azurite.stop();
 });
 
-const LACKS: readonly Requirement[] = [
-  'streamUpload',
-  'serverCopy',
+const NEVER: readonly Requirement[] = [
   'attributes',
   'exactAborts',
   'refusesWrongSha256',
@@ -27,42 +28,63 @@ const LACKS: readonly Requirement[] = [
   'refusesWrongObjectCrc32',
 ];
 
-const OPTIONS: SuiteOptions = {
-  timeoutMs: 120_000,
+interface Engine {
+  readonly manyObjects: number;
+  readonly lacks: readonly Requirement[];
+  open(storage: AzureSpec): Promise<StorageDriver>;
+}
+
+const DIRECT: Engine = {
   manyObjects: 250,
-  refusedKeys: ['odd/a\\b', 'odd/...', 'odd/end.'],
-  lacks: [...LACKS, 'folders', 'filePaths'],
+  lacks: [...NEVER, 'streamUpload'],
+  open: (storage) => openAzureDriver({ storage, engine: 'direct' }, { pageNamesMax: 100 }),
 };
 
+const SDK: Engine = {
+  manyObjects: 110,
+  lacks: [...NEVER, 'multipart', 'binding', 'serverCopy'],
+  open: (storage) => openAzureSdkDriver({ storage, engine: 'sdk' }, { pageNamesMax: 50 }),
+};
+
+function optionsFor({ manyObjects, lacks }: Engine, more: readonly Requirement[]): SuiteOptions {
+  return {
+    timeoutMs: 120_000,
+    manyObjects,
+    refusedKeys: ['odd/a\\b', 'odd/...', 'odd/end.'],
+    lacks: [...lacks, ...more],
+  };
+}
+
+const FLAT: readonly Requirement[] = ['folders', 'filePaths'];
 /** Lists from folder to folder, which the driver is told by the account and must not take for the order of bytes. */
-const HIERARCHICAL: SuiteOptions = { ...OPTIONS, lacks: [...LACKS, 'byteOrder', 'noFolders', 'filePaths'] };
+const HIERARCHICAL: readonly Requirement[] = ['byteOrder', 'noFolders', 'filePaths'];
 
 /** @param account how the driver sees Azurite. */
-async function openOver(account: AzureAccess): Promise<DriverFixture> {
+async function openOver(account: AzureAccess, engine: Engine): Promise<DriverFixture> {
   const container = await new AzureContainer(await azurite.get(), `conformance-${randomUUID()}`).create();
   const storage = azuriteSpec(account, container.name);
-  const open = () => openAzureDriver({ storage, engine: 'direct' }, { pageNamesMax: 100 });
   return {
-    driver: await open(),
-    reopen: open,
+    driver: await engine.open(storage),
+    reopen: () => engine.open(storage),
     assertClean: async () => container.assertEmpty(),
     cleanup: () => container.delete(),
   };
 }
 
 async function openFlat(): Promise<DriverFixture> {
-  return openOver(await azurite.get());
-}
-
-async function openHierarchical(): Promise<DriverFixture> {
-  return openOver(await hierarchical.get());
+  return openOver(await azurite.get(), DIRECT);
 }
 
 const skip = missingAzurite();
 if (skip) {
   describe('Azure driver', { skip }, () => undefined);
 } else {
-  describeDriver('Azure', openFlat, OPTIONS);
-  describeDriver('Azure (hierarchical namespace)', openHierarchical, HIERARCHICAL);
-  describePlantedFaults('Azure', openFlat, OPTIONS);
+  describeDriver('Azure', openFlat, optionsFor(DIRECT, FLAT));
+  describeDriver('Azure by the SDK', async () => openOver(await azurite.get(), SDK), optionsFor(SDK, FLAT));
+  describeDriver(
+    'Azure (hierarchical namespace)',
+    async () => openOver(await hierarchical.get(), DIRECT),
+    optionsFor(DIRECT, HIERARCHICAL),
+  );
+  describePlantedFaults('Azure', openFlat, optionsFor(DIRECT, FLAT));
 }

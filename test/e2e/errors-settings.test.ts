@@ -136,6 +136,15 @@ errorTests(import.meta.filename, {
   'a region of an S3 URL that AWS has not': storage('s3://registry?region=Frankfurt'),
   'a truth value of an S3 URL that is none': storage('s3://registry?region=eu-west-1&pathstyle=maybe'),
   'an address of IPv6 without brackets': storage('s3://registry?endpoint=http://::1:9000'),
+  'the SDK engine for a backend that has none': async (_t, row) => {
+    const env = { ST_AUTH: 'http://127.0.0.1:9/auth/v1.0', ST_USER: 'account:user', ST_KEY: SECRET };
+    const places = ['--from', 'swift://container', '--to', 'file:///nonexistent'];
+    for (const args of [
+      ['copy', ...places],
+      ['probe', 'swift://container'],
+    ])
+      row.check(await blobferry([...args, '--engine', 'sdk'], { env }));
+  },
   'a file URL with a relative path': storage('file://srv/registry'),
   'a percent sign that encodes nothing': storage('file:///srv/100%'),
   'a storage that is not named': storage(''),

@@ -56,7 +56,7 @@ async function ground(t: TestContext, copyPart?: (facet: ServerCopyFacet) => Cop
     await server.close();
   });
   await server.put('old', [{ key: PATH, body: BYTES }]);
-  const serverSide = new ServerSide({ bucket: 'old', computes: true });
+  const serverSide = new ServerSide({ reach: { bucket: 'old' }, computes: true });
   const ctx: CopyContext = { ...world.ctx, ...ends, serverSide };
   return {
     server,

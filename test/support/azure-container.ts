@@ -9,6 +9,7 @@ import {
   ContainerSASPermissions,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
+import type { AzureSpec } from '../../src/drivers/spec.ts';
 import { type Azurite, type AzuriteAccount, firstAccountOf } from './azurite.ts';
 import { hashOfAnswer, type ObjectStore, pathOf } from './object-store.ts';
 import type { TreeFile } from './tree.ts';
@@ -42,6 +43,16 @@ export class AzureContainer implements ObjectStore {
       this.#address,
       new StorageSharedKeyCredential(account.account, account.accountKey),
     );
+  }
+
+  /** Every object is there with its bytes, and nothing else. */
+  async assertHolds(objects: ReadonlyMap<string, Buffer>): Promise<void> {
+    assert.deepEqual(new Set(await this.names()), new Set(objects.keys()));
+    for (const [key, bytes] of objects) assert.ok(bytes.equals(await this.get(key)), key);
+  }
+
+  get(key: string): Promise<Buffer> {
+    return this.client.getBlockBlobClient(key).downloadToBuffer();
   }
 
   async create(): Promise<this> {
@@ -133,4 +144,9 @@ function fieldOf(xml: string, name: string): string {
     if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16));
     return ENTITIES[word] ?? all;
   });
+}
+
+export function credentialOf({ accountName, access }: AzureSpec): StorageSharedKeyCredential {
+  if (access.type !== 'shared-key') throw new Error('Tests make containers by the key of the account');
+  return new StorageSharedKeyCredential(accountName, access.accountKey);
 }

@@ -13,6 +13,7 @@ import { missingTool } from './tools.ts';
 export const ACCOUNT = 'testaccount';
 /** 64 bytes, as Azure's own keys have. */
 export const ACCOUNT_KEY = Buffer.from('k3y/of+the-emulator='.repeat(4).slice(0, 64)).toString('base64');
+/** A second account of the same service. */
 const OTHER_ACCOUNT = 'otheraccount';
 const OTHER_ACCOUNT_KEY = Buffer.from('other/k3y+of-that-emulator='.repeat(3).slice(0, 64)).toString(
   'base64',
@@ -67,6 +68,31 @@ export function azuriteSpec({ endpoint }: Pick<Azurite, 'endpoint'>, container: 
     access: { type: 'shared-key', accountKey: ACCOUNT_KEY },
     skipsTlsVerify: false,
   };
+}
+
+/** The same for a container of the other account. */
+export function otherSpec({ endpoint }: Pick<Azurite, 'endpoint'>, container: string): AzureSpec {
+  return {
+    ...azuriteSpec({ endpoint: endpoint.replace(ACCOUNT, OTHER_ACCOUNT) }, container),
+    accountName: OTHER_ACCOUNT,
+    access: { type: 'shared-key', accountKey: OTHER_ACCOUNT_KEY },
+  };
+}
+
+/** Settings as the registry writes them. */
+export function azureYaml({ accountName, container, endpoint, access }: AzureSpec): string {
+  const key = access.type === 'shared-key' ? `accountkey: ${access.accountKey}` : '';
+  const sas = access.type === 'sas' ? `sastoken: ${access.token}` : '';
+  return [
+    'azure:',
+    ...[`accountname: ${accountName}`, `container: ${container}`, `serviceurl: ${endpoint}`].map(indented),
+    ...['trimlegacyrootprefix: true', key, sas].filter(Boolean).map(indented),
+    '',
+  ].join('\n');
+}
+
+function indented(line: string): string {
+  return `  ${line}`;
 }
 
 async function startOn(port: number, main: string, directory: string): Promise<Azurite> {

@@ -32,7 +32,7 @@ import {
 } from './azure-write.ts';
 
 /** A list of 50,000 blocks is made into a blob in seconds, mostly. */
-const COMPLETE_TIMEOUT_MS = 10 * 60_000;
+export const COMPLETE_TIMEOUT_MS = 10 * 60_000;
 const KEY_BYTES_MAX = 4_096;
 
 interface Container {
@@ -114,7 +114,25 @@ export class AzureBlocks implements MultipartFacet {
     // Another process may have aborted it, and its blocks would still be there.
     await this.#checkOpen(ctx, operation, upload);
     this.#checkParts(operation, upload, parts, sizeBytes);
-    const body = Buffer.from(blockList(parts));
+    const written = await this.commit(
+      ctx,
+      operation,
+      upload.key,
+      parts.map(({ tag }) => tag),
+    );
+    // The object stands, whatever becomes of its mark: one that stays is found by listing uploads.
+    await this.#removeMark(ctx, upload).catch(() => undefined);
+    return written;
+  }
+
+  /** Makes a blob of blocks that wait for it. */
+  async commit(
+    ctx: CallContext,
+    operation: string,
+    key: string,
+    blocks: readonly string[],
+  ): Promise<WriteResult> {
+    const body = Buffer.from(blockList(blocks));
     const headers: Fields = [
       ...visibleAttributes(this.#spec),
       ...encryptionFields(this.#spec),
@@ -124,16 +142,14 @@ export class AzureBlocks implements MultipartFacet {
     const response = await this.#client.send(ctx, {
       method: 'PUT',
       operation,
-      key: upload.key,
-      path: pathOf(upload.key),
+      key,
+      path: pathOf(key),
       query: [['comp', 'blocklist']],
       headers,
       body,
       bodyBytes: body.length,
       headTimeoutMs: COMPLETE_TIMEOUT_MS,
     });
-    // The object stands, whatever becomes of its mark: one that stays is found by listing uploads.
-    await this.#removeMark(ctx, upload).catch(() => undefined);
     const version = response.headers.get('etag');
     return version === undefined ? {} : { version };
   }
@@ -259,8 +275,8 @@ export class AzureBlocks implements MultipartFacet {
 }
 
 /** `Latest`: where the answer to a first attempt was lost, the blocks are those of the object already. */
-function blockList(parts: readonly PartReceipt[]): string {
-  const blocks = parts.map(({ tag }) => `<Latest>${tag}</Latest>`).join('');
+function blockList(names: readonly string[]): string {
+  const blocks = names.map((name) => `<Latest>${name}</Latest>`).join('');
   return `<?xml version="1.0" encoding="utf-8"?><BlockList>${blocks}</BlockList>`;
 }
 

@@ -44,6 +44,8 @@ const BLOCKS_OF_OTHERS =
 const NEWER = 'The service must speak version 2021-12-02 of the Blob interface, or a newer one';
 const ARCHIVED = 'The blob is archived: rehydrate it to the tier hot, cool or cold first';
 
+const NOT_REACHED =
+  'Azure does not come to the source by its address: where it is in a network of its own, give --server-side never';
 const FOLDER_IN_THE_WAY =
   'In an account with hierarchical namespace a name is a file or a folder: rename one of the two';
 
@@ -78,6 +80,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   PublicAccessNotPermitted: ofBackend('denied', CHECK_KEY),
   AccountRequiresHttps: ofBackend('denied', 'Use an https:// endpoint'),
   ConditionNotMet: { kind: 'precondition' },
+  SourceConditionNotMet: { kind: 'precondition' },
+  // With the status that the source answered with, or 500 where it did not in time.
+  CannotVerifyCopySource: { kind: 'unsupported', hint: NOT_REACHED },
+  InvalidSourceBlobUrl: { kind: 'unsupported', hint: NOT_REACHED },
+  CopyAcrossAccountsNotSupported: { kind: 'unsupported', hint: NOT_REACHED },
   InvalidRange: { kind: 'range' },
   Md5Mismatch: passing('corrupt'),
   Crc64Mismatch: passing('corrupt'),

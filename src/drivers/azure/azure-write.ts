@@ -6,7 +6,7 @@ import type { Fields } from '../http/service-client.ts';
 import { untilAborted } from '../or-aborted.ts';
 import type { AzureSpec } from '../spec.ts';
 
-const CONTENT_TYPE = 'application/octet-stream';
+export const CONTENT_TYPE = 'application/octet-stream';
 
 /** Lower-case hex; at most one of them, as Azure takes only one with a body. */
 export interface AzureSum {

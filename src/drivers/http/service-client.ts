@@ -41,6 +41,8 @@ export interface ServiceRequest {
    * any 2xx. Whoever stands before a service may say 200 to everything.
    */
   readonly expects?: number;
+  /** What no message may repeat, beside the secrets of the service itself. */
+  readonly secrets?: readonly string[];
 }
 
 /** A request as it goes on the wire. `by`: the credentials it was made with. */
@@ -71,6 +73,7 @@ export interface Service<C> {
 }
 
 const NO_FIELDS: Fields = [];
+const NO_SECRETS: readonly string[] = [];
 
 export class ServiceClient<C> {
   readonly #service: Service<C>;
@@ -84,13 +87,13 @@ export class ServiceClient<C> {
   }
 
   /** What errors say of a request. */
-  call(operation: string, key?: string): HttpCall {
+  call(operation: string, key?: string, more = NO_SECRETS): HttpCall {
     const { name, description, secrets } = this.#service;
     return {
       backend: name,
       operation,
       service: description,
-      secrets,
+      secrets: more.length === 0 ? secrets : [...secrets, ...more],
       ...(key === undefined ? {} : { key }),
     };
   }
@@ -98,7 +101,7 @@ export class ServiceClient<C> {
   /** Sends once, again where the credentials had ended, and returns a 2xx or accepted answer. */
   async send(ctx: CallContext, request: ServiceRequest): Promise<HttpResponse> {
     ctx.signal.throwIfAborted();
-    const call = this.call(request.operation, request.key);
+    const call = this.call(request.operation, request.key, request.secrets);
     const prepared = await this.#service.prepare(request);
     const response = await this.#exchange(ctx, request, call, prepared);
     if (isAccepted(call, request, response)) return response;

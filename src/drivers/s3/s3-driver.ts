@@ -1,5 +1,6 @@
 /** S3 and its compatibles over the direct engine. */
 import type {
+  AddressFacet,
   Binding,
   BindingFacet,
   Body,
@@ -54,6 +55,9 @@ export interface S3ListOptions {
 
 export type S3DriverOptions = Omit<S3ClientOptions, 'name'> & S3ListOptions;
 
+/** A service that copies by itself reads at once; temporary credentials may end the address before that. */
+const ADDRESS_SECONDS = 3_600;
+
 export class S3Driver implements StorageDriver {
   readonly kind = 's3';
   readonly name: string;
@@ -61,6 +65,7 @@ export class S3Driver implements StorageDriver {
   readonly multipart: MultipartFacet;
   readonly binding: BindingFacet;
   readonly serverCopy: ServerCopyFacet;
+  readonly addresses: AddressFacet;
   readonly #client: S3Client;
   readonly #objectHeaders: ReturnType<typeof objectHeaders>;
   readonly #binding: Binding;
@@ -82,6 +87,9 @@ export class S3Driver implements StorageDriver {
     };
     this.multipart = new S3Multipart(this.#client, spec, this.#binding);
     this.serverCopy = new S3ServerCopy(this.#client, spec, this.#binding);
+    this.addresses = {
+      addressOf: async (ctx, key) => ({ url: await this.#client.presigned(ctx, key, ADDRESS_SECONDS) }),
+    };
     this.binding = {
       probe: (ctx, prefix, options) => {
         // Every check is tried, whatever was believed so far.
