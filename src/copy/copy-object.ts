@@ -1,5 +1,4 @@
 /** One object from "listed" to its outcome: compared, copied, begun again when it changed, and judged when it is wrong. */
-
 import { IntegrityError, isStorageError, StorageError } from '../core/errors.ts';
 import type { MultipartFacet } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, WrongBytes } from './context.ts';

@@ -76,10 +76,11 @@ export async function* sizedBatches(
   batches: AsyncIterable<readonly Joined[]>,
   { matters, goesOn = false }: SizedOptions,
 ): AsyncGenerator<readonly Joined[]> {
+  const { source, target, signal } = ctx;
   const sized = (joined: Joined): Joined | Promise<Joined> => {
     if (!isUnsure(joined) || !matters(joined)) return joined;
     const failedOnce = Promise.withResolvers<void>();
-    const sizing = withTrueSizes({ ...ctx, onRetry: () => failedOnce.resolve() }, joined);
+    const sizing = withTrueSizes({ source, target, signal, onRetry: () => failedOnce.resolve() }, joined);
     const whenKnown = sizing.catch((error: unknown): Joined => {
       if (error instanceof StorageError && error.details.scope === 'object')
         return { ...joined, sizeError: error };
