@@ -107,6 +107,8 @@ async function mayHoldArchived(
   if (storage.kind !== 's3') return false;
   const host = storage.endpoint === undefined ? undefined : URL.parse(storage.endpoint)?.hostname;
   if (host === undefined || isAwsHost(host)) return true;
+  // With HMAC keys Cloud Storage is used as S3; whatever it has it gives at once.
+  if (host === 'googleapis.com' || host.endsWith('.googleapis.com')) return false;
   for await (const { objects } of source.list(ctx, { prefix: sourcePrefix, tellsTier: true })) {
     return objects.some(({ tier }) => tier !== undefined);
   }

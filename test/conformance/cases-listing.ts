@@ -155,6 +155,20 @@ export const LISTING_CASES: readonly DriverCase[] = [
     },
   },
   {
+    name: 'list() that is asked for tiers gives the same objects, none of them archived',
+    run: async (driver, ctx) => {
+      const keys = ['a-b', 'a/b-c', 'b/x'];
+      await putKeys(driver, ctx, keys);
+      const plain = await listAll(driver, ctx, { prefix: '' });
+      const told = await listAll(driver, ctx, { prefix: '', tellsTier: true });
+      assert.deepEqual(
+        told.objects.map(({ tier: _, archived, ...object }) => ({ ...object, archived })),
+        plain.objects.map((object) => ({ ...object, archived: undefined })),
+      );
+      assert.equal(told.objects.length, keys.length);
+    },
+  },
+  {
     name: 'list() takes prefixes that end in the middle of a name, and prefixes that are a key',
     run: async (driver, ctx) => {
       const keys = ['p/aa', 'p/ab/x', 'p/ab/y', 'p/abc', 'p/abcd/z', 'p/b', 'pa', 'q/p/ab/x'];
