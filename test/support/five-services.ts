@@ -56,7 +56,8 @@ export async function startFiveServices(directory: string, storeBytes?: number):
     started(startCeph({ ...folder('ceph'), ...(storeBytes === undefined ? {} : { storeBytes }) })),
     started(startSwift(folder('swift'))),
     started(startAzurite(folder('azurite'))),
-    gcsCliWorldFor({ after: (end) => ends.push(end) }),
+    // Small pages, so that a hundred objects take several.
+    gcsCliWorldFor({ after: (end) => ends.push(end) }, { pageMax: 60 }),
   ] as const;
   // Whatever came up is to be ended, also when something else did not.
   const failed = (await Promise.allSettled(starting)).find(({ status }) => status === 'rejected');

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { type GcsFake, startGcsFake } from './gcs-fake.ts';
+import { type GcsFake, type GcsFakeOptions, startGcsFake } from './gcs-fake.ts';
 import { type Afterwards, tempFolderFor } from './temp.ts';
 
 const SUBJECT = 'subject-token-of-the-workload';
@@ -38,8 +38,8 @@ async function startTokenServer(t: Afterwards, tokenNow: () => string): Promise<
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`;
 }
 
-export async function gcsCliWorldFor(t: Afterwards): Promise<GcsCliWorld> {
-  const fake = await startGcsFake();
+export async function gcsCliWorldFor(t: Afterwards, options: GcsFakeOptions = {}): Promise<GcsCliWorld> {
+  const fake = await startGcsFake(options);
   t.after(() => fake.close());
   const folder = await tempFolderFor(t, 'gcs');
   await writeFile(join(folder, 'subject'), SUBJECT);
