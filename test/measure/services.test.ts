@@ -5,37 +5,48 @@
 import assert from 'node:assert/strict';
 import { it, type TestContext } from 'node:test';
 import type { RunRecord } from '../../bench/records.ts';
-import { type MeasuredGoals, measureSmallGoals } from './measured-goals.ts';
+import { measureSmallGoals } from './measured-goals.ts';
 
 const MIB = 1024 ** 2;
 
 /**
- * As a multiple of S3's. An MD5 where a CRC would do, or any second hash, costs as much again as all of S3's; of Swift, whose
- * MD5 does so anyway, it is the driver without its checksum that is held.
+ * As a multiple of S3's, which should be about 1. An MD5 where a CRC would do makes it 2, a second sha256 1.45; of Swift,
+ * whose MD5 does so anyway, it is the driver without its checksum that is held.
  */
 const TIMES_MAX: Readonly<Record<string, number>> = {
-  'azure-medium-bound': 1.6,
-  'gcs-medium-bound': 1.6,
-  'swift-medium': 1.5,
+  'azure-medium-bound': 1.4,
+  'gcs-medium-bound': 1.4,
+  'swift-medium': 1.4,
 };
+const ATTEMPTS = 4;
 
-/** Others on the machine make CPU dearer and never cheaper. */
-async function least(t: TestContext): Promise<MeasuredGoals> {
+/** What a driver costs too much it costs each time; others on the machine make one run dearer and then another. */
+async function least(t: TestContext): Promise<readonly RunRecord[]> {
+  const runs: RunRecord[] = [];
+  const found = new Map<string, number>();
   for (let attempt = 1; ; attempt += 1) {
-    const measured = await measureSmallGoals(t, Object.keys(TIMES_MAX));
-    const above = Object.entries(TIMES_MAX).filter(
-      ([name, most]) => (measured.goals.get(name)?.value ?? Number.POSITIVE_INFINITY) > most,
-    );
-    if (above.length === 0) return measured;
-    if (attempt === 3)
-      assert.fail(`too dear: ${JSON.stringify([Object.fromEntries(above), ...measured.goals])}`);
+    const above = Object.keys(TIMES_MAX).filter((name) => !isWithin(name, found.get(name)));
+    const measured = await measureSmallGoals(t, above);
+    runs.push(...measured.runs);
+    for (const [name, { value }] of measured.goals) {
+      if (value !== undefined) found.set(name, Math.min(value, found.get(name) ?? value));
+    }
+    if (Object.keys(TIMES_MAX).every((name) => isWithin(name, found.get(name)))) return runs;
+    if (attempt === ATTEMPTS) assert.fail(`too dear: ${JSON.stringify([TIMES_MAX, ...found])}`);
   }
 }
 
+function isWithin(name: string, value: number | undefined): boolean {
+  return value !== undefined && value <= (TIMES_MAX[name] ?? 0);
+}
+
 it('1 MiB objects cost little more CPU on their way to other services than to S3, one request each, in the same memory', async (t) => {
-  const { runs } = await least(t);
+  const runs = await least(t);
   const toServices = runs.filter(({ cell, set }) => cell.route !== 's3-s3' && set === 'full');
-  assert.equal(toServices.length, 3);
+  assert.deepEqual(
+    new Set(toServices.map(({ cell }) => cell.route)),
+    new Set(['s3-azure', 's3-gcs', 's3-swift']),
+  );
   for (const run of toServices) checkRun(run);
 });
 
