@@ -83,7 +83,7 @@ export class AzureDriver implements StorageDriver {
     this.facts = azureFacts(namespace);
     const marks = new UploadMarks(storage);
     this.#lister = new AzureLister({
-      name: this.name,
+      call: client.call('list'),
       marks,
       listOrder: this.facts.listOrder,
       page: (ctx, query, marker) => this.#listPage(ctx, query, marker),

@@ -1,6 +1,7 @@
 /** Listings of a container, whichever engine asks for its pages: in the order of UTF-8, behind a key, without marks. */
 import { compareUtf8 } from '../../core/byte-order.ts';
 import type { CallContext, DriverFacts, ListPage, ListQuery, ObjectInfo } from '../driver.ts';
+import type { HttpCall } from '../http/call.ts';
 import { prefetchedPages } from '../paging.ts';
 import type { UploadMarks } from './azure-block-ids.ts';
 import { type AzureListPage, narrowedPrefix } from './azure-listing.ts';
@@ -11,8 +12,8 @@ import { ByteOrder, isSurelyBehind } from './byte-order.ts';
 export const PAGE_NAMES_MAX = 2_000;
 
 export interface AzureListerParts {
-  /** Display name of the storage. */
-  readonly name: string;
+  /** How errors speak of a listing. */
+  readonly call: HttpCall;
   readonly marks: UploadMarks;
   readonly listOrder: DriverFacts['listOrder'];
   /** One request: the names that begin with the prefix, from the marker on. */
@@ -50,8 +51,7 @@ export class AzureLister {
 
   /** Marks included, in the service's order. */
   everything(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
-    const call = { backend: this.#parts.name, operation: 'list' };
-    return prefetchedPages(query, call, (marker) => this.#page(ctx, query, marker));
+    return prefetchedPages(query, this.#parts.call, (marker) => this.#page(ctx, query, marker));
   }
 
   async *#ordered(ctx: CallContext, query: ListQuery): AsyncGenerator<ListPage> {

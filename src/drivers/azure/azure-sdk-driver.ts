@@ -69,7 +69,7 @@ export class AzureSdkDriver implements StorageDriver {
     const { forwarding: proxy } = parts.http;
     this.#forwarding = proxy && { proxy, origin: originOf(new URL(storage.endpoint)) };
     this.#lister = new AzureLister({
-      name: this.name,
+      call: this.#call('list', undefined),
       marks: new UploadMarks(storage),
       listOrder: this.facts.listOrder,
       page: (ctx, query, marker) => this.#listPage(ctx, query, marker),

@@ -147,7 +147,7 @@ describe('AzureSdkDriver', () => {
     const driver = await open(t, specOf(plain(service), BY_SAS));
     const error = await refusal(driver.stat(CTX, 'k'));
     assert.deepEqual([error.kind, error.details.scope], ['denied', 'backend']);
-    assert.match(error.hint ?? '', /SAS has neither ended nor been revoked/);
+    assert.match(error.hint ?? '', /Check that the SAS is of this account and container/);
     const read = await refusal(driver.read(CTX, 'k', Buffer.alloc(1), {}));
     for (const one of [error, read])
       for (const secret of [SIGNATURE, encodeURIComponent(SIGNATURE)])

@@ -24,8 +24,12 @@ interface Answer {
 
 interface Service {
   open(origin: string): Promise<StorageDriver> | StorageDriver;
-  /** The checksums of one request: what differs from those of the first one is wrong. */
+  /** The checksums of one request: what differs from those of the first one (of its kind) is wrong. */
   sumsIn(headers: IncomingMessage['headers']): string;
+  /** Where requests have one checksum or another. */
+  kindOfSum?(headers: IncomingMessage['headers']): string;
+  /** Of a removal. */
+  readonly removed: number;
   /** How the service refuses a wrong checksum. */
   readonly refuses: Answer;
   /** Refusals of other things, which may pass. */
@@ -54,6 +58,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
         { credentials: { accessKeyId: 'key', secretAccessKey: 'secret' } },
       ),
     sumsIn: (headers) => `${headers['x-amz-content-sha256']} ${headers['content-md5'] ?? ''}`,
+    removed: 204,
     refuses: { status: 400, code: 'XAmzContentSHA256Mismatch' },
     passing: [
       THROTTLED,
@@ -81,6 +86,8 @@ const SERVICES: Readonly<Record<string, Service>> = {
         },
       }),
     sumsIn: (headers) => `${headers['content-md5'] ?? ''} ${headers['x-ms-content-crc64'] ?? ''}`,
+    kindOfSum: (headers) => (headers['x-ms-content-crc64'] === undefined ? 'md5' : 'crc64'),
+    removed: 202,
     refuses: { status: 400, code: 'Md5Mismatch' },
     passing: [
       { status: 503, code: 'ServerBusy' },
@@ -89,7 +96,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
       { status: 500, code: 'OperationTimedOut' },
       { status: 502 },
     ],
-    asked: ['contentMd5'],
+    asked: ['contentMd5', 'contentCrc64'],
   },
   'Cloud Storage': {
     open: (origin) =>
@@ -98,6 +105,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
         { tokens: async () => ({ token: 'token' }) },
       ),
     sumsIn: (headers) => String(headers['x-goog-hash'] ?? ''),
+    removed: 204,
     refuses: { status: 400, code: 'BadDigest' },
     passing: [
       THROTTLED,
@@ -127,6 +135,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
         },
       }),
     sumsIn: (headers) => String(headers.etag ?? ''),
+    removed: 204,
     refuses: { status: 422 },
     passing: [{ status: 503 }, { status: 498 }, { status: 500 }, { status: 408 }, { status: 409 }],
     asked: ['contentMd5'],
@@ -136,18 +145,20 @@ const SERVICES: Readonly<Record<string, Service>> = {
 /** Takes whatever comes, as each of the four says that; save PUTs whose sums are not those that came first. */
 async function serve(
   t: TestContext,
-  { sumsIn }: Service,
+  { sumsIn, kindOfSum, removed }: Service,
   answerToWrong: (count: number) => Answer | 'taken',
 ): Promise<string> {
-  let right: string | undefined;
+  const right = new Map<string | undefined, string>();
   let wrongOnes = 0;
   const server = createServer((request, response) => {
     request.resume().on('end', () => {
       const { method, headers } = request;
+      if (method === 'DELETE') return response.writeHead(removed).end();
       if (method !== 'PUT') return taken(request, response);
-      const isFirst = right === undefined;
-      right ??= sumsIn(headers);
-      const isRight = isFirst || sumsIn(headers) === right;
+      const sums = sumsIn(headers);
+      const kind = kindOfSum?.(headers);
+      if (!right.has(kind)) right.set(kind, sums);
+      const isRight = right.get(kind) === sums;
       const answer = isRight ? 'taken' : answerToWrong(wrongOnes++);
       if (answer === 'taken') return taken(request, response);
       const { status, code } = answer;
