@@ -212,7 +212,7 @@ export class AzureSdkDriver implements StorageDriver {
 
   async #listPage(
     ctx: CallContext,
-    { prefix, delimiter }: ListQuery,
+    { prefix, delimiter, tellsTier }: ListQuery,
     marker: string | undefined,
   ): Promise<AzureListPage> {
     const { container, pageNamesMax } = this.#parts;
@@ -229,7 +229,7 @@ export class AzureSdkDriver implements StorageDriver {
       return value?._response?.bodyAsText ?? '';
     });
     // The library takes what is missing for nothing; the parser of the direct engine does not.
-    return azureListingOf(this.#call('list'), Buffer.from(text));
+    return azureListingOf(this.#call('list'), Buffer.from(text), tellsTier);
   }
 
   #call(operation: string, key?: string): HttpCall {

@@ -141,6 +141,18 @@ describe('AzureSdkDriver', () => {
     });
   }
 
+  it('lists the tiers of blobs where they are asked for, as an archived one is copied by neither engine', async (t) => {
+    const blob =
+      '<Blob><Name>k</Name><Properties><Etag>0x1</Etag><Content-Length>1</Content-Length><BlobType>BlockBlob</BlobType><AccessTier>Archive</AccessTier></Properties></Blob>';
+    const body = `<?xml version="1.0"?><EnumerationResults><Blobs>${blob}</Blobs><NextMarker/></EnumerationResults>`;
+    const service = await serve(t, () => ({ headers: { 'content-type': 'application/xml' }, body }));
+    const driver = await open(t, specOf(plain(service), BY_KEY));
+    const tiers = [];
+    for await (const { objects } of driver.list(CTX, { prefix: '', tellsTier: true }))
+      tiers.push(...objects.map(({ tier, archived }) => [tier, archived]));
+    assert.deepEqual(tiers, [['Archive', 'yes']]);
+  });
+
   it('says what the direct engine says of a refusal, with no signature in it', async (t) => {
     const said = `Signature not valid: sig=${encodeURIComponent(SIGNATURE)} or ${SIGNATURE}, ?${SAS}`;
     const service = await serve(t, () => refused(403, 'AuthenticationFailed', said.replaceAll('&', '&amp;')));
