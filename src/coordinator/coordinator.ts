@@ -8,6 +8,7 @@ import type { PermitMemory } from '../core/concurrency/permit-memory.ts';
 import { allocateCounters, type CounterMemory, CounterReader, CounterWriter } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
 import type { CopyOptions, CopySummary } from '../core/job.ts';
+import { mustReadBack } from '../drivers/binding.ts';
 import type { Binding, CallContext } from '../drivers/driver.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { type DetectedSource, detectSource } from '../layout/find-registry.ts';
@@ -130,9 +131,9 @@ class Run {
       const claim = { layout, intoNonempty, journal, uploadsOpen: () => uploads.idsOpen(ctx) };
       const ownsTarget = await claimTarget(ctx, ends.target, this.#keyPrefix, claim);
       refuseDeletion(job.options, ownsTarget, ends.target.name);
-      const { interrupted, runsUntidied, hasUnseenWrites, hasUnseenCopies } = journal;
+      const { interrupted, runsUntidied, hasUnseenWrites, hasUnreadWrites, hasUnseenCopies } = journal;
       const passJournal = journal.beginPass(runId, job.options);
-      const unseen = { hasUnseenWrites, hasUnseenCopies };
+      const unseen = { hasUnseenWrites, hasUnreadWrites, hasUnseenCopies };
       const found = { uploads, ownsTarget, interrupted, runsUntidied, ...unseen };
       const pass = await this.#begin(ctx, passJournal, found);
       return await pass.run();
@@ -151,6 +152,7 @@ class Run {
       readonly interrupted: Journal['interrupted'];
       readonly runsUntidied: readonly string[];
       readonly hasUnseenWrites: boolean;
+      readonly hasUnreadWrites: boolean;
       readonly hasUnseenCopies: boolean;
     },
   ): Promise<Pass> {
@@ -176,7 +178,7 @@ class Run {
       copies,
     });
     const words = describeBinding(ends.target, binding, job.options);
-    passJournal.bound(words, binding);
+    passJournal.bound(words, binding, readsAllBack(job, binding));
     environment.onEvent({
       event: 'started',
       source: ends.source.name,
@@ -248,6 +250,7 @@ class Run {
       readonly uploads: TargetUploads;
       readonly ownsTarget: boolean;
       readonly hasUnseenWrites: boolean;
+      readonly hasUnreadWrites: boolean;
       readonly hasUnseenCopies: boolean;
       readonly binding: Binding | undefined;
       readonly serverSide: ServerSideFound;
@@ -255,11 +258,23 @@ class Run {
   ): Promise<Pass> {
     const { job, environment, counters, concurrency, ends, layout, runId } = this.#parts;
     const { options } = job;
-    const { uploads, ownsTarget, hasUnseenWrites, hasUnseenCopies, binding, serverSide } = found;
+    const { uploads, ownsTarget, hasUnseenCopies, binding, serverSide } = found;
     await warmThreadModules(environment.workerUrl);
     const memory = planThreadMemory(options);
-    const doubts = { doubtsTarget: hasUnseenWrites, doubtsCopies: hasUnseenCopies };
-    const known = { layout, binding, ownsTarget, ...doubts, serverSide: serverSide.settings, runId };
+    const readsBack = readsAllBack(job, binding);
+    const doubts = {
+      doubtsTarget: found.hasUnreadWrites || (readsBack && found.hasUnseenWrites),
+      doubtsCopies: hasUnseenCopies,
+    };
+    const known = {
+      layout,
+      binding,
+      readsBack,
+      ownsTarget,
+      ...doubts,
+      serverSide: serverSide.settings,
+      runId,
+    };
     const settings = settingsOf(job, { ...known, ...memory, permits: concurrency.memory });
     return new Pass({
       environment,
@@ -291,6 +306,11 @@ function planThreadMemory({ memoryBytes, threads, partBytes }: CopyOptions): Mem
   return planMemory({ memoryBytes, threads, partBytes, residentBytes: process.memoryUsage.rss() });
 }
 
+/** Because it is asked for, or because nothing that comes with each body was seen to be compared with it. */
+function readsAllBack({ target: { kind }, options }: CopyJob, binding: Binding | undefined): boolean {
+  return options.readsBack === true || mustReadBack(binding, { kind, engine: options.engine });
+}
+
 /** What makes two runs the same job. Names carry no secrets. */
 export function identityOf(job: Pick<CopyJob, 'source' | 'target'>, layout: Layout): string {
   const from = `${storageName(job.source)} /${keyPrefixOf(job.source)}`;
@@ -303,6 +323,7 @@ function settingsOf(
   found: {
     readonly layout: Layout;
     readonly binding: Binding | undefined;
+    readonly readsBack: boolean;
     readonly slabBudgetBytes: number;
     readonly partBytes: number;
     readonly objectsMax: number;
@@ -326,7 +347,7 @@ function settingsOf(
     layout: layout.name,
     isFrozen: options.isFrozen,
     readsTwice: options.readsTwice,
-    ...(options.readsBack ? { readsBack: true } : {}),
+    readsBack: found.readsBack,
     keepsGoing: options.keepGoing,
     ownsTarget: found.ownsTarget,
     doubtsTarget: found.doubtsTarget,

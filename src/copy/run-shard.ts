@@ -132,7 +132,7 @@ class ShardRun {
     const ctx: CopyContext = {
       ...this.#base,
       signal: stop.signal,
-      doubtsTarget: this.#base.readsBack && this.#pass.doubtsTarget === true,
+      doubtsTarget: this.#pass.doubtsTarget === true,
       doubtsCopies: this.#pass.doubtsCopies === true,
     };
     const concurrency = ctx.objectsNow ?? this.#pass.concurrency;

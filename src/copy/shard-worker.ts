@@ -2,7 +2,7 @@
 import { allocatePermits, clockOfLimit } from '../core/concurrency/permit-memory.ts';
 import { CounterWriter, type Side } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
-import { isRefusalOfBytes, mustReadBack } from '../drivers/binding.ts';
+import { isRefusalOfBytes } from '../drivers/binding.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import type { DriverSpec, OpenDriver } from '../drivers/spec.ts';
 import { withCounters } from '../drivers/wrap/observe.ts';
@@ -131,12 +131,7 @@ export class ShardWorker {
       readsTwice: pass.readsTwice,
       ownsTarget: pass.ownsTarget,
       partBytes: pass.partBytes,
-      readsBack:
-        pass.readsBack === true ||
-        mustReadBack(pass.target.binding, {
-          kind: pass.target.storage.kind,
-          engine: pass.target.engine,
-        }),
+      readsBack: pass.readsBack === true,
       ...(pass.serverSide ? { serverSide: new ServerSide(pass.serverSide) } : {}),
       report: this.#tell,
       uploads: new OpenUploads(),

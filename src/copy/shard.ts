@@ -55,15 +55,15 @@ export interface PassSettings {
   readonly layout: LayoutName;
   readonly isFrozen: boolean;
   readonly readsTwice: boolean;
-  /** Also from a target that checks what it is sent. */
+  /** As `CopyContext.readsBack`. */
   readonly readsBack?: boolean;
   /** A folder that cannot be listed is a failure like an object's; else it ends the run. */
   readonly keepsGoing?: boolean;
   /** The target's root was empty when this job began: what differs there is this job's own and may be replaced. */
   readonly ownsTarget: boolean;
   /**
-   * A run or a thread died that may have written something without having seen that it arrived: in a target that checks
-   * nothing a size is then no proof, and what is found is read.
+   * A run or a thread died that may have written something and not read it back: a size is then no proof, and what is
+   * found is read.
    */
   readonly doubtsTarget?: boolean;
   /** As `CopyContext.doubtsCopies`. */

@@ -147,7 +147,7 @@ describe('AzureSdkDriver', () => {
     const body = `<?xml version="1.0"?><EnumerationResults><Blobs>${blob}</Blobs><NextMarker/></EnumerationResults>`;
     const service = await serve(t, () => ({ headers: { 'content-type': 'application/xml' }, body }));
     const driver = await open(t, specOf(plain(service), BY_KEY));
-    const tiers = [];
+    const tiers: unknown[] = [];
     for await (const { objects } of driver.list(CTX, { prefix: '', tellsTier: true }))
       tiers.push(...objects.map(({ tier, archived }) => [tier, archived]));
     assert.deepEqual(tiers, [['Archive', 'yes']]);
