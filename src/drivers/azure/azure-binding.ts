@@ -1,6 +1,7 @@
 /** Finds out which checksums an Azure Blob service compares with what arrived, by sending wrong ones. */
 import { hash, randomUUID } from 'node:crypto';
 import { crc64, crc64Hex } from '../../core/crc64.ts';
+import { isStorageError } from '../../core/errors.ts';
 import { encodePath } from '../../transport/sigv4.ts';
 import { isRefusalOfBytes } from '../binding.ts';
 import type { Binding, CallContext } from '../driver.ts';
@@ -31,7 +32,7 @@ export async function probeAzureBinding(
     await probe.put(ctx, RIGHT.md5);
     const contentMd5 = await probe.refuses(ctx, WRONG.md5);
     // A checksum that is not taken when it is right is of no use, whatever becomes of a wrong one.
-    const takesCrc64 = !(await isRefused(probe.put(ctx, RIGHT.crc64)));
+    const takesCrc64 = await isTaken(probe.put(ctx, RIGHT.crc64));
     const computesMd5 = takesCrc64 && (await probe.keptMd5(ctx)) === RIGHT.md5.md5;
     const contentCrc64 = takesCrc64 && (await probe.refuses(ctx, WRONG.crc64));
     await probe.remove(ctx.signal);
@@ -102,6 +103,16 @@ class Probe {
       body: BODY,
       bodyBytes: BODY.length,
     });
+  }
+}
+
+/** A service that does not know the checksum may compare it wrongly, or mind its header. */
+async function isTaken(attempt: Promise<unknown>): Promise<boolean> {
+  try {
+    return !(await isRefused(attempt));
+  } catch (error) {
+    if (isStorageError(error, 'unsupported') && error.details.scope === 'object') return false;
+    throw error;
   }
 }
 

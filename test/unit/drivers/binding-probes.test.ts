@@ -1,5 +1,6 @@
 /** What a probe of each service makes of answers that are none of the two it asked about: neither taken nor refused. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -238,6 +239,42 @@ for (const [name, service] of Object.entries(SERVICES)) {
     }
   });
 }
+
+describe('the probe of an Azure that knows no CRC-64', () => {
+  for (const [status, code] of [
+    [400, 'UnsupportedHeader'],
+    [400, 'InvalidHeaderValue'],
+    [501, 'NotImplemented'],
+  ] as const) {
+    it(`goes on with the MD5 alone (${status}, ${code})`, async (t) => {
+      const right = createHash('md5')
+        .update('blobferry probes which checks this server makes\n')
+        .digest('base64');
+      const server = createServer((request, response) => {
+        const { method, headers } = request;
+        request.resume().on('end', () => {
+          const refuse = (refusal: number, why: string) =>
+            response.writeHead(refusal, { 'x-ms-error-code': why, 'x-ms-request-id': '1' }).end();
+          if (method === 'DELETE') return response.writeHead(202).end();
+          if (headers['x-ms-content-crc64'] !== undefined) return refuse(status, code);
+          if (method === 'PUT' && headers['content-md5'] !== right) return refuse(400, 'Md5Mismatch');
+          return taken(request, response);
+        });
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      t.after(() => {
+        server.closeAllConnections();
+        server.close();
+      });
+      const { port } = server.address() as AddressInfo;
+      const driver = await SERVICES['Azure']?.open(`http://127.0.0.1:${port}`);
+      t.after(() => driver?.close());
+      const binding = await driver?.binding?.probe(CTX, 'probe/');
+      assert.deepEqual([binding?.contentMd5, binding?.contentCrc64], [true, false]);
+    });
+  }
+});
 
 const NOTHING: Binding = {
   payloadSha256: false,
