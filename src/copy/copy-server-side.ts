@@ -51,6 +51,7 @@ export async function copyServerSide(
   const facet = ctx.target.serverCopy;
   const readsBack = ctx.ownsTarget && !isSmall && ctx.target.multipart !== undefined;
   if (!facet || sha256 === undefined || !(serverSide.computes || readsBack)) return undefined;
+  if (sizeBytes > facet.copyBytesMax * PARTS_MAX) return undefined;
   try {
     const found = await lookAt(ctx, serverSide, item.source.key);
     if (found === undefined) return undefined;
