@@ -59,7 +59,7 @@ async function open(
     case 'azure': {
       if (spec.engine === 'sdk') {
         const { openAzureSdkDriver } = await import('../drivers/azure/azure-sdk-driver.ts');
-        return await openAzureSdkDriver({ ...spec, storage });
+        return await openAzureSdkDriver({ ...spec, storage }, { onNotice, role });
       }
       const { openAzureDriver } = await import('../drivers/azure/azure-driver.ts');
       return openAzureDriver({ ...spec, storage }, { onNotice, role });

@@ -2,6 +2,8 @@
  * What a shared access signature says of itself: all of it is signed, so it is what the service goes by
  * (https://learn.microsoft.com/rest/api/storageservices/create-account-sas and .../create-service-sas).
  */
+import { StorageError } from '../../core/errors.ts';
+import type { HttpResponse } from '../../transport/http-types.ts';
 
 export interface Sas {
   /** Epoch milliseconds; absent where a stored access policy says it. */
@@ -48,6 +50,49 @@ export function lackingIn(sas: Sas, role: 'source' | 'target'): readonly string[
   for (const one of wanted)
     if (permissions !== undefined && !permissions.includes(one)) lacking.push(PERMISSIONS[one]);
   return lacking;
+}
+
+/**
+ * @param name of the storage.
+ * @throws StorageError where the signature itself says that it does not permit what it is to be used for.
+ */
+export function demandSas(
+  name: string,
+  sas: Sas,
+  role: 'source' | 'target',
+  onNotice: (sentence: string) => void,
+): void {
+  const lacking = lackingIn(sas, role);
+  if (lacking.length > 0) throw cannotBe(name, role, lacking);
+  const soon = endsSoon(sas, name, Date.now());
+  if (soon !== undefined) onNotice(soon);
+}
+
+function cannotBe(backend: string, role: 'source' | 'target', lacking: readonly string[]): StorageError {
+  const operation = `use as a ${role}`;
+  return new StorageError(
+    `Cannot use ${backend} as a ${role}: its SAS lacks ${lacking.join(', ')}`,
+    { kind: 'denied', backend, operation, isTransient: false, scope: 'backend' },
+    {
+      hint:
+        role === 'target'
+          ? 'Give a SAS of the container with read, write, delete and list permission (sp=rwdl; of an account with ss=b&srt=co)'
+          : 'Give a SAS of the container with read and list permission (sp=rl; of an account with ss=b&srt=co)',
+    },
+  );
+}
+
+/** The same refusal, saying so where it is a matter of time. */
+export function toldOfSas(
+  error: StorageError,
+  { headers }: Pick<HttpResponse, 'headers'>,
+  sas: Sas | undefined,
+): StorageError {
+  const isRefused = /^Auth(?:enticationFailed|orizationFailure)$/.test(error.details.backendCode ?? '');
+  if (sas === undefined || !isRefused) return error;
+  const serverMs = Date.parse(headers.get('date') ?? '');
+  const hint = whyNotNow(sas, Number.isNaN(serverMs) ? Date.now() : serverMs);
+  return hint === undefined ? error : new StorageError(error.message, error.details, { hint });
 }
 
 /** Why a SAS is refused at this time of the server's, and what to do; undefined where it is no matter of time. */

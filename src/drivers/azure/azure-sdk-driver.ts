@@ -32,6 +32,7 @@ import { checkAzureKey } from './azure-keys.ts';
 import { AzureLister, PAGE_NAMES_MAX } from './azure-lister.ts';
 import { type AzureListPage, azureListingOf } from './azure-listing.ts';
 import { azureFacts, identityOf, isRangeOfNothing, type Namespace } from './azure-object.ts';
+import { demandSas, readSas } from './azure-sas.ts';
 import { BLOCK_BYTES, blockBytesFor, blocksOf, checkSize, fill } from './azure-sdk-bodies.ts';
 import { errorOfAzureSdk, type Forwarding } from './azure-sdk-errors.ts';
 import { AzureSdkHttp } from './azure-sdk-http.ts';
@@ -249,7 +250,7 @@ export class AzureSdkDriver implements StorageDriver {
     } catch (error) {
       ctx.signal.throwIfAborted();
       throw errorOfAzureSdk(this.#call(operation, key), error, {
-        by: this.#spec.access.type,
+        access: this.#spec.access,
         forwarding: this.#forwarding,
       });
     }
@@ -257,6 +258,9 @@ export class AzureSdkDriver implements StorageDriver {
 }
 
 export interface AzureSdkOptions {
+  /** As of the direct engine's driver. */
+  readonly role?: 'source' | 'target';
+  readonly onNotice?: ((sentence: string) => void) | undefined;
   /** For tests; default: Azure's own library. */
   readonly tokens?: TokenSource;
   readonly pageNamesMax?: number;
@@ -265,10 +269,12 @@ export interface AzureSdkOptions {
 /** Asks first which order the account lists in. */
 export async function openAzureSdkDriver(
   spec: DriverSpec & { readonly storage: AzureSpec },
-  { tokens, pageNamesMax = PAGE_NAMES_MAX }: AzureSdkOptions = {},
+  { tokens, role, onNotice = () => undefined, pageNamesMax = PAGE_NAMES_MAX }: AzureSdkOptions = {},
 ): Promise<AzureSdkDriver> {
   const { storage } = spec;
   const { access, endpoint } = storage;
+  if (role !== undefined && access.type === 'sas')
+    demandSas(storageName(storage), readSas(access.token), role, onNotice);
   const sdk = await import('@azure/storage-blob');
   const http = new AzureSdkHttp(storage, originOf(new URL(endpoint)));
   const seen: { token?: string } = {};
@@ -288,7 +294,7 @@ export async function openAzureSdkDriver(
     ...(seen.token === undefined ? [] : [seen.token]),
   ];
   const namespace = await namespaceOf(container, (error) =>
-    errorOfAzureSdk(callTo(storage, secrets(), 'look at'), error, { by: access.type }),
+    errorOfAzureSdk(callTo(storage, secrets(), 'look at'), error, { access }),
   );
   return new AzureSdkDriver(spec, { container, http, namespace, secrets, pageNamesMax });
 }

@@ -9,6 +9,7 @@ import { saidSafely } from '../http/said.ts';
 import { errorOfWire } from '../http/wire-errors.ts';
 import type { AzureAccess } from '../spec.ts';
 import { azureErrorOf } from './azure-errors.ts';
+import { readSas, toldOfSas } from './azure-sas.ts';
 
 /** A proxy that plain requests are given to: whatever it says looks like the service's own answer. */
 export interface Forwarding {
@@ -20,7 +21,7 @@ export interface Forwarding {
 export function errorOfAzureSdk(
   call: HttpCall,
   error: unknown,
-  { by, forwarding }: { readonly by: AzureAccess['type']; readonly forwarding?: Forwarding | undefined },
+  { access, forwarding }: { readonly access: AzureAccess; readonly forwarding?: Forwarding | undefined },
 ): unknown {
   if (error instanceof StorageError || error instanceof WireError) return errorOfWire(call, error);
   if (!(error instanceof Error)) return error;
@@ -35,7 +36,8 @@ export function errorOfAzureSdk(
   const isRefusal = [403, 407, 502, 503, 504].includes(status) && !headers.has('retry-after');
   if (forwarding && isRefusal && !headers.has('x-ms-request-id'))
     return errorOfWire(call, refusalOf(forwarding.proxy, forwarding.origin, { status }));
-  return azureErrorOf(call, response, by);
+  const sas = access.type === 'sas' ? readSas(access.token) : undefined;
+  return toldOfSas(azureErrorOf(call, response, access.type), response, sas);
 }
 
 function responseIn(error: Error): HttpResponse | undefined {

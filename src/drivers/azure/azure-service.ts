@@ -1,5 +1,5 @@
 /** Azure Blob Storage as a service over HTTP: what authorizes a request, and what refusals mean. */
-import { StorageError } from '../../core/errors.ts';
+import type { StorageError } from '../../core/errors.ts';
 import type { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse, Origin } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
@@ -21,7 +21,7 @@ import type { AzureAccess, AzureSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { blobSas } from './azure-blob-sas.ts';
 import { azureErrorOf } from './azure-errors.ts';
-import { endsSoon, lackingIn, readSas, type Sas, whyNotNow } from './azure-sas.ts';
+import { demandSas, readSas, type Sas, toldOfSas } from './azure-sas.ts';
 import { type AzureToken, entraTokens, type TokenSource } from './azure-token.ts';
 import { SharedKeySigner } from './shared-key.ts';
 
@@ -124,36 +124,12 @@ export class AzureService implements Service<AzureCredentials> {
   }
 
   errorOf(call: HttpCall, response: HttpResponse): StorageError {
-    const error = azureErrorOf(call, response, this.#spec.access.type);
-    const isRefused = /^Auth(?:enticationFailed|orizationFailure)$/.test(error.details.backendCode ?? '');
-    if (this.#sas === undefined || !isRefused) return error;
-    const serverMs = Date.parse(response.headers.get('date') ?? '');
-    const hint = whyNotNow(this.#sas, Number.isNaN(serverMs) ? Date.now() : serverMs);
-    return hint === undefined ? error : new StorageError(error.message, error.details, { hint });
+    return toldOfSas(azureErrorOf(call, response, this.#spec.access.type), response, this.#sas);
   }
 
   /** @throws StorageError where the signature itself says that it does not permit what it is to be used for. */
   checkSas(role: 'source' | 'target'): void {
-    if (this.#sas === undefined) return;
-    const lacking = lackingIn(this.#sas, role);
-    if (lacking.length > 0) throw this.#cannotBe(role, lacking);
-    const soon = endsSoon(this.#sas, this.name, Date.now());
-    if (soon !== undefined) this.#onNotice(soon);
-  }
-
-  #cannotBe(role: 'source' | 'target', lacking: readonly string[]): StorageError {
-    const { name: backend } = this;
-    const operation = `use as a ${role}`;
-    return new StorageError(
-      `Cannot use ${backend} as a ${role}: its SAS lacks ${lacking.join(', ')}`,
-      { kind: 'denied', backend, operation, isTransient: false, scope: 'backend' },
-      {
-        hint:
-          role === 'target'
-            ? 'Give a SAS of the container with read, write, delete and list permission (sp=rwdl; of an account with ss=b&srt=co)'
-            : 'Give a SAS of the container with read and list permission (sp=rl; of an account with ss=b&srt=co)',
-      },
-    );
+    if (this.#sas !== undefined) demandSas(this.name, this.#sas, role, this.#onNotice);
   }
 
   isOwnAnswer({ headers }: HttpResponse): boolean {

@@ -153,6 +153,24 @@ describe('AzureSdkDriver', () => {
     assert.deepEqual(tiers, [['Archive', 'yes']]);
   });
 
+  it('refuses a signature that cannot do what it is for, and says of one that has ended that it has', async (t) => {
+    const service = await serve(t, () => refused(403, 'AuthenticationFailed'));
+    const storage = (sas: string): AzureSpec =>
+      specOf(plain(service), { type: 'sas', token: `sv=2021-12-02&sr=c&sig=c2ln&${sas}` });
+    const lacking = await refusal(open(t, storage('sp=l'), { role: 'source' }));
+    assert.match(lacking.message, /as a source: its SAS lacks read \(r\)$/);
+    const notices: string[] = [];
+    const onNotice = (sentence: string) => notices.push(sentence);
+    const ended = storage('sp=rl&se=2020-01-01T00%3A00%3A00Z');
+    const driver = await open(t, ended, { role: 'source', onNotice });
+    assert.match(
+      notices.join(),
+      /^The SAS of .* ended at 2020-01-01 00:00 UTC, by the clock of this machine/,
+    );
+    const { hint } = await refusal(driver.stat(CTX, 'k'));
+    assert.match(hint ?? '', /^The SAS ended at 2020-01-01 00:00 UTC: give a new one/);
+  });
+
   it('says what the direct engine says of a refusal, with no signature in it', async (t) => {
     const said = `Signature not valid: sig=${encodeURIComponent(SIGNATURE)} or ${SIGNATURE}, ?${SAS}`;
     const service = await serve(t, () => refused(403, 'AuthenticationFailed', said.replaceAll('&', '&amp;')));
