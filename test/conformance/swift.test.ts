@@ -13,7 +13,8 @@ after(() => swift.stop());
 const OPTIONS: SuiteOptions = {
   timeoutMs: 120_000,
   manyObjects: 250,
-  lacks: SWIFT_LACKS,
+  // Of two who write at the same moment one is told that the other's was kept.
+  lacks: [...SWIFT_LACKS, 'settledRaces'],
 };
 
 async function openSwift(): Promise<DriverFixture> {

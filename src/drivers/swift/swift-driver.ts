@@ -187,6 +187,8 @@ export class SwiftDriver implements StorageDriver {
       body: body.bytes ?? body.open(),
       bodyBytes: body.sizeBytes,
     });
+    // https://docs.openstack.org/api-ref/object-store/ has no 202 here; the proxy says it where a newer object is there already.
+    if (response.status === 202) throw this.#isOutrun(key);
     const version = response.headers.get('etag');
     // Whoever stands before the service may say 200 to everything; what it took is in no container.
     if (version === undefined) throw malformed(this.#client.call('write', key), 'no ETag came');
@@ -213,6 +215,23 @@ export class SwiftDriver implements StorageDriver {
   }
 
   /** @throws the refusal, or that the object is there all the same: then it is worth another try. */
+  /** Whether that other object has the same bytes is not known. */
+  #isOutrun(key: string): StorageError {
+    return new StorageError(
+      `Cannot write "${key}" in ${this.name}: somebody else wrote it at the same moment, and Swift kept theirs`,
+      {
+        kind: 'unavailable',
+        backend: this.name,
+        operation: 'write',
+        key,
+        status: 202,
+        isTransient: true,
+        scope: 'object',
+      },
+      { hint: 'Let nothing else write there while a copy runs' },
+    );
+  }
+
   async #isGone(ctx: CallContext, key: string, refusal: StorageError): Promise<never> {
     await this.#head(ctx, key, [OF_ALL_COPIES]).catch((error: unknown) => {
       throw isStorageError(error, 'not-found') ? refusal : error;

@@ -217,4 +217,18 @@ describe('SwiftDriver.write()', () => {
       },
     );
   });
+
+  it('says that somebody else wrote at the same moment, where a newer object was kept', async () => {
+    await withAnswers(
+      (_, response) => void response.writeHead(202).end(),
+      async (driver) => {
+        const body = bodyOfBytes(Buffer.from('bytes'));
+        await assert.rejects(driver.write(CTX, 'key', body, {}), (error: unknown) => {
+          assert.ok(error instanceof StorageError);
+          assert.match(error.message, /somebody else wrote it at the same moment/);
+          return error.details.isTransient && error.details.kind === 'unavailable';
+        });
+      },
+    );
+  });
 });
