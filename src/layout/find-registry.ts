@@ -130,6 +130,7 @@ export async function detectSource(
 ): Promise<DetectedSource> {
   const keyPrefix = keyPrefixOf(spec);
   const elsewhereInstead = async (): Promise<ConfigError | undefined> => {
+    if (!isRuled(spec)) return undefined;
     const { others } = await findRegistries(driver, ctx, spec);
     return others.length === 0 ? undefined : elsewhere(driver, spec, others);
   };

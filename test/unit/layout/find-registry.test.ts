@@ -203,6 +203,14 @@ describe('a registry that is not where the settings have it', () => {
     assert.deepEqual([found.isWhereSet, found.others, driver.queries.length], [true, [], 1]);
   });
 
+  it('is not walked for in a file system: snapshots may lie there, and upload after upload', async () => {
+    const driver = new ListingDriver(['docker/registry/v2/.snapshot/hourly/docker/x']);
+    const refused = detectSource(driver.asDriver(), CTX, { kind: 'fs', rootDirectory: '/srv' }, 'auto');
+    await assert.rejects(refused, /^ConfigError: Cannot find a registry in/);
+    const walks = driver.queries.filter(({ delimiter, prune }) => delimiter === undefined && !prune);
+    assert.deepEqual(walks, []);
+  });
+
   it('is not looked for where that is refused: the settings need only lead to their own', async () => {
     const azure = { ...AZURE, rootDirectory: 'mine' };
     const driver = allowedBelow(new ListingDriver([`mine/${BLOB}`]).asDriver(), 'mine/');
