@@ -20,13 +20,13 @@ const TIERS_LOOKED_AT = 20_000;
 export function keysFinding(
   storage: StorageSpec,
   role: 'source' | 'target',
-  { isWhereSet, others, looked }: FoundRegistries,
+  { isWhereSet, others, looked, unlisted }: FoundRegistries,
 ): Finding {
   const own = keyRuleText(storage);
   if (others.length === 0) {
-    if (isWhereSet) return { outcome: 'ok', text: `a registry is where ${own}` };
-    const nowhere = looked.map((prefix) => `"${prefix}"`).join(', ');
-    return { outcome: 'open', text: `no registry behind any of ${nowhere}; ${own}` };
+    const unknown = unlisted.length === 0 ? '' : `; ${quoted(unlisted)} could not be listed`;
+    if (isWhereSet) return { outcome: 'ok', text: `a registry is where ${own}${unknown}` };
+    return { outcome: 'open', text: `no registry behind any of ${quoted(looked)}; ${own}${unknown}` };
   }
   const hint = settingsHint(others);
   const places = others.map(({ keyPrefix, rule }) => `"${keyPrefix}${REGISTRY_ROOT}" (keyrule: ${rule})`);
@@ -37,6 +37,10 @@ export function keysFinding(
   }
   const text = `a registry lies at ${places.join(' and at ')}, but the settings say that ${own}`;
   return { outcome: role === 'source' ? 'failed' : 'open', text, hint };
+}
+
+function quoted(prefixes: readonly string[]): string {
+  return prefixes.map((prefix) => `"${prefix}"`).join(', ');
 }
 
 /** Undefined where the storage has no archive. Rejects with what a listing rejects with. */

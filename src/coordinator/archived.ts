@@ -95,7 +95,9 @@ export function restoreHint(kind: string): string {
 /** A sentence for objects of which no listing tells whether they can be read. */
 export function selfTieringText({ selfTiering }: Archived): string | undefined {
   if (selfTiering === 0) return undefined;
-  return `${selfTiering} objects of the source have a class (INTELLIGENT_TIERING) of which no listing tells whether they are in its archive tiers; those that are cannot be read and will be named as failed`;
+  const objects =
+    selfTiering === 1 ? '1 object of the source has' : `${selfTiering} objects of the source have`;
+  return `${objects} a class (INTELLIGENT_TIERING) of which no listing tells what is in its archive tiers; whatever is there cannot be read and will be named as failed`;
 }
 
 /** Other services than AWS mostly know one class: the first page decides whether theirs are looked at. */

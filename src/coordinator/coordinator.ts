@@ -82,13 +82,15 @@ async function demandReadable(
   ctx: CallContext,
   { job, environment, ends, layout }: Pick<RunParts, 'job' | 'environment' | 'ends' | 'layout'>,
 ): Promise<readonly string[]> {
+  // As many requests as a listing of the pass, so with all its patience and within the limits.
+  const { source, target } = ends.patient;
   const archived = await findArchived(ctx, {
-    source: ends.source,
+    source,
     storage: job.source,
     sourcePrefix: keyPrefixOf(job.source),
     layout,
     threads: job.options.threads,
-    target: { driver: ends.target, keyPrefix: keyPrefixOf(job.target) },
+    target: { driver: target, keyPrefix: keyPrefixOf(job.target) },
     onListing: () => environment.onEvent({ event: 'checking', what: 'archived objects' }),
   });
   refuseArchived(ends.source, archived);

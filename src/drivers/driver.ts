@@ -104,6 +104,11 @@ export interface ReadResult {
   /** Lower-case hex of checksums of the whole object that the backend keeps; present for whole reads only. */
   readonly checksums?: { readonly sha256?: string; readonly crc32?: string; readonly crc32c?: string };
   readonly attributes?: FileAttributes;
+  /**
+   * Empty, as no part is there of those that it is made of: it may have been made so, or have lost them all, which the
+   * backend cannot tell apart.
+   */
+  readonly lacksParts?: true;
 }
 
 /** A body that can be sent again from its start; its size is always known. */

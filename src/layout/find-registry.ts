@@ -6,7 +6,7 @@
  *     azure      the same: `/docker` is what distribution 2 writes, `docker` what version 3 does
  *     swift      <prefix>/files/docker   files/docker   and each without `files/`
  */
-import { ConfigError } from '../core/errors.ts';
+import { ConfigError, isStorageError } from '../core/errors.ts';
 import type { LayoutChoice } from '../core/job.ts';
 import type { CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
@@ -38,24 +38,42 @@ export interface FoundRegistries {
   readonly others: readonly FoundRegistry[];
   /** Everything that was looked at, the place of the settings first. */
   readonly looked: readonly string[];
+  /** Other places that could not be looked at: credentials may be good for one prefix alone. */
+  readonly unlisted: readonly string[];
 }
 
-/** Empty where keys follow no rule. Rejects with what a listing rejects with. */
+/** Empty where keys follow no rule. Rejects with what the listing of the settings' own place rejects with. */
 export async function findRegistries(
   driver: StorageDriver,
   ctx: CallContext,
   spec: StorageSpec,
 ): Promise<FoundRegistries> {
   const own = keyPrefixOf(spec);
-  const looked = [own, ...otherPrefixesOf(spec)];
-  const isThere = await Promise.all(looked.map((prefix) => holdsRegistry(driver, ctx, prefix)));
-  const [isWhereSet = false] = isThere;
-  const others = isRuled(spec)
-    ? looked
-        .filter((prefix, index) => isThere[index] && prefix !== own)
-        .map((prefix) => foundAt(spec, prefix))
-    : [];
-  return { isWhereSet, others, looked };
+  const elsewhere = otherPrefixesOf(spec);
+  const [isWhereSet, ...answers] = await Promise.all([
+    holdsRegistry(driver, ctx, own),
+    ...elsewhere.map((prefix) => holdsRegistryIfListed(driver, ctx, prefix)),
+  ]);
+  const answered = (wanted: boolean | 'unlisted'): readonly string[] =>
+    elsewhere.filter((_, index) => answers[index] === wanted);
+  const unlisted = answered('unlisted');
+  const others = isRuled(spec) ? answered(true).map((prefix) => foundAt(spec, prefix)) : [];
+  const looked = [own, ...elsewhere.filter((prefix) => !unlisted.includes(prefix))];
+  return { isWhereSet, others, looked, unlisted };
+}
+
+/** Nothing that the settings mean lies there, so that no copy need end because it may not be listed. */
+async function holdsRegistryIfListed(
+  driver: StorageDriver,
+  ctx: CallContext,
+  keyPrefix: string,
+): Promise<boolean | 'unlisted'> {
+  try {
+    return await holdsRegistry(driver, ctx, keyPrefix);
+  } catch (error) {
+    if (isStorageError(error) && !error.details.isTransient) return 'unlisted';
+    throw error;
+  }
 }
 
 function foundAt(spec: RuledSpec, keyPrefix: string): FoundRegistry {
@@ -112,6 +130,7 @@ export async function detectSource(
 ): Promise<DetectedSource> {
   const keyPrefix = keyPrefixOf(spec);
   const elsewhereInstead = async (): Promise<ConfigError | undefined> => {
+    if (!isRuled(spec)) return undefined;
     const { others } = await findRegistries(driver, ctx, spec);
     return others.length === 0 ? undefined : elsewhere(driver, spec, others);
   };

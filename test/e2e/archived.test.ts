@@ -121,6 +121,21 @@ describe('a source in S3 with archived objects', { concurrency: 3 }, () => {
     assert.equal((await copy(t, from, to)).code, 0);
   });
 
+  it('is listed as patiently as while it is copied, and within the limit of requests', async (t) => {
+    const { server, from, to } = await world(t);
+    await keep(server, MANY.blobs.slice(0, 1), ['x-amz-storage-class', 'STANDARD_IA']);
+    // Behind what finds the layout and the first page; more in a row than a wrong setting is given.
+    const fault = { kind: 'status', status: 500, code: 'InternalError' } as const;
+    const busy = await server.misbehave({ fault, operation: 'ListObjectsV2', skip: 2, times: 4 });
+    const startMs = performance.now();
+    const { code, stderr } = await copy(t, from, to, { more: ['--requests', '50'] });
+    const seconds = (performance.now() - startMs) / 1_000;
+    assert.equal(code, 0, stderr);
+    await busy.assertUsedUp();
+    const requests = (await server.takeRequests()).length;
+    assert.ok(requests <= 50 * (seconds + 1), `${requests} requests in ${seconds} s`);
+  });
+
   it('is listed once more only where the first page shows more than one class', async (t) => {
     const listings = async (...attributes: readonly (readonly [string, string])[]): Promise<number> => {
       const { server, from, to } = await world(t);

@@ -31,7 +31,7 @@ import { listingOf } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
 import { demandRemoval } from './s3-removal.ts';
 import { S3ServerCopy } from './s3-server-copy.ts';
-import { RESTORE_STATUS } from './s3-tiers.ts';
+import { RESTORE_STATUS, RestoreQuestion } from './s3-tiers.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
 /** Answers with a range behind the object's end are told to the caller. */
@@ -70,6 +70,7 @@ export class S3Driver implements StorageDriver {
   readonly #objectHeaders: ReturnType<typeof objectHeaders>;
   readonly #binding: Binding;
   readonly #pageKeysMax: number | undefined;
+  readonly #restoreQuestion = new RestoreQuestion();
 
   constructor(spec: S3Spec, binding: Binding | undefined, options: S3DriverOptions) {
     this.#objectHeaders = objectHeaders(spec);
@@ -206,12 +207,10 @@ export class S3Driver implements StorageDriver {
     if (token !== undefined) parameters.push(['continuation-token', token]);
     else if (query.after !== undefined) parameters.push(['start-after', query.after]);
     if (this.#pageKeysMax !== undefined) parameters.push(['max-keys', String(this.#pageKeysMax)]);
-    const { body } = await this.#client.send(ctx, {
-      method: 'GET',
-      operation: 'list',
-      query: parameters,
-      ...(query.tellsTier ? { headers: [RESTORE_STATUS] } : {}),
-    });
+    const request = { method: 'GET', operation: 'list', query: parameters } as const;
+    const { body } = await this.#restoreQuestion.ask(query, (asks) =>
+      this.#client.send(ctx, asks ? { ...request, headers: [RESTORE_STATUS] } : request),
+    );
     const call = { backend: this.name, operation: 'list' };
     const { nextToken, ...page } = listingOf(call, body, query);
     return nextToken === undefined ? { page } : { page, next: nextToken };

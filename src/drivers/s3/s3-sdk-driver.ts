@@ -45,6 +45,7 @@ import { errorOfSdk, type Forwarding } from './s3-sdk-errors.ts';
 import { forwardThrough, sdkHandlerOptions } from './s3-sdk-handler.ts';
 import { addRemedies } from './s3-sdk-remedies.ts';
 import { secretsOf } from './s3-secrets.ts';
+import { RESTORE_STATUS, RestoreQuestion } from './s3-tiers.ts';
 
 /** lib-storage holds this many parts of this size at once. */
 const QUEUE_SIZE = 2;
@@ -70,6 +71,7 @@ export class S3SdkDriver implements StorageDriver {
   readonly #client: S3Client;
   readonly #spec: S3Spec;
   readonly #takesChecksums: boolean;
+  readonly #restoreQuestion = new RestoreQuestion();
   readonly #forwarding: Forwarding | undefined;
   readonly #secrets: () => readonly string[];
 
@@ -86,18 +88,23 @@ export class S3SdkDriver implements StorageDriver {
   list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
     const call = { backend: this.name, operation: 'list' };
     return prefetchedPages(query, call, async (token) => {
-      const command = new ListObjectsV2Command({
-        Bucket: this.#spec.bucket,
-        Prefix: query.prefix,
-        EncodingType: 'url',
-        ...(query.delimiter === undefined ? {} : { Delimiter: query.delimiter }),
-        ...(query.after === undefined ? {} : { StartAfter: query.after }),
-        ...(token === undefined ? {} : { ContinuationToken: token }),
-        ...(query.tellsTier ? { OptionalObjectAttributes: ['RestoreStatus'] } : {}),
+      const kept = await this.#restoreQuestion.ask(query, async (asks) => {
+        const command = new ListObjectsV2Command({
+          Bucket: this.#spec.bucket,
+          Prefix: query.prefix,
+          EncodingType: 'url',
+          ...(query.delimiter === undefined ? {} : { Delimiter: query.delimiter }),
+          ...(query.after === undefined ? {} : { StartAfter: query.after }),
+          ...(token === undefined ? {} : { ContinuationToken: token }),
+          ...(asks ? { OptionalObjectAttributes: [RESTORE_STATUS[1]] } : {}),
+        });
+        const body = keptListing(command);
+        await this.#send(ctx, 'list', undefined, () =>
+          this.#client.send(command, { abortSignal: ctx.signal }),
+        );
+        return body();
       });
-      const kept = keptListing(command);
-      await this.#send(ctx, 'list', undefined, () => this.#client.send(command, { abortSignal: ctx.signal }));
-      const { nextToken, ...page } = listingOf(call, kept(), query);
+      const { nextToken, ...page } = listingOf(call, kept, query);
       return nextToken === undefined ? { page } : { page, next: nextToken };
     });
   }

@@ -170,7 +170,8 @@ export class SwiftDriver implements StorageDriver {
     const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
     if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
     await this.#manifests.sizeOf(ctx, call, response, totalBytes);
-    return { bytesRead, totalBytes, ...identity(response) };
+    const lacksParts = totalBytes === 0 && response.headers.has('x-object-manifest');
+    return { bytesRead, totalBytes, ...identity(response), ...(lacksParts ? { lacksParts } : {}) };
   }
 
   async write(ctx: CallContext, key: string, body: Body, _options: WriteOptions): Promise<WriteResult> {

@@ -164,8 +164,8 @@ describe('a large object without parts', () => {
     await withAnswers(emptyManifest(60), async (driver) => {
       const { sizeBytes, md5, isSizeUnsure } = await driver.stat(CTX, 'key');
       assert.deepEqual([sizeBytes, md5, isSizeUnsure], [0, undefined, undefined]);
-      const { totalBytes, bytesRead, md5: readMd5 } = await read(driver, 0);
-      assert.deepEqual([totalBytes, bytesRead, readMd5], [0, 0, undefined]);
+      const { totalBytes, bytesRead, md5: readMd5, lacksParts } = await read(driver, 0);
+      assert.deepEqual([totalBytes, bytesRead, readMd5, lacksParts], [0, 0, undefined, true]);
     });
   });
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConfigError } from '../../../src/core/errors.ts';
+import { ConfigError, StorageError } from '../../../src/core/errors.ts';
 import type { LayoutChoice } from '../../../src/core/job.ts';
+import type { StorageDriver } from '../../../src/drivers/driver.ts';
 import type { AzureSpec, GcsSpec, S3Spec, StorageSpec, SwiftSpec } from '../../../src/drivers/spec.ts';
 import { detectSource, findRegistries } from '../../../src/layout/find-registry.ts';
 import { keyPrefixOf } from '../../../src/layout/key-rule.ts';
@@ -128,6 +129,17 @@ const ELSEWHERE: readonly (readonly [string, StorageSpec, string, string])[] = [
   ],
 ];
 
+/** As policies do that allow to list one prefix: whatever does not begin with it is refused. */
+function allowedBelow(driver: StorageDriver, allowed: string): StorageDriver {
+  return Object.assign(Object.create(driver) as StorageDriver, {
+    list: (...[ctx, query]: Parameters<StorageDriver['list']>) => {
+      if (query.prefix.startsWith(allowed)) return driver.list(ctx, query);
+      const details = { kind: 'denied', backend: driver.name, operation: 'list', scope: 'backend' } as const;
+      throw new StorageError('Cannot list it: AccessDenied', { ...details, isTransient: false });
+    },
+  });
+}
+
 async function refusal(
   keys: readonly string[],
   spec: StorageSpec,
@@ -189,6 +201,33 @@ describe('a registry that is not where the settings have it', () => {
     const driver = new ListingDriver([BLOB]);
     const found = await findRegistries(driver.asDriver(), CTX, { kind: 'fs', rootDirectory: '/srv' });
     assert.deepEqual([found.isWhereSet, found.others, driver.queries.length], [true, [], 1]);
+  });
+
+  it('is not walked for in a file system: snapshots may lie there, and upload after upload', async () => {
+    const driver = new ListingDriver(['docker/registry/v2/.snapshot/hourly/docker/x']);
+    const refused = detectSource(driver.asDriver(), CTX, { kind: 'fs', rootDirectory: '/srv' }, 'auto');
+    await assert.rejects(refused, /^ConfigError: Cannot find a registry in/);
+    const walks = driver.queries.filter(({ delimiter, prune }) => delimiter === undefined && !prune);
+    assert.deepEqual(walks, []);
+  });
+
+  it('is not looked for where that is refused: the settings need only lead to their own', async () => {
+    const azure = { ...AZURE, rootDirectory: 'mine' };
+    const driver = allowedBelow(new ListingDriver([`mine/${BLOB}`]).asDriver(), 'mine/');
+    const { layout, warnings } = await detectSource(driver, CTX, azure, 'auto');
+    assert.deepEqual([layout.name, warnings], ['distribution', []]);
+    const { isWhereSet, others, looked, unlisted } = await findRegistries(driver, CTX, azure);
+    assert.deepEqual([isWhereSet, others, looked], [true, [], ['mine/']]);
+    assert.ok(unlisted.includes('/mine/') && unlisted.includes(''));
+    const empty = allowedBelow(new ListingDriver([]).asDriver(), 'mine/');
+    for (const spec of [azure, { ...S3, rootDirectory: 'mine' }])
+      await assert.rejects(detectSource(empty, CTX, spec, 'auto'), /^ConfigError: Cannot find a registry in/);
+  });
+
+  it('is not told of where its own place cannot be listed', async () => {
+    const driver = allowedBelow(new ListingDriver([`mine/${BLOB}`]).asDriver(), 'mine/');
+    const refused = findRegistries(driver, CTX, { ...AZURE, rootDirectory: 'other' });
+    await assert.rejects(refused, /AccessDenied/);
   });
 
   it('leaves the refusal of a root with nothing in it as it was', async () => {
