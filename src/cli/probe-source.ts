@@ -43,7 +43,7 @@ function quoted(prefixes: readonly string[]): string {
   return prefixes.map((prefix) => `"${prefix}"`).join(', ');
 }
 
-/** Undefined where the storage has no archive. Rejects with what a listing rejects with. */
+/** Undefined where the storage has no archive, or holds nothing. Rejects with what a listing rejects with. */
 export async function tiersFinding(
   ctx: CallContext,
   driver: StorageDriver,
@@ -58,7 +58,7 @@ export async function tiersFinding(
     threads: 1,
     objectsMax: TIERS_LOOKED_AT,
   });
-  if (found === undefined) return undefined;
+  if (found === undefined || found.objectsListed === 0) return undefined;
   if (found.count > 0)
     return { outcome: 'failed', text: archivedText(driver.name, found), hint: restoreHint(storage.kind) };
   const text = `of the first ${formatObjects(found.objectsListed)} none is archived`;

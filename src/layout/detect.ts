@@ -69,10 +69,13 @@ async function noRegistry(probe: Probe, choice: LayoutChoice): Promise<ConfigErr
   const { driver, keyPrefix } = probe;
   const message = `Cannot find a registry in ${driver.name}: nothing is stored under "${keyPrefix}${REGISTRY_ROOT}"`;
   const top = await listNames(probe, '');
+  if (top.length === 0)
+    return new ConfigError(message, {
+      hint: 'the root is empty: check that it is written as in the settings of the registry',
+    });
   const whereElse = (await hintAbove(probe, top)) ?? (await hintBelow(probe, top));
-  const holds = top.length === 0 ? 'the root is empty' : `the root holds ${quoteSome(top)}`;
   const raw = choice === 'auto' ? '; to copy everything as it is, whatever it is, add --layout raw' : '';
-  return new ConfigError(message, { hint: `${whereElse ?? holds}${raw}` });
+  return new ConfigError(message, { hint: `${whereElse ?? `the root holds ${quoteSome(top)}`}${raw}` });
 }
 
 /** The root was put inside the registry's own folders. */

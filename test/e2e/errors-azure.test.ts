@@ -209,6 +209,7 @@ errorTests(
       const url = `azure://${ACCOUNT}/not-there?endpoint=${front.origin}/${ACCOUNT}`;
       row.check(await copy(t, await treeUrl(t), url, { env: BY_KEY, secrets: [ACCOUNT_KEY] }));
     },
+    'an endpoint of Azure that lacks its account': at(async () => new URL((await azurite()).endpoint).origin),
     'a SAS that has ended': async (t, row) => {
       const world = await worldFor(t);
       row.check(await copy(t, await treeUrl(t), world.url, bySas(await world.sas('rwdl', -HOUR_MS))));

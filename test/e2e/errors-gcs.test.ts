@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { open, writeFile } from 'node:fs/promises';
+import { open, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test';
 import { makeCertificate } from '../../bench/support/certificate.ts';
 import { blobferry, copy, errorTests, type RowTest } from '../support/error-tests.ts';
 import { TREE, treeUrl } from '../support/error-world.ts';
+import { Front } from '../support/front.ts';
 import { type GcsCliWorld, gcsCliWorldFor } from '../support/gcs-cli-world.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { tempFolderFor } from '../support/temp.ts';
@@ -144,6 +145,26 @@ errorTests(import.meta.filename, {
     await writeFile(join(folder, 'key.json'), SECRET);
     return `${urlOf('')}&keyfile=${join(folder, 'key.json')}`;
   }),
+  'a file in GOOGLE_APPLICATION_CREDENTIALS that is not there': probing(async ({ folder }) => {
+    await rm(join(folder, 'account.json'));
+    return undefined;
+  }),
+  'a file in GOOGLE_APPLICATION_CREDENTIALS that is no JSON': probing(async ({ folder }) => {
+    // A parser quotes what stands around the mistake.
+    await writeFile(join(folder, 'account.json'), `{"private_key":${SECRET}`);
+    return undefined;
+  }),
+  'no credentials of Google anywhere': async (t, row) => {
+    const { url: urlOf, folder } = await gcsCliWorldFor(t);
+    const machine = await Front.start();
+    t.after(() => machine.close());
+    machine.rules = { before: () => ({ status: 403 }) };
+    const env = { CLOUDSDK_CONFIG: folder, GCE_METADATA_HOST: new URL(machine.origin).host };
+    const from = await treeUrl(t);
+    const result = await copy(t, from, urlOf('root'), { env });
+    row.check(result);
+    assert.doesNotMatch(result.stderr, /Warning/, 'what a library tells programmers is not for users');
+  },
   'an account that Google refuses': probing(async ({ folder }) => {
     await writeFile(join(folder, 'subject'), SECRET);
     return undefined;

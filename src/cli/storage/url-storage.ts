@@ -56,7 +56,7 @@ export function readUrlStorage(url: string, env: Environment): StorageReading {
     case 'http':
     case 'https':
       throw new ConfigError(`A storage is not given as ${scheme}://`, {
-        hint: `for an S3 service write s3://BUCKET/ROOT?endpoint=${scheme}://HOST:PORT`,
+        hint: `write s3://BUCKET/ROOT?endpoint=${scheme}://HOST:PORT, azure://ACCOUNT/CONTAINER/ROOT, gs://BUCKET/ROOT or swift://CONTAINER/PREFIX`,
       });
     default:
       throw new ConfigError(`Storage at ${scheme}:// is not known`, {

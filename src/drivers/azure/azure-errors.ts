@@ -23,6 +23,8 @@ const THROTTLED = passing(
   'The account is asked for more than it gives: run again later, or with --requests',
 );
 const CREATE_CONTAINER = 'Create the container or correct its name: blobferry creates no containers';
+const CHECK_ACCOUNT =
+  'Check accountname and serviceurl (endpoint of a URL): the address of an emulator ends with the account, as in http://HOST:10000/ACCOUNT';
 const CHECK_RIGHTS =
   'Give these credentials read, write, delete and list permission on the container: a SAS with "rwdl", or the role Storage Blob Data Contributor';
 /** Stands for what is to be checked of those who ask. */
@@ -146,6 +148,8 @@ export function azureErrorOf(call: HttpCall, response: HttpResponse, by: AzureAc
 const STRANGER = passing('unavailable', CHECK_ENDPOINT);
 
 function meaningOf(call: HttpCall, status: number, code: string): Meaning {
+  // Of a container there is a code of its own: it is the address that leads to none.
+  if (code === 'ResourceNotFound' && call.key === undefined) return ofBackend('not-found', CHECK_ACCOUNT);
   const known = Object.hasOwn(MEANINGS, code) ? MEANINGS[code] : undefined;
   if (known) return known;
   if (status === 401) return ofBackend('denied', CHECK_KEY);
