@@ -172,6 +172,8 @@ describe('a registry in an Azure container', { skip: missingAzurite(), concurren
     }
     assert.deepEqual(await readdir(target).catch(() => []), []);
     assert.match((await run('probe', url())).stdout, /✗ tiers .*1 object is archived/);
+    const empty = await world(t);
+    assert.doesNotMatch((await empty.run('probe', empty.url())).stdout, /tiers/);
     await container.client.getBlockBlobClient(blob).setAccessTier('Hot');
     assert.equal((await run('copy', '--from', url(), '--to', to)).code, 0);
     await holdsTree(target);
