@@ -16,6 +16,7 @@ import {
   type Service,
   type ServiceRequest,
 } from '../http/service-client.ts';
+import { demandSafeAddress } from '../http/token-address.ts';
 import { orAborted } from '../or-aborted.ts';
 import type { AzureAccess, AzureSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
@@ -78,8 +79,10 @@ export class AzureService implements Service<AzureCredentials> {
     this.#onNotice = options.onNotice ?? (() => undefined);
     if (access.type === 'sas') this.#sas = readSas(access.token);
     if (access.type === 'shared-key') this.#signer = new SharedKeySigner(spec.accountName, access.accountKey);
-    if (access.type === 'client-secret' || access.type === 'default')
+    if (access.type === 'client-secret' || access.type === 'default') {
+      demandSafeAddress(this.name, spec.endpoint);
       this.#tokens = options.tokens ?? entraTokens(this.name, access);
+    }
   }
 
   get secrets(): readonly string[] {
