@@ -7,7 +7,7 @@ import type { PassSettings } from '../copy/shard.ts';
 import type { PermitMemory } from '../core/concurrency/permit-memory.ts';
 import { allocateCounters, type CounterMemory, CounterReader, CounterWriter } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
-import type { CopyOptions, CopySummary } from '../core/job.ts';
+import type { CopySummary } from '../core/job.ts';
 import { mustReadBack } from '../drivers/binding.ts';
 import type { Binding, CallContext } from '../drivers/driver.ts';
 import { storageName } from '../drivers/spec-name.ts';
@@ -36,7 +36,7 @@ import { TargetUploads } from './target-uploads.ts';
  */
 export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promise<CopySummary> {
   const { options } = job;
-  const { objectsMax } = planThreadMemory(options);
+  const { objectsMax } = planThreadMemory(job);
   await refuseOverlap(job.source, job.target);
   const rows = counterRows(options.threads);
   const counters = allocateCounters(rows);
@@ -262,7 +262,7 @@ class Run {
     const { options } = job;
     const { uploads, ownsTarget, hasUnseenCopies, binding, serverSide } = found;
     await warmThreadModules(environment.workerUrl);
-    const memory = planThreadMemory(options);
+    const memory = planThreadMemory(job);
     const readsBack = readsAllBack(job, binding);
     const doubts = {
       doubtsTarget: found.hasUnreadWrites || (readsBack && found.hasUnseenWrites),
@@ -304,8 +304,10 @@ class Run {
   }
 }
 
-function planThreadMemory({ memoryBytes, threads, partBytes }: CopyOptions): MemoryPlan {
-  return planMemory({ memoryBytes, threads, partBytes, residentBytes: process.memoryUsage.rss() });
+function planThreadMemory({ source, target, options }: CopyJob): MemoryPlan {
+  const { memoryBytes, threads, partBytes } = options;
+  const kinds = [source.kind, target.kind];
+  return planMemory({ memoryBytes, threads, partBytes, residentBytes: process.memoryUsage.rss(), kinds });
 }
 
 /** Because it is asked for, or because nothing that comes with each body was seen to be compared with it. */

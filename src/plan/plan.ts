@@ -61,9 +61,10 @@ const NOT_INSIDE: ServerSideSummary = { way: 'none', why: 'it was not asked abou
 /** Rejects with what a copy would meet before it moves anything: ConfigError, StorageError; and when aborted. */
 export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
   const startMs = performance.now();
-  // The copy counts what is resident when it starts; a plan of the default takes the figure of the installed program.
-  const memory = planMemory({ ...options, residentBytes: 0 });
   const plain = { source: retrying(options, 'source'), target: retrying(options, 'target') };
+  const kinds = [plain.source.kind, plain.target.kind];
+  // The copy counts what is resident when it starts; a plan of the default takes the figure of the installed program.
+  const memory = planMemory({ ...options, residentBytes: 0, kinds });
   const requests = new Requests();
   const source = withRequests(plain.source, 'source', requests);
   const target = withRequests(plain.target, 'target', requests);
