@@ -54,7 +54,7 @@ Results
 
 Goals
   --goals                measure what was promised and print one table: figure, target, floor, reached or not. It has
-                         sizes of its own (--small ${GOALS.small} --medium ${GOALS.medium} --large ${GOALS.large} --repeat ${GOALS.repeat}), needs about ten minutes of a quiet
+                         sizes of its own (--small ${GOALS.small} --medium ${GOALS.medium} --large ${GOALS.large} --repeat ${GOALS.repeat}), needs about half an hour of a quiet
                          machine, and exits with 0 whatever is reached. --only names goals: --only small,large-*
 
 Parameters (defaults in brackets; --quick has smaller ones)

@@ -10,10 +10,19 @@ interface Entry {
 }
 
 const STORAGES: readonly Entry[] = [
-  { term: 'FILE', text: 'a YAML file with the registry\'s own "storage:" section (filesystem or s3)' },
+  {
+    term: 'FILE',
+    text: 'a YAML file with the registry\'s own "storage:" section (filesystem, s3, azure, gcs or swift)',
+  },
   { term: 'file:///srv/registry', text: 'a folder, the one that holds "docker/"' },
   { term: 's3://bucket/root?region=eu-central-1', text: 'Amazon S3' },
   { term: 's3://bucket/root?endpoint=https://ceph.example:7480', text: 'any other S3 service' },
+  {
+    term: 'azure://account/container/root',
+    text: 'Azure Blob Storage; "?endpoint=" for an account at another address, "?keyrule=distribution-2" for names that begin with a slash',
+  },
+  { term: 'gs://bucket/root', text: 'Google Cloud Storage; "?keyfile=" names a file of credentials' },
+  { term: 'swift://container/prefix', text: 'OpenStack Swift' },
 ];
 
 const EXIT_STATUS: readonly Entry[] = [
@@ -30,6 +39,19 @@ const ENVIRONMENT: readonly Entry[] = [
     text: 'Credentials, and whatever else the AWS tools look at, for S3 storages whose settings hold none.',
   },
   { term: 'AWS_REGION', text: 'Region of an S3 storage whose settings name none.' },
+  {
+    term: 'AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN',
+    text: 'Key of the account, or signature, for azure:// URLs. Without either the identity is what the Azure library finds: AZURE_TENANT_ID and its companions, a managed identity, a login.',
+  },
+  {
+    term: 'GOOGLE_APPLICATION_CREDENTIALS',
+    text: 'File of credentials for storages of Cloud Storage whose settings hold none. Without it gcloud is looked at, and the service account of the machine.',
+  },
+  {
+    term: 'OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME',
+    text: 'Who asks Keystone for tokens, and where, for swift:// URLs; their companions (domains, region, application credentials) as well.',
+  },
+  { term: 'ST_AUTH, ST_USER, ST_KEY', text: 'The same for a Swift that has its own users (tempauth).' },
   {
     term: 'XDG_STATE_HOME',
     text: 'Where journals are kept, in a folder "blobferry"; default ~/.local/state.',

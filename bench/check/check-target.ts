@@ -6,6 +6,7 @@ import { sha256OfObject } from '../data/bucket-client.ts';
 import type { DataSet } from '../data/data-set.ts';
 import { expectedSha256 } from '../data/objects.ts';
 import type { S3Server } from '../s3-server/s3-server.ts';
+import type { ServiceProcess } from '../service-servers/service-process.ts';
 
 export interface Check {
   readonly objects: number;
@@ -35,6 +36,25 @@ export async function checkBucket(
   const found = new Map((await server.keys(address.bucket)).map(({ key, sizeBytes }) => [key, sizeBytes]));
   return check(expected, found, sampling, (path) =>
     sha256OfObject({ endpoint: server.endpoint, ...address }, path),
+  );
+}
+
+/** @param at `prefix` is what the service's own key rule puts before a path. */
+export async function checkService(
+  server: ServiceProcess,
+  { container, prefix }: { readonly container: string; readonly prefix: string },
+  expected: DataSet,
+  sampling: Sampling,
+): Promise<Check> {
+  const keys = await server.keys(container);
+  // What lies beside the prefix is not expected, and so found to be too much.
+  const pathOf = (key: string): string => (key.startsWith(prefix) ? key.slice(prefix.length) : `/${key}`);
+  const found = new Map(keys.map(({ key, sizeBytes }) => [pathOf(key), sizeBytes] as const));
+  return check(
+    expected,
+    found,
+    sampling,
+    async (path) => (await server.sha256(container, prefix + path)) ?? '',
   );
 }
 

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   AWS_KEYS,
+  bucketOf,
   type CopyJob,
   type FoundCopier,
   onlyBucket,
@@ -53,5 +54,5 @@ function writeConfig({ scratch, transfers, partBytes }: CopyJob): string {
 }
 
 function placeOf(place: Place): string {
-  return place.kind === 'fs' ? place.folder : `s3://${place.bucket}`;
+  return place.kind === 'fs' ? place.folder : `s3://${bucketOf(place)}`;
 }

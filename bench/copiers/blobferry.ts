@@ -6,6 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { CopySummary, Engine } from '../../src/core/job.ts';
 import {
   AWS_KEYS,
+  type BucketPlace,
   type Claims,
   type CopyJob,
   type FoundCopier,
@@ -14,6 +15,8 @@ import {
 } from './copier.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** Makes it believe that the target checks no checksum that costs anything. */
+const UNBOUND = new URL('../support/unbound.ts', import.meta.url).href;
 const PACKAGE = new URL('../../package.json', import.meta.url);
 /** Where the script of package.json has it; without it each start would strip the types of all sources anew. */
 const COMPILE_CACHE = join(tmpdir(), 'node-compile-cache');
@@ -27,6 +30,7 @@ export function blobferry(engine: Engine, commit: string): FoundCopier {
     commandLine: (job) => ({
       command: process.execPath,
       args: [
+        ...(job.isUnbound ? ['--import', UNBOUND] : []),
         CLI,
         'copy',
         ...['--from', urlOf(job.source), '--to', urlOf(job.target)],
@@ -57,11 +61,40 @@ function onePut(bytes: number): readonly string[] {
 }
 
 function environmentOf(job: CopyJob): Readonly<Record<string, string>> {
-  return { ...AWS_KEYS, NODE_COMPILE_CACHE: COMPILE_CACHE, NODE_EXTRA_CA_CERTS: job.caFile };
+  const own = { NODE_COMPILE_CACHE: COMPILE_CACHE, NODE_EXTRA_CA_CERTS: job.caFile };
+  return { ...AWS_KEYS, ...own, ...keysOf(job.source), ...keysOf(job.target) };
+}
+
+/** Where the tools of each service look. */
+function keysOf(place: Place): Readonly<Record<string, string>> {
+  switch (place.kind) {
+    case 'azure':
+      return { AZURE_STORAGE_KEY: Buffer.alloc(64, 'key').toString('base64') };
+    case 'gcs':
+      return { GOOGLE_APPLICATION_CREDENTIALS: place.accountFile ?? '' };
+    case 'swift':
+      return { ST_AUTH: `${place.endpoint}/auth/v1.0`, ST_USER: 'test:tester', ST_KEY: 'testing' };
+    default:
+      return {};
+  }
 }
 
 function urlOf(place: Place): string {
-  if (place.kind === 'fs') return pathToFileURL(place.folder).href;
+  switch (place.kind) {
+    case 'fs':
+      return pathToFileURL(place.folder).href;
+    case 'azure':
+      return `azure://testaccount/${place.container}?endpoint=${place.endpoint}/testaccount&trimlegacyrootprefix=true`;
+    case 'gcs':
+      return `gs://${place.container}?endpoint=${place.endpoint}`;
+    case 'swift':
+      return `swift://${place.container}`;
+    case 's3':
+      return s3Url(place);
+  }
+}
+
+function s3Url(place: BucketPlace): string {
   return `s3://${place.bucket}?endpoint=${place.endpoint}&region=us-east-1`;
 }
 

@@ -1,6 +1,7 @@
 /** What the bench needs to know of a program that copies. */
 import type { CommandLine } from '../measure/measure-process.ts';
 import type { Route } from '../plan/cell.ts';
+import type { ServiceKind } from '../service-servers/kinds.ts';
 
 export interface BucketPlace {
   readonly kind: 's3';
@@ -13,7 +14,16 @@ interface FolderPlace {
   readonly folder: string;
 }
 
-export type Place = BucketPlace | FolderPlace;
+/** A container (or bucket) of one of the other services. */
+export interface ContainerPlace {
+  readonly kind: ServiceKind;
+  readonly endpoint: string;
+  readonly container: string;
+  /** Of Cloud Storage: the file that GOOGLE_APPLICATION_CREDENTIALS names. */
+  readonly accountFile?: string;
+}
+
+export type Place = BucketPlace | FolderPlace | ContainerPlace;
 
 export interface CopyJob {
   readonly source: Place;
@@ -30,6 +40,8 @@ export interface CopyJob {
   readonly partBytes: number;
   /** Under the condition `one-put`: blobferry is told to send objects up to this size by one PUT. */
   readonly onePutBytes?: number;
+  /** Under the condition `unbound`: blobferry is to send the target no checksum. */
+  readonly isUnbound?: boolean;
 }
 
 /** Who hashed what, in words. */
@@ -89,6 +101,12 @@ export const AWS_KEYS: Readonly<Record<string, string>> = {
   AWS_REGION: 'us-east-1',
   AWS_EC2_METADATA_DISABLED: 'true',
 };
+
+/** @throws Error for storages that the peers have no settings for. */
+export function bucketOf(place: Exclude<Place, FolderPlace>): string {
+  if (place.kind === 's3') return place.bucket;
+  throw new Error(`Only blobferry is measured with ${place.kind}`);
+}
 
 /** The bucket that is neither source nor target where a route has only one. */
 export function onlyBucket({ source, target }: Pick<CopyJob, 'source' | 'target'>): BucketPlace {

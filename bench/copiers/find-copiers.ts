@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { hasService } from '../plan/cell.ts';
 import { awsCli } from './aws.ts';
 import { blobferry } from './blobferry.ts';
 import type { CopierSearch, FoundCopier } from './copier.ts';
@@ -108,7 +109,8 @@ function isPeer(name: string): name is PeerName {
 }
 
 function ownCopier(name: string, commit: string): FoundCopier {
-  return blobferry(name === 'blobferry' ? 'direct' : 'sdk', commit);
+  const own = blobferry(name === 'blobferry' ? 'direct' : 'sdk', commit);
+  return name === 'blobferry' ? own : onlyWhereSet(own);
 }
 
 async function findPeer(name: PeerName, given: string | undefined): Promise<CopierSearch> {
@@ -125,13 +127,19 @@ async function findPeer(name: PeerName, given: string | undefined): Promise<Copi
         problems.push(`${command} is another program: its version is "${version.slice(0, 60)}"`);
         continue;
       }
-      return peer.make(command, version);
+      return onlyWhereSet(peer.make(command, version));
     } catch (error) {
       problems.push(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
     }
   }
   const why = problems.length > 0 ? `cannot be used (${problems.join('; ')})` : 'is not installed';
   return { name, missing: `${name} ${why}: ${peer.install}` };
+}
+
+/** Peers are set up for S3 and files; how they do with other services is not what the bench is about. */
+function onlyWhereSet(copier: FoundCopier): FoundCopier {
+  const reason = 'the bench has no settings of it for this service';
+  return { ...copier, cannot: (route) => (hasService(route) ? reason : copier.cannot(route)) };
 }
 
 function allInPath(program: string): readonly string[] {

@@ -1,6 +1,6 @@
 /** `mc mirror`: MinIO's client. It finds its number of objects at once itself. */
 import { join } from 'node:path';
-import { type FoundCopier, KEYS, type Place, plainEnvironment } from './copier.ts';
+import { bucketOf, type FoundCopier, KEYS, type Place, plainEnvironment } from './copier.ts';
 
 export function minioClient(command: string, version: string): FoundCopier {
   return {
@@ -30,5 +30,5 @@ function alias(name: string, place: Place): Readonly<Record<string, string>> {
 }
 
 function placeOf(name: string, place: Place): string {
-  return place.kind === 'fs' ? `${place.folder}/` : `${name}/${place.bucket}`;
+  return place.kind === 'fs' ? `${place.folder}/` : `${name}/${bucketOf(place)}`;
 }

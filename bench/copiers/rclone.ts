@@ -1,5 +1,5 @@
 /** rclone, with the flags that make it fastest here. */
-import { type FoundCopier, KEYS, type Place, plainEnvironment } from './copier.ts';
+import { bucketOf, type FoundCopier, KEYS, type Place, plainEnvironment } from './copier.ts';
 
 /**
  * What helps here: `--fast-list` (one listing instead of one per folder, and a registry has a folder for each
@@ -65,5 +65,5 @@ function remote(name: string, place: Place): Readonly<Record<string, string>> {
 }
 
 function placeOf(name: string, place: Place): string {
-  return place.kind === 'fs' ? place.folder : `${name}:${place.bucket}`;
+  return place.kind === 'fs' ? place.folder : `${name}:${bucketOf(place)}`;
 }

@@ -1,5 +1,5 @@
 /** s3cmd: one object at a time. */
-import { type FoundCopier, KEYS, onlyBucket, type Place, plainEnvironment } from './copier.ts';
+import { bucketOf, type FoundCopier, KEYS, onlyBucket, type Place, plainEnvironment } from './copier.ts';
 
 const MIB = 1024 ** 2;
 
@@ -41,5 +41,5 @@ export function s3cmd(command: string, version: string): FoundCopier {
 }
 
 function placeOf(place: Place): string {
-  return place.kind === 'fs' ? `${place.folder}/` : `s3://${place.bucket}/`;
+  return place.kind === 'fs' ? `${place.folder}/` : `s3://${bucketOf(place)}/`;
 }

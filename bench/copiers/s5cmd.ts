@@ -1,5 +1,5 @@
 /** s5cmd, where the user has it: no package of Debian or npm brings it. */
-import { AWS_KEYS, type FoundCopier, onlyBucket, type Place, plainEnvironment } from './copier.ts';
+import { AWS_KEYS, bucketOf, type FoundCopier, onlyBucket, type Place, plainEnvironment } from './copier.ts';
 
 const MIB = 1024 ** 2;
 
@@ -31,9 +31,9 @@ export function s5cmd(command: string, version: string): FoundCopier {
 }
 
 function sourceOf(place: Place): string {
-  return place.kind === 'fs' ? `${place.folder}/` : `s3://${place.bucket}/*`;
+  return place.kind === 'fs' ? `${place.folder}/` : `s3://${bucketOf(place)}/*`;
 }
 
 function targetOf(place: Place): string {
-  return place.kind === 'fs' ? `${place.folder}/` : `s3://${place.bucket}/`;
+  return place.kind === 'fs' ? `${place.folder}/` : `s3://${bucketOf(place)}/`;
 }

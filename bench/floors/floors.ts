@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { DataSet } from '../data/data-set.ts';
 import { type Measured, measureProcess } from '../measure/measure-process.ts';
-import type { Cell, Route } from '../plan/cell.ts';
+import { type Cell, hasService, type Route, sourceOf, targetOf } from '../plan/cell.ts';
 import type { ServerCertificate } from './listen.ts';
 
 export const FLOORS = ['sha256', 'crc32', 'pump', 'exchange', 'files'] as const;
@@ -36,16 +36,18 @@ export interface FloorInput {
 
 /**
  * Which floors mean something: buckets have no files to open, small objects cost by the request and others by the byte,
- * and CRC-32s are for what is uploaded in parts.
+ * and CRC-32s are for what is uploaded in parts. Other services are held against S3.
  */
 export function floorsOf({ workload, route }: Pick<Cell, 'workload' | 'route'>): readonly FloorName[] {
+  // The machine needs the same for the same bytes from bucket to bucket.
+  if (hasService(route)) return [];
   if (workload === 'listing') return route === 's3-s3' ? ['pump'] : [];
   const moving = workload === 'small' ? 'exchange' : 'pump';
-  const hasParts = workload === 'large' && route !== 's3-fs';
+  const hasParts = workload === 'large' && route.endsWith('-s3');
   return FLOORS.filter((floor) => {
     if (floor === 'sha256') return true;
     if (floor === 'crc32') return hasParts;
-    return floor === 'files' ? route !== 's3-s3' : floor === moving;
+    return floor === 'files' ? sourceOf(route) === 'fs' || targetOf(route) === 'fs' : floor === moving;
   });
 }
 

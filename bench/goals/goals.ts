@@ -7,6 +7,7 @@ import type { CellResult, CopierResult, Figures, Spread } from '../report/summar
 import { formatNumber } from '../report/text.ts';
 import { limitedGoal, slowLargeGoal, slowSmallGoal } from './conditions.ts';
 import type { Goal } from './goal.ts';
+import { serviceGoals } from './services.ts';
 import type { StepName } from './steps.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -37,6 +38,7 @@ export const GOALS: readonly Goal[] = [
   slowLargeGoal(),
   limitedGoal('limited'),
   limitedGoal('limited-silent'),
+  ...serviceGoals(),
   memoryGoal(),
 ];
 

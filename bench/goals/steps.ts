@@ -2,8 +2,13 @@
 import type { SetName } from '../data/data-set.ts';
 import type { Cell, Condition } from '../plan/cell.ts';
 import type { Parameters } from '../plan/parameters.ts';
+import { SERVICES, type ServiceKind } from '../service-servers/kinds.ts';
 
-export const STEPS = [
+export const SERVICE_WORKLOADS = ['small', 'medium', 'large'] as const;
+export type ServiceWorkload = (typeof SERVICE_WORKLOADS)[number];
+type ServiceStep = `${ServiceKind}-${ServiceWorkload}${'' | '-unbound'}`;
+
+const OWN_STEPS = [
   'small',
   'medium',
   'large',
@@ -17,7 +22,15 @@ export const STEPS = [
   'limited',
   'limited-silent',
 ] as const;
-export type StepName = (typeof STEPS)[number];
+const SERVICE_STEPS: readonly ServiceStep[] = SERVICE_WORKLOADS.flatMap((workload) =>
+  SERVICES.flatMap((service): readonly ServiceStep[] => [
+    `${service}-${workload}`,
+    `${service}-${workload}-unbound`,
+  ]),
+);
+
+export type StepName = (typeof OWN_STEPS)[number] | ServiceStep;
+export const STEPS: readonly StepName[] = [...OWN_STEPS, ...SERVICE_STEPS];
 
 export interface Step {
   readonly cell: Cell;
@@ -46,7 +59,21 @@ const limited = (given: Parameters): Parameters => ({
   small: 2 * Math.ceil((given.limitPerSecond * given.limitedSeconds) / 2),
 });
 
+/** From a bucket; no peers, whose way to other services is not what this is about. */
+const serviceSteps = Object.fromEntries(
+  SERVICE_WORKLOADS.flatMap((workload) =>
+    SERVICES.flatMap((service) => {
+      const cell = { workload, route: `s3-${service}`, scheme: 'http', condition: 'loopback' } as const;
+      return [
+        [`${service}-${workload}`, step(cell)],
+        [`${service}-${workload}-unbound`, step({ ...cell, condition: 'unbound' })],
+      ];
+    }),
+  ),
+) as Readonly<Record<ServiceStep, Step>>;
+
 export const STEP_PLANS: Readonly<Record<StepName, Step>> = {
+  ...serviceSteps,
   small: step(bucketToBucket('small'), { hasPeers: true }),
   medium: step(bucketToBucket('medium'), { hasPeers: true }),
   large: step(bucketToBucket('large'), { hasPeers: true }),

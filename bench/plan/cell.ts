@@ -1,10 +1,39 @@
 /** What is measured: each cell of workloads × routes × schemes × conditions, by name. */
+import { SERVICES, type ServiceKind } from '../service-servers/kinds.ts';
 
 export const WORKLOADS = ['small', 'medium', 'large', 'mixed', 'listing'] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 
-export const ROUTES = ['s3-s3', 'fs-s3', 's3-fs'] as const;
+export const ROUTES = [
+  's3-s3',
+  'fs-s3',
+  's3-fs',
+  's3-azure',
+  's3-gcs',
+  's3-swift',
+  'azure-s3',
+  'gcs-s3',
+  'swift-s3',
+] as const;
 export type Route = (typeof ROUTES)[number];
+
+export type StorageKind = 's3' | 'fs' | ServiceKind;
+
+export function sourceOf(route: Route): StorageKind {
+  return route.split('-')[0] as StorageKind;
+}
+
+export function targetOf(route: Route): StorageKind {
+  return route.split('-')[1] as StorageKind;
+}
+
+export function isService(kind: StorageKind): kind is ServiceKind {
+  return (SERVICES as readonly string[]).includes(kind);
+}
+
+export function hasService(route: Route): boolean {
+  return isService(sourceOf(route)) || isService(targetOf(route));
+}
 
 export const SCHEMES = ['http', 'https'] as const;
 export type Scheme = (typeof SCHEMES)[number];
@@ -17,6 +46,7 @@ export const CONDITIONS = [
   'limited-silent',
   'old-target',
   'one-put',
+  'unbound',
 ] as const;
 export type Condition = (typeof CONDITIONS)[number];
 
@@ -57,6 +87,8 @@ const DEFAULTS: readonly string[] = [
   'small/s3-s3/http/limited*',
   'large/s3-s3/http/old-target',
   'large/s3-s3/http/one-put',
+  'medium/s3-*/http/unbound',
+  'small/*-s3/http/loopback',
 ];
 
 /** Each workload once, and between them every route and scheme; the conditions that are missing are those of the goals. */
@@ -66,6 +98,12 @@ const QUICK_DEFAULTS: readonly string[] = [
   'large/s3-s3/https/loopback',
   'mixed/s3-fs/http/slow',
   'listing/s3-s3/http/loopback',
+  'small/s3-azure/http/loopback',
+  'large/s3-gcs/http/unbound',
+  'medium/s3-swift/http/loopback',
+  'small/azure-s3/http/loopback',
+  'small/gcs-s3/http/loopback',
+  'small/swift-s3/http/loopback',
 ];
 
 export function allCells(isQuick: boolean): readonly PlannedCell[] {
@@ -76,6 +114,7 @@ export function allCells(isQuick: boolean): readonly PlannedCell[] {
       for (const scheme of SCHEMES) {
         for (const condition of CONDITIONS) {
           const cell = { workload, route, scheme, condition };
+          if (!isPossible(cell)) continue;
           const id = cellId(cell);
           cells.push({ ...cell, id, isDefault: defaults.some((pattern) => matches(pattern, id)) });
         }
@@ -83,6 +122,16 @@ export function allCells(isQuick: boolean): readonly PlannedCell[] {
     }
   }
   return cells;
+}
+
+const SERVICE_WORKLOADS: readonly WorkloadName[] = ['small', 'medium', 'large'];
+
+/** The bench's Azure, Cloud Storage and Swift know no TLS and no faults, and S3 and files have no checksum to leave out. */
+function isPossible({ workload, route, scheme, condition }: Cell): boolean {
+  if (condition === 'unbound' && !isService(targetOf(route))) return false;
+  if (!hasService(route)) return true;
+  const isPlain = scheme === 'http' && (condition === 'loopback' || condition === 'unbound');
+  return isPlain && SERVICE_WORKLOADS.includes(workload);
 }
 
 /**

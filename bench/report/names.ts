@@ -8,6 +8,12 @@ const ROUTE_NAMES: Readonly<Record<Route, string>> = {
   's3-s3': 'bucket to bucket',
   'fs-s3': 'files to bucket',
   's3-fs': 'bucket to files',
+  's3-azure': 'bucket to Azure',
+  's3-gcs': 'bucket to Cloud Storage',
+  's3-swift': 'bucket to Swift',
+  'azure-s3': 'Azure to bucket',
+  'gcs-s3': 'Cloud Storage to bucket',
+  'swift-s3': 'Swift to bucket',
 };
 
 export function workloadName({ workload }: Pick<Cell, 'workload'>, parameters: Parameters): string {

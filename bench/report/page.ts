@@ -1,7 +1,7 @@
 /** Result files as one page that needs nothing else: figures, what they mean, and where they come from. */
 import { formatBytes, formatCount, formatDuration } from '../../src/cli/units.ts';
 import { COPIERS } from '../copiers/find-copiers.ts';
-import { CONDITIONS, WORKLOADS } from '../plan/cell.ts';
+import { CONDITIONS, ROUTES, WORKLOADS } from '../plan/cell.ts';
 import type { Parameters } from '../plan/parameters.ts';
 import type { TrialRecord } from '../records.ts';
 import { cellChart } from './chart.ts';
@@ -47,7 +47,7 @@ function newest(ordered: readonly Bench[]): readonly Shown[] {
     [
       CONDITIONS.indexOf(cell.condition),
       ['http', 'https'].indexOf(cell.scheme),
-      ['s3-s3', 'fs-s3', 's3-fs'].indexOf(cell.route),
+      ROUTES.indexOf(cell.route),
       WORKLOADS.indexOf(cell.workload),
     ].join();
   return [...found.values()].sort((a, b) => rank(a).localeCompare(rank(b)));

@@ -20,6 +20,7 @@ function rulesOf(
     case 'loopback':
     case 'old-target':
     case 'one-put':
+    case 'unbound':
       return [];
     case 'slow':
       return [
@@ -81,6 +82,8 @@ export function describeCondition(condition: Condition, parameters: Parameters):
       return `a target that answers 503 without Retry-After above ${parameters.limitPerSecond} requests/s`;
     case 'old-target':
       return 'a target that knows no x-amz-checksum-*, as Ceph 16';
+    case 'unbound':
+      return 'blobferry sends the target no checksum of the service’s';
     case 'one-put':
       return 'blobferry may send each object by one PUT, with the memory that takes';
   }

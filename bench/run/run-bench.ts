@@ -8,12 +8,22 @@ import { type BenchObject, objectsOf, trialObjects } from '../data/objects.ts';
 import { floorsOf, measureFloor } from '../floors/floors.ts';
 import { describeMachine, load } from '../measure/machine.ts';
 import { SpeedGauge, usageOf } from '../measure/usage.ts';
-import type { Cell, PlannedCell, Route, Scheme } from '../plan/cell.ts';
+import {
+  type Cell,
+  hasService,
+  type PlannedCell,
+  type Route,
+  type Scheme,
+  type StorageKind,
+  sourceOf,
+  targetOf,
+} from '../plan/cell.ts';
 import type { Parameters } from '../plan/parameters.ts';
 import type { BenchLine } from '../records.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { runOnce, type Stage } from './run-once.ts';
-import { openSource, openTarget, type SourceSide, type Tls } from './sides.ts';
+import type { SourceSide } from './side.ts';
+import { openSource, openTarget, type Tls } from './sides.ts';
 import { runTrial, trialsOf } from './trials.ts';
 
 export interface BenchPlan {
@@ -66,8 +76,6 @@ export async function runBench(plan: BenchPlan, writers: readonly WriteLine[]): 
 
 const MIB = 1024 ** 2;
 
-type SourceKind = 's3' | 'fs';
-
 class Bench {
   readonly copiers: readonly FoundCopier[];
   readonly #plan: BenchPlan;
@@ -92,11 +100,14 @@ class Bench {
 
   async runTrials(): Promise<void> {
     const ways = new Map<string, { readonly route: Route; readonly scheme: Scheme }>();
-    for (const { route, scheme } of this.#plan.cells) ways.set(`${route}/${scheme}`, { route, scheme });
+    for (const { route, scheme } of this.#plan.cells) {
+      // Bits are turned over by the embedded S3 server.
+      if (!hasService(route)) ways.set(`${route}/${scheme}`, { route, scheme });
+    }
     // Each way takes a minute with all copiers, and a smoke test has none to spare.
     for (const { route, scheme } of [...ways.values()].slice(0, this.#plan.isQuick ? 1 : ways.size)) {
       const objects = [...trialObjects(this.#plan.parameters)];
-      await this.#withSource(scheme, kindOfSource(route), objects, async (source) => {
+      await this.#withSource(scheme, sourceOf(route), objects, async (source) => {
         await this.#withStage({ route, scheme }, source, undefined, async (stage) => {
           for (const copier of this.copiers) await this.#tryCopier(stage, route, scheme, copier);
         });
@@ -121,13 +132,13 @@ class Bench {
   async runCells(): Promise<void> {
     const groups = Map.groupBy(
       this.#plan.cells,
-      ({ workload, scheme, route }) => `${workload}/${scheme}/${kindOfSource(route)}`,
+      ({ workload, scheme, route }) => `${workload}/${scheme}/${sourceOf(route)}`,
     );
     for (const cells of groups.values()) {
       const [first] = cells;
       if (!first) continue;
       const objects = (): Iterable<BenchObject> => objectsOf(first.workload, this.#plan.parameters);
-      await this.#withSource(first.scheme, kindOfSource(first.route), objects(), async (source) => {
+      await this.#withSource(first.scheme, sourceOf(first.route), objects(), async (source) => {
         for (const cell of cells) {
           const prefilled = cell.workload === 'listing' ? objects() : undefined;
           await this.#withStage(cell, source, prefilled, (stage) => this.#runCell(stage, cell));
@@ -138,7 +149,7 @@ class Bench {
 
   async #withSource(
     scheme: Scheme,
-    kind: SourceKind,
+    kind: StorageKind,
     objects: Iterable<BenchObject>,
     use: (source: SourceSide) => Promise<void>,
   ): Promise<void> {
@@ -159,7 +170,7 @@ class Bench {
   ): Promise<void> {
     const folder = join(this.#folder, 'target');
     mkdirSync(folder, { recursive: true });
-    const kind = route === 's3-fs' ? 'fs' : 's3';
+    const kind = targetOf(route);
     const etags = isOfBytes(workload) && !this.#plan.hasMd5Etags ? 'opaque' : 'md5';
     const checksums = condition !== 'old-target';
     const options = { kind, scheme, tls: this.#tls, folder, etags, checksums } as const;
@@ -251,10 +262,6 @@ interface Turn {
 /** Where receiving costs by the byte, MD5s would be half of what a target's server does. */
 function isOfBytes(workload: Cell['workload'] | undefined): boolean {
   return workload === 'medium' || workload === 'large' || workload === 'mixed';
-}
-
-function kindOfSource(route: Route): SourceKind {
-  return route === 'fs-s3' ? 'fs' : 's3';
 }
 
 /** Nobody always goes first. */

@@ -9,10 +9,9 @@ import { rounded, type SpeedGauge, usageOf } from '../measure/usage.ts';
 import type { Cell } from '../plan/cell.ts';
 import type { Parameters } from '../plan/parameters.ts';
 import type { RunRecord, ServerShare } from '../records.ts';
-import type { S3Server } from '../s3-server/s3-server.ts';
 import type { S3ServerStats, Transfers } from '../s3-server/stats.ts';
 import { impose } from './conditions.ts';
-import type { SourceSide, TargetSide } from './sides.ts';
+import { type SourceSide, s3ServerOf, type TargetSide, type WatchedServer } from './side.ts';
 
 export interface Stage {
   readonly parameters: Parameters;
@@ -45,6 +44,7 @@ export async function runOnce(stage: Stage, plan: RunPlan): Promise<RunRecord> {
     caFile: stage.caFile,
     transfers: stage.parameters.transfers,
     partBytes: stage.parameters.partBytes,
+    ...(cell.condition === 'unbound' ? { isUnbound: true } : {}),
     ...(cell.condition === 'one-put' ? { onePutBytes: Math.max(...expected.sizes.values()) } : {}),
   });
   const base = {
@@ -97,7 +97,7 @@ interface Watched {
 
 async function watched(stage: Stage, { cell, repeat }: RunPlan, line: CommandLine): Promise<Watched> {
   const { source, target, parameters } = stage;
-  const servers = { source: source.server, target: target.server };
+  const servers = { source: s3ServerOf(source), target: s3ServerOf(target) };
   const lift = await impose(servers, cell.condition, parameters, repeat);
   const isLimited = cell.condition.startsWith('limited');
   try {
@@ -123,7 +123,7 @@ async function watched(stage: Stage, { cell, repeat }: RunPlan, line: CommandLin
 
 /** @returns what tells later how much the server has done since now. */
 async function startShare(
-  server: S3Server | undefined,
+  server: Pick<WatchedServer, 'stats'> | undefined,
   hasSeconds: boolean,
 ): Promise<(() => Promise<ServerShare>) | undefined> {
   if (!server) return undefined;
@@ -135,7 +135,7 @@ async function startShare(
   };
 }
 
-function shareBetween(before: S3ServerStats, after: S3ServerStats): ServerShare {
+function shareBetween(before: S3ServerStats<string>, after: S3ServerStats<string>): ServerShare {
   return {
     requests: after.requests - before.requests,
     operations: grown(before.requestsByOperation, after.requestsByOperation),
@@ -154,10 +154,12 @@ function moved(before: Transfers, after: Transfers): Transfers {
   return { bytes: after.bytes - before.bytes, seconds: rounded(after.seconds - before.seconds) };
 }
 
-type Counts = Readonly<Record<string, number>>;
+type Counts = Readonly<Partial<Record<string, number>>>;
 
-export function grown(before: Counts, after: Counts): Counts {
-  const entries = Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)] as const);
+export function grown(before: Counts, after: Counts): Readonly<Record<string, number>> {
+  const entries = Object.entries(after).map(
+    ([name, count = 0]) => [name, count - (before[name] ?? 0)] as const,
+  );
   return Object.fromEntries(entries.filter(([, count]) => count > 0));
 }
 

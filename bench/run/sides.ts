@@ -1,17 +1,18 @@
 /** Both ends of a copy: where the objects come from and where they go, filled, checked and emptied. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Check, checkBucket, checkFolder, type Sampling } from '../check/check-target.ts';
+import { checkBucket, checkFolder } from '../check/check-target.ts';
 import { emptyBucket } from '../check/empty-bucket.ts';
-import { type Planted, plantBadParts } from '../check/planted-part.ts';
-import type { Place } from '../copiers/copier.ts';
-import type { DataSet, DataSets, SetName } from '../data/data-set.ts';
+import { plantBadParts } from '../check/planted-part.ts';
+import type { SetName } from '../data/data-set.ts';
 import { fillBuckets } from '../data/fill-buckets.ts';
 import { fillFolders } from '../data/fill-folders.ts';
 import type { BenchObject } from '../data/objects.ts';
-import type { Scheme } from '../plan/cell.ts';
+import { isService, type Scheme, type StorageKind } from '../plan/cell.ts';
 import type { Etags } from '../records.ts';
 import { type S3ServerProcess, startS3ServerProcess } from '../s3-server/s3-server-process.ts';
+import { serviceSource, serviceTarget } from './service-sides.ts';
+import type { SourceSide, TargetSide } from './side.ts';
 
 export interface Tls {
   /** PEM. */
@@ -20,7 +21,7 @@ export interface Tls {
 }
 
 export interface SideOptions {
-  readonly kind: 's3' | 'fs';
+  readonly kind: StorageKind;
   readonly scheme: Scheme;
   readonly tls: Tls;
   /** Of this side's own; made when it is needed and removed with it. */
@@ -32,29 +33,6 @@ export interface SideOptions {
 }
 
 const BUCKETS = ['full', 'half', 'target'];
-
-interface Side {
-  /** Undefined for file systems. */
-  readonly server: S3ServerProcess | undefined;
-  close(): Promise<void>;
-}
-
-export interface SourceSide extends Side {
-  readonly sets: DataSets;
-  place(set: SetName): Place;
-}
-
-export interface TargetSide extends Side {
-  /** Where the set goes; empty, or filled with it where the target holds everything from the start. */
-  place(set: SetName): Place;
-  /** Undefined for file systems, which check nothing. */
-  plant(): Promise<Planted | undefined>;
-  check(set: SetName, expected: DataSet, sampling: Sampling): Promise<Check>;
-  /** Empties it for the next run. */
-  clear(): Promise<void>;
-  /** What its server answers for ETags; undefined for file systems. */
-  readonly etags: Etags | undefined;
-}
 
 function caOf({ scheme, tls }: SideOptions): string | undefined {
   return scheme === 'https' ? tls.cert : undefined;
@@ -82,6 +60,7 @@ export async function openSource(options: SideOptions, objects: Iterable<BenchOb
       close,
     };
   }
+  if (isService(options.kind)) return serviceSource(options.kind, options.folder, objects);
   const server = await startServer(options);
   try {
     const sets = await fillBuckets(server, objects, { ca: caOf(options) });
@@ -102,6 +81,7 @@ export async function openTarget(
   options: SideOptions,
   prefilled?: Iterable<BenchObject>,
 ): Promise<TargetSide> {
+  if (isService(options.kind)) return serviceTarget(options.kind, options.folder);
   return options.kind === 'fs' ? folderTarget(options, prefilled) : bucketTarget(options, prefilled);
 }
 

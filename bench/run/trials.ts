@@ -11,6 +11,7 @@ import type { Route, Scheme } from '../plan/cell.ts';
 import { FLIPS, type Flip, type TrialRecord } from '../records.ts';
 import type { FaultRule } from '../s3-server/faults/fault.ts';
 import { grown, reasonOf, type Stage } from './run-once.ts';
+import { s3ServerOf } from './side.ts';
 
 export function trialsOf(route: Route): readonly TrialRecord['trial'][] {
   return [
@@ -63,7 +64,7 @@ async function copyWithFlip(
   const expected = source.sets.full;
   const path = pathFor(trial, expected);
   const isAtSource = trial !== 'plain' && sideOf(trial) === 'source';
-  const server = isAtSource ? source.server : target.server;
+  const server = s3ServerOf(isAtSource ? source : target);
   const handle = trial === 'plain' ? undefined : await server?.misbehave(ruleFor(trial, path));
   const codesBefore = (await target.server?.stats())?.errorsByCode ?? {};
   const line = copier.commandLine({

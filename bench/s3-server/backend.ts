@@ -55,6 +55,8 @@ export interface BackendOptions {
 export interface PlainObject {
   readonly key: string;
   readonly body: Uint8Array;
+  /** As headers in lower case, those among them that no client can set: `x-amz-restore`. */
+  readonly attributes?: readonly (readonly [string, string])[];
 }
 
 export interface KeyInfo {
@@ -154,13 +156,13 @@ class LocalBackend implements Backend {
   async put(bucketName: string, objects: readonly PlainObject[]): Promise<void> {
     const bucket = this.#bucket(bucketName);
     const modifiedMs = this.#service.now();
-    for (const { key, body } of objects) {
+    for (const { key, body, attributes = [] } of objects) {
       const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
       bucket.objects.set(toBinary(key), {
         content: contentOf(bytes, this.#service.store.contents),
         etag: digestOf('md5', bytes).toString('hex'),
         modifiedMs,
-        attributes: [],
+        attributes,
       });
     }
   }

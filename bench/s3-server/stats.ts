@@ -1,9 +1,10 @@
 /** What the server has done since it started. */
 import type { OperationName } from './s3/route.ts';
 
-export interface S3ServerStats {
+/** `Name`: of operations. */
+export interface S3ServerStats<Name extends string = OperationName | 'Unknown'> {
   readonly requests: number;
-  readonly requestsByOperation: Readonly<Partial<Record<OperationName | 'Unknown', number>>>;
+  readonly requestsByOperation: Readonly<Partial<Record<Name, number>>>;
   readonly responsesByStatus: Readonly<Record<string, number>>;
   /** Counts of the codes that were answered, such as `BadDigest`: what the server refused. */
   readonly errorsByCode: Readonly<Record<string, number>>;
@@ -40,8 +41,8 @@ export interface Transfers {
 
 const LARGE_BODY_BYTES_MIN = 1024 ** 2;
 
-export class StatsCounter {
-  readonly #operations = new Map<OperationName | 'Unknown', number>();
+export class StatsCounter<Name extends string = OperationName | 'Unknown'> {
+  readonly #operations = new Map<Name | 'Unknown', number>();
   readonly #statuses = new Map<number, number>();
   readonly #codes = new Map<string, number>();
   readonly #startedMs = performance.now();
@@ -62,7 +63,7 @@ export class StatsCounter {
     this.#inFlight -= 1;
   }
 
-  answered(operation: OperationName | undefined, status: number, code: string | undefined): void {
+  answered(operation: Name | undefined, status: number, code: string | undefined): void {
     add(this.#operations, operation ?? 'Unknown');
     add(this.#statuses, status);
     if (code !== undefined) add(this.#codes, code);
@@ -85,12 +86,12 @@ export class StatsCounter {
     return counts;
   }
 
-  snapshot(openConnections: number, cpuSeconds: number): S3ServerStats {
+  snapshot(openConnections: number, cpuSeconds: number): S3ServerStats<Name> {
     let requests = 0;
     for (const count of this.#operations.values()) requests += count;
     return {
       requests,
-      requestsByOperation: Object.fromEntries(this.#operations),
+      requestsByOperation: Object.fromEntries(this.#operations) as S3ServerStats<Name>['requestsByOperation'],
       responsesByStatus: Object.fromEntries(this.#statuses),
       errorsByCode: Object.fromEntries(this.#codes),
       bytesIn: this.bytesIn,

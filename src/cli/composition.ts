@@ -1,6 +1,7 @@
 /** The one place (beside tests) that knows which drivers there are. Worker threads load it too, so imports stay lazy. */
 import { ConfigError } from '../core/errors.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
+import { noSdkNotice } from '../drivers/engine.ts';
 import type { DriverSpec, OpenDriver, StorageSpec } from '../drivers/spec.ts';
 
 /** Told what the user should know although it was dealt with, such as a bucket in another region. */
@@ -46,16 +47,22 @@ async function open(
       return await openS3Driver({ ...spec, storage }, onNotice);
     }
     case 'swift': {
+      if (spec.engine === 'sdk') onNotice?.(noSdkNotice('swift'));
       const { openSwiftDriver } = await import('../drivers/swift/swift-driver.ts');
       return openSwiftDriver({ ...spec, storage });
     }
     case 'gcs': {
+      if (spec.engine === 'sdk') onNotice?.(noSdkNotice('gcs'));
       const { openGcsDriver } = await import('../drivers/gcs/gcs-driver.ts');
       return openGcsDriver({ ...spec, storage });
     }
     case 'azure': {
+      if (spec.engine === 'sdk') {
+        const { openAzureSdkDriver } = await import('../drivers/azure/azure-sdk-driver.ts');
+        return await openAzureSdkDriver({ ...spec, storage }, { onNotice, role });
+      }
       const { openAzureDriver } = await import('../drivers/azure/azure-driver.ts');
-      return openAzureDriver({ ...spec, storage }, { onNotice });
+      return openAzureDriver({ ...spec, storage }, { onNotice, role });
     }
     case 'memory':
       throw new ConfigError(`Cannot use memory://${storage.name}: stores in memory exist in tests only`);

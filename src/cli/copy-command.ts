@@ -7,6 +7,7 @@ import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { CopyEvent } from '../core/events.ts';
 import { type CopyOptions, type CopySummary, exitCodeOf } from '../core/job.ts';
+import { demandSdkEngine } from '../drivers/engine.ts';
 import type { CopyMetrics } from '../metrics/copy-metrics.ts';
 import type { MetricsServer } from '../metrics/metrics-server.ts';
 import { openDriverTelling } from './composition.ts';
@@ -31,6 +32,7 @@ export async function runCopyCommand(given: CopyArguments, context: CommandConte
   // The names of what is to be removed are held on this thread.
   if (given.deleteExtra) keepHeapSmall();
   const { source, target: plainTarget } = await readStorages(given, context);
+  demandSdkEngine(given.engine, [source, plainTarget]);
   const storages: Storages = { source, target: withOwnership(plainTarget, given) };
   const served = await serveMetrics({ source: source.kind, target: plainTarget.kind }, given, context);
   try {
@@ -108,6 +110,7 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
     engine: given.engine,
     serverSide: given.serverSide,
     readsTwice: given.readTwice === true,
+    readsBack: given.readBack === true,
     intoNonempty: given.intoNonempty === true,
     keepGoing: given.keepGoing === true,
     deletesExtra: given.deleteExtra === true,
@@ -120,7 +123,12 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
 
 /** Events worth a line for people; shards and sums are the progress display's. */
 function tell(event: CopyEvent, say: (line: string) => void): void {
-  if (event.event === 'started') say(`${event.source} → ${event.target}, layout ${event.layout}`);
+  if (event.event === 'started') {
+    const { source, target, layout, keyRules } = event;
+    say(`${source} → ${target}, layout ${layout}`);
+    say(printable(`source: ${keyRules.source}; target: ${keyRules.target}`));
+  }
+  if (event.event === 'checking') say(`listing the source for ${event.what} first`);
   if (event.event === 'interrupted') say(interruptedText(event));
   if (event.event === 'deleting') {
     say(`removing ${formatObjects(event.objects)} from the target that the source no longer has`);

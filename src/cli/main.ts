@@ -21,6 +21,7 @@ if (major < OLDEST_NODE) {
   // Threads look for the cache in the environment before they load their first file: 12 MB less in each of them.
   const cache = module.getCompileCacheDir();
   if (cache !== undefined) process.env['NODE_COMPILE_CACHE'] ??= dirname(cache);
+  keepLibrariesQuiet();
   const { runCli } = await import('./run.ts');
   const exitCode = await runCli(process.argv.slice(2), {
     stdout: process.stdout,
@@ -30,4 +31,14 @@ if (major < OLDEST_NODE) {
   process.exitCode = exitCode;
   // Everything is done and written. A connection somebody forgot must not keep the shell waiting.
   setTimeout(() => process.exit(exitCode), 500).unref();
+}
+
+/** Google's library warns whoever wrote the program that no metadata server answers; that is told as an error, in our words. */
+function keepLibrariesQuiet(): void {
+  const printing = process.listeners('warning');
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    if (warning.name === 'MetadataLookupWarning') return;
+    for (const print of printing) print(warning);
+  });
 }

@@ -1,4 +1,5 @@
 /** `blobferry plan`. */
+import { findArchived, refuseArchived, selfTieringText } from '../coordinator/archived.ts';
 import { identityOf } from '../coordinator/coordinator.ts';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { peekOwnsTarget } from '../coordinator/peek-journal.ts';
@@ -6,8 +7,8 @@ import { refuseOverlap } from '../coordinator/preflight.ts';
 import { expectedServerSide } from '../coordinator/server-side.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
-import { detectLayout } from '../layout/detect.ts';
-import { keyPrefixOf } from '../layout/key-rule.ts';
+import { detectSource } from '../layout/find-registry.ts';
+import { keyPrefixOf, keyRuleText } from '../layout/key-rule.ts';
 import type { Prices } from '../plan/cost.ts';
 import { runPlan } from '../plan/plan.ts';
 import { type PlanSummary, planExitCodeOf } from '../plan/summary.ts';
@@ -24,6 +25,7 @@ import { isYetToBeMade } from './probe.ts';
 import type { PlanArguments } from './program.ts';
 import { Progress, type ProgressReading } from './progress.ts';
 import { defaultJournalFolder, readStorages, type Storages } from './storages.ts';
+import { printable } from './text.ts';
 
 export async function runPlanCommand(given: PlanArguments, context: CommandContext): Promise<number> {
   keepHeapSmall();
@@ -83,10 +85,26 @@ async function plan(
       target: to,
       sourcePrefix,
       targetPrefix: keyPrefixOf(storages.target),
+      keyRules: { source: keyRuleText(storages.source), target: keyRuleText(storages.target) },
       detect: async (source, ctx) => {
-        const { layout, reason } = await detectLayout(source, ctx, sourcePrefix, given.layout);
+        const found = await detectSource(source, ctx, storages.source, given.layout);
+        const { layout, reason, warnings } = found;
+        for (const warning of warnings) output.say(`warning: source: ${printable(warning)}`);
         if (!given.json) output.say(`${from.name} → ${to.name}, layout ${layout.name} (${reason})`);
         return layout;
+      },
+      refuseUnreadable: async ({ source, target }, layout, ctx) => {
+        const archived = await findArchived(ctx, {
+          source,
+          storage: storages.source,
+          sourcePrefix,
+          layout,
+          threads: given.threads,
+          target: { driver: target, keyPrefix: keyPrefixOf(storages.target) },
+        });
+        refuseArchived(source, archived);
+        const warning = archived && selfTieringText(archived);
+        return warning === undefined ? [] : [`source: ${warning}`];
       },
       ownedBefore: (layout) => peekOwnsTarget(journal, identityOf(storages, layout)),
       serverSide: (layout, ctx) =>

@@ -42,9 +42,9 @@ function headline(summary: PlanSummary, paint: Paint): readonly string[] {
 }
 
 /** Where both sides keep the registry's own paths as they are, nothing need be said of it. */
-function keyRules({ keyPrefixes: { source, target } }: PlanSummary): readonly string[] {
-  if (source === '' && target === '') return [];
-  return [printable(`  keys are "${source}" + the registry's own path, and "${target}" + it in the target`)];
+function keyRules({ keyPrefixes, keyRules: { source, target } }: PlanSummary): readonly string[] {
+  if (keyPrefixes.source === '' && keyPrefixes.target === '') return [];
+  return [printable(`  source: ${source}`), printable(`  target: ${target}`)];
 }
 
 function targetIs({ targetIsEmpty, needsIntoNonempty }: PlanSummary): string {

@@ -1,4 +1,5 @@
 /** `blobferry probe`. */
+import { demandSdkEngine } from '../drivers/engine.ts';
 import { openDriverTelling } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { capitalized, EXIT_USAGE } from './failure.ts';
@@ -17,8 +18,10 @@ export async function runProbeCommand(
 ): Promise<number> {
   // Whoever asks for --write means to use it as a target.
   const role = given.write ? 'target' : given.role;
+  const spec = await readOneStorage(storage, role, context);
+  demandSdkEngine(given.engine, [spec]);
   const report = await probeStorage({
-    storage: await readOneStorage(storage, role, context),
+    storage: spec,
     role,
     layout: given.layout,
     engine: given.engine,

@@ -11,19 +11,31 @@ import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { withRetries } from '../drivers/wrap/retry.ts';
 import { detectLayout } from '../layout/detect.ts';
-import { keyPrefixOf, keyRuleText, strayPrefixesOf } from '../layout/key-rule.ts';
+import { type FoundRegistry, findRegistries } from '../layout/find-registry.ts';
+import { type KeyRule, keyPrefixOf, keyRuleOf, keyRuleText } from '../layout/key-rule.ts';
 import type { Layout, LayoutName, ObjectClass } from '../layout/layout.ts';
 import { PROBE_FOLDER } from '../layout/left-out.ts';
 import { rawLayout } from '../layout/raw.ts';
 import { clockSkewOf } from './clock.ts';
+import { type Finding, keysFinding, tiersFinding } from './probe-source.ts';
 import { formatBytes, formatDuration } from './units.ts';
 
-type ProbeCheck = 'reach' | 'list' | 'keys' | 'layout' | 'read' | 'clock' | 'write' | 'remove' | 'checks';
+type ProbeCheck =
+  | 'reach'
+  | 'list'
+  | 'keys'
+  | 'layout'
+  | 'read'
+  | 'clock'
+  | 'tiers'
+  | 'write'
+  | 'remove'
+  | 'checks';
 
 export interface ProbeFinding {
   readonly check: ProbeCheck;
   /** `open`: not tried, or could not be told. */
-  readonly outcome: 'ok' | 'failed' | 'open';
+  readonly outcome: Finding['outcome'];
   readonly text: string;
   readonly hint?: string;
 }
@@ -36,6 +48,10 @@ export interface ProbeReport {
   readonly keyPrefix: string;
   /** The same in words. */
   readonly keyRule: string;
+  /** As the parameter `keyrule` names it; absent where keys are paths of files. */
+  readonly keyRuleName?: KeyRule;
+  /** Registries that were found where these settings do not have one. */
+  readonly otherRegistries: readonly FoundRegistry[];
   readonly layout?: LayoutName;
   readonly firstObjects: readonly FoundObject[];
   /** Seconds that the server's clock is ahead of ours. */
@@ -85,6 +101,19 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
     write: 'write (X-Container-Write) on the container',
     remove: 'write (X-Container-Write) on the container',
   },
+  azure: {
+    list: 'list (l) on the container: of a SAS, or by Storage Blob Data Reader',
+    read: 'read (r) on the container: of a SAS, or by Storage Blob Data Reader',
+    write: 'write (w) on the container: of a SAS, or by Storage Blob Data Contributor',
+    remove: 'delete (d) on the container: of a SAS, or by Storage Blob Data Contributor',
+  },
+  gcs: {
+    list: 'storage.objects.list',
+    read: 'storage.objects.get',
+    write: 'storage.objects.create',
+    remove: 'storage.objects.delete',
+    checks: 'storage.objects.create and storage.objects.delete',
+  },
   fs: {
     reach: 'read and search (r-x) on the root folder',
     list: 'read and search (r-x) on every folder',
@@ -94,9 +123,6 @@ const PERMISSIONS: Readonly<Record<string, Partial<Record<ProbeCheck, string>>>>
   },
 };
 
-const REGISTRY_ROOT = 'docker/registry/v2/';
-const STRAY_HINT =
-  'The registry does not see it there either: correct "prefix", or copy from where its registry wrote it';
 const FIRST_OBJECTS = 3;
 const READ_BYTES_MAX = 64 * 1024;
 /** A person waits for the answer: three attempts, not a minute of them. */
@@ -111,6 +137,7 @@ class Probe {
   readonly #findings: ProbeFinding[] = [];
   readonly #missing = new Set<string>();
   readonly #firstObjects: FoundObject[] = [];
+  #otherRegistries: readonly FoundRegistry[] = [];
   #layout: Layout | undefined;
   #clockSkewSeconds: number | undefined;
 
@@ -130,6 +157,7 @@ class Probe {
       if (answer === 'listed') {
         await this.#lookBeside(driver);
         await this.#detect(driver);
+        await this.#tiers(driver);
         await this.#read(driver);
       }
       await this.#write(driver);
@@ -140,12 +168,15 @@ class Probe {
 
   report(): ProbeReport {
     const { storage, role } = this.#options;
+    const rule = keyRuleOf(storage);
     return {
       event: 'probe',
       storage: storageName(storage),
       role,
       keyPrefix: this.#keyPrefix,
       keyRule: keyRuleText(storage),
+      ...(rule === undefined ? {} : { keyRuleName: rule }),
+      otherRegistries: this.#otherRegistries,
       ...(this.#layout === undefined ? {} : { layout: this.#layout.name }),
       firstObjects: this.#firstObjects,
       ...(this.#clockSkewSeconds === undefined ? {} : { clockSkewSeconds: this.#clockSkewSeconds }),
@@ -207,19 +238,17 @@ class Probe {
     }
   }
 
-  /** Is there a registry that is not where the key rule has it? */
+  /** Which rule does the container follow: is there a registry where the settings have it, and is there one elsewhere? */
   async #lookBeside(driver: StorageDriver): Promise<void> {
-    if (this.#firstObjects.length > 0) return;
     const { storage, role } = this.#options;
-    for (const stray of strayPrefixesOf(storage)) {
-      const query = { prefix: `${stray}${REGISTRY_ROOT}` };
-      for await (const { objects } of driver.list(this.#ctx, query)) {
-        const [first] = objects;
-        if (first === undefined) continue;
-        const text = `a registry lies at "${query.prefix}", but its ${keyRuleText(storage)}`;
-        this.#found('keys', role === 'source' ? 'failed' : 'open', text, STRAY_HINT);
-        return;
-      }
+    if (keyRuleOf(storage) === undefined) return;
+    try {
+      const found = await findRegistries(driver, this.#ctx, storage);
+      this.#otherRegistries = found.others;
+      const { outcome, text, hint } = keysFinding(storage, role, found);
+      this.#found('keys', outcome, text, hint);
+    } catch (error) {
+      this.#failed('keys', error);
     }
   }
 
@@ -262,6 +291,17 @@ class Probe {
       if (role === 'target' && error instanceof ConfigError)
         this.#found('layout', 'ok', 'no registry in it yet');
       else this.#failed('layout', error);
+    }
+  }
+
+  async #tiers(driver: StorageDriver): Promise<void> {
+    const { storage, role } = this.#options;
+    if (role !== 'source') return;
+    try {
+      const finding = await tiersFinding(this.#ctx, driver, storage, this.#layout ?? rawLayout);
+      if (finding) this.#found('tiers', finding.outcome, finding.text, finding.hint);
+    } catch (error) {
+      this.#failed('tiers', error);
     }
   }
 

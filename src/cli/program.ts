@@ -31,6 +31,7 @@ export interface CopyArguments {
   readonly engine: Engine;
   readonly serverSide: ServerSideChoice;
   readonly readTwice?: boolean;
+  readonly readBack?: boolean;
   readonly intoNonempty?: boolean;
   readonly keepGoing?: boolean;
   readonly abortUploads?: boolean;
@@ -100,11 +101,16 @@ const OUTAGE_MS_MAX = 7 * 86_400_000;
 const SAMPLE_MAX = 1024 ** 2 * MIB;
 
 const STORAGE_HELP = `
-A storage is a YAML file with the registry's own "storage:" section (filesystem or s3), or a URL:
+A storage is a YAML file with the registry's own "storage:" section (filesystem, s3, azure, gcs or swift), or a URL:
   file:///srv/registry                                   the folder that holds "docker/"
   s3://bucket/root?region=eu-central-1                   Amazon S3
   s3://bucket/root?endpoint=http://ceph.example:7480     any other S3 service
-Credentials come from the YAML file, or from where AWS tools look: environment, profile, instance role.`;
+  azure://account/container/root                         Azure Blob Storage
+  gs://bucket/root                                       Google Cloud Storage
+  swift://container/prefix                               OpenStack Swift
+Credentials come from the YAML file, or from where each service's own tools look: for S3 environment, profile, instance role;
+for Azure AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or Entra ID; for Google GOOGLE_APPLICATION_CREDENTIALS, gcloud or the
+machine's account; for Swift OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and so on, or ST_AUTH, ST_USER and ST_KEY.`;
 
 const EXIT_HELP = `
 Exit codes: 0 done, 1 something could not be copied or read, 2 wrong usage or settings, 3 integrity, 130 stopped`;
@@ -134,7 +140,10 @@ function layoutOption(): Option {
 }
 
 function engineOption(): Option {
-  return new Option('--engine <engine>', 'how S3 is spoken to: our own client, or the AWS SDK')
+  return new Option(
+    '--engine <engine>',
+    'how S3 and Azure are spoken to: our own client, or the AWS SDK and the Azure SDK',
+  )
     .choices(['direct', 'sdk'])
     .default('direct');
 }
@@ -142,7 +151,7 @@ function engineOption(): Option {
 function serverSideOption(): Option {
   return new Option(
     '--server-side <choice>',
-    'where one S3 service holds both sides: let it copy large blobs by itself, and prove them',
+    'let the service of the target copy large blobs by itself (within one S3 service; to Azure from S3 or Azure), and prove them',
   )
     .choices(['auto', 'never'])
     .default('auto');
@@ -213,6 +222,7 @@ function addCopy(program: Command, actions: Actions): void {
     .addOption(engineOption())
     .addOption(serverSideOption())
     .option('--read-twice', 'read objects twice that no digest or checksum proves')
+    .option('--read-back', 'read back everything that was written, also where the target checks it')
     .option('--into-nonempty', 'allow a target that already holds something else')
     .option(
       '--keep-going',

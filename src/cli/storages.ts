@@ -6,6 +6,7 @@ import { ConfigError } from '../core/errors.ts';
 import type { LayoutChoice } from '../core/job.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
+import { keyRuleOf } from '../layout/key-rule.ts';
 import { withFoundCredentials } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { environmentKeys } from './storage/environment-keys.ts';
@@ -67,6 +68,11 @@ export function defaultJournalFolder(
 ): string {
   const state = env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state');
   const kind = layout === 'raw' ? 'raw' : 'registry';
-  const job = [storageName(source), storageName(target), kind].join('\n');
+  // Two registries of one container, under two rules, have one name.
+  const rules = [source, target].flatMap((storage) => {
+    const rule = keyRuleOf(storage);
+    return rule === undefined || rule === 'distribution' ? [] : [rule];
+  });
+  const job = [storageName(source), storageName(target), kind, ...rules].join('\n');
   return join(state, 'blobferry', hash('sha256', job).slice(0, 16));
 }

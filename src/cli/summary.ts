@@ -121,6 +121,7 @@ function proof(summary: CopySummary, paint: Paint): readonly string[] {
     const what = `${formatObjects(count)} that the service copied by itself had other bytes than their ${plural(count, 'path says', 'paths say')}`;
     lines.push(paint('warn', `  ${what}: removed, and read anew`));
   }
+  lines.push(...changedOnTheWay(summary).map((line) => paint('warn', line)));
   if (summary.objectsUnproved > 0) {
     const { objectsUnproved: count } = summary;
     lines.push(
@@ -132,6 +133,22 @@ function proof(summary: CopySummary, paint: Paint): readonly string[] {
     );
   }
   return lines.length === 0 ? [] : [paint('strong', 'Proof'), ...lines];
+}
+
+/** Nothing is wrong for it, but something between the storages is. */
+function changedOnTheWay({ readsWrong, writesWrong }: CopySummary): readonly string[] {
+  const lines: string[] = [];
+  if (readsWrong > 0) {
+    const times = `${formatCount(readsWrong)} ${plural(readsWrong, 'time', 'times')}`;
+    lines.push(`  ${times} the source gave changed bytes: that was noticed, and they were read again`);
+  }
+  if (writesWrong > 0) {
+    const times = `${formatCount(writesWrong)} ${plural(writesWrong, 'time', 'times')}`;
+    lines.push(`  ${times} changed bytes reached the target: that was noticed, and they were sent again`);
+  }
+  return lines.length === 0
+    ? lines
+    : [...lines, '  (something on the way changes bytes: check the network and its devices)'];
 }
 
 interface Kind {

@@ -2,8 +2,8 @@
 import { ConfigError } from '../core/errors.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import { storageName } from '../drivers/spec-name.ts';
-import { detectLayout } from '../layout/detect.ts';
-import { keyPrefixOf, overlapOf } from '../layout/key-rule.ts';
+import { detectSource } from '../layout/find-registry.ts';
+import { keyPrefixOf, keyRuleText, overlapOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
 import { type VerifySummary, verifyExitCodeOf } from '../verify/summary.ts';
 import type { VerifyProgress } from '../verify/tally.ts';
@@ -51,14 +51,22 @@ interface Opened {
 
 async function verify(opened: Opened, given: VerifyArguments, context: CommandContext): Promise<number> {
   const { output, signal } = context;
-  const sourcePrefix = keyPrefixOf(opened.storages.source);
-  const { layout, reason } = await detectLayout(opened.from, { signal }, sourcePrefix, given.layout);
-  if (!given.json)
-    output.say(`comparing ${opened.to.name} with ${opened.from.name}, layout ${layout.name} (${reason})`);
+  const { from, to, storages } = opened;
+  const found = await detectSource(from, { signal }, storages.source, given.layout);
+  const { layout, reason, warnings } = found;
+  if (!given.json) {
+    output.say(`comparing ${to.name} with ${from.name}, layout ${layout.name} (${reason})`);
+    output.say(printable(keyRulesText(storages)));
+  }
+  for (const warning of warnings) output.say(`warning: source: ${printable(warning)}`);
   const summary = await compare(opened, layout, given, context);
   if (given.json) output.print(jsonLine(summary));
   else output.print(verifySummaryText(summary, given, output.paint));
   return verifyExitCodeOf(summary);
+}
+
+function keyRulesText({ source, target }: Storages): string {
+  return `source: ${keyRuleText(source)}; target: ${keyRuleText(target)}`;
 }
 
 async function compare(

@@ -7,12 +7,14 @@ import type { PassSettings } from '../copy/shard.ts';
 import type { PermitMemory } from '../core/concurrency/permit-memory.ts';
 import { allocateCounters, type CounterMemory, CounterReader, CounterWriter } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
-import type { CopyOptions, CopySummary } from '../core/job.ts';
+import type { CopySummary } from '../core/job.ts';
+import { mustReadBack } from '../drivers/binding.ts';
 import type { Binding, CallContext } from '../drivers/driver.ts';
 import { storageName } from '../drivers/spec-name.ts';
-import { detectLayout } from '../layout/detect.ts';
-import { keyPrefixOf } from '../layout/key-rule.ts';
+import { type DetectedSource, detectSource } from '../layout/find-registry.ts';
+import { keyPrefixOf, keyRuleText } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
+import { findArchived, refuseArchived, selfTieringText } from './archived.ts';
 import { Concurrency } from './concurrency.ts';
 import { ExtraDeletion, refuseDeletion } from './delete-extra.ts';
 import { type CopyEnvironment, type CopyJob, type Ends, openEnds } from './ends.ts';
@@ -34,7 +36,7 @@ import { TargetUploads } from './target-uploads.ts';
  */
 export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promise<CopySummary> {
   const { options } = job;
-  const { objectsMax } = planThreadMemory(options);
+  const { objectsMax } = planThreadMemory(job);
   await refuseOverlap(job.source, job.target);
   const rows = counterRows(options.threads);
   const counters = allocateCounters(rows);
@@ -46,12 +48,24 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
   concurrency.start();
   try {
     const ctx: CallContext = { signal: environment.signal };
-    const sourcePrefix = keyPrefixOf(job.source);
-    const { layout, reason } = await detectLayout(ends.source, ctx, sourcePrefix, options.layout);
-    await refuseEmptySource(ctx, ends.source, sourcePrefix, layout);
+    const found = await detectSource(ends.source, ctx, job.source, options.layout);
+    refuseEmptySource(ends.source, found);
+    const { layout } = found;
+    const warnings = await demandReadable(ctx, { job, environment, ends, layout });
     const journal = Journal.open(options.journalDirectory, identityOf(job, layout));
     try {
-      const parts = { job, environment, counters, concurrency, runId, ends, layout, reason, journal };
+      const parts = {
+        job,
+        environment,
+        counters,
+        concurrency,
+        runId,
+        ends,
+        layout,
+        found,
+        warnings,
+        journal,
+      };
       const run = new Run(parts);
       return await run.copy(ctx);
     } finally {
@@ -63,6 +77,27 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
   }
 }
 
+/** @returns what is worth a warning. @throws ConfigError where objects of the source are archived. */
+async function demandReadable(
+  ctx: CallContext,
+  { job, environment, ends, layout }: Pick<RunParts, 'job' | 'environment' | 'ends' | 'layout'>,
+): Promise<readonly string[]> {
+  // As many requests as a listing of the pass, so with all its patience and within the limits.
+  const { source, target } = ends.patient;
+  const archived = await findArchived(ctx, {
+    source,
+    storage: job.source,
+    sourcePrefix: keyPrefixOf(job.source),
+    layout,
+    threads: job.options.threads,
+    target: { driver: target, keyPrefix: keyPrefixOf(job.target) },
+    onListing: () => environment.onEvent({ event: 'checking', what: 'archived objects' }),
+  });
+  refuseArchived(ends.source, archived);
+  const warning = archived && selfTieringText(archived);
+  return warning === undefined ? [] : [warning];
+}
+
 interface RunParts {
   readonly job: CopyJob;
   readonly environment: CopyEnvironment;
@@ -71,8 +106,9 @@ interface RunParts {
   readonly runId: string;
   readonly ends: Ends;
   readonly layout: Layout;
-  /** Why it is this layout. */
-  readonly reason: string;
+  /** Of the source: why it is this layout, and what is worth a warning. */
+  readonly found: DetectedSource;
+  readonly warnings: readonly string[];
   readonly journal: Journal;
 }
 
@@ -97,9 +133,9 @@ class Run {
       const claim = { layout, intoNonempty, journal, uploadsOpen: () => uploads.idsOpen(ctx) };
       const ownsTarget = await claimTarget(ctx, ends.target, this.#keyPrefix, claim);
       refuseDeletion(job.options, ownsTarget, ends.target.name);
-      const { interrupted, runsUntidied, hasUnseenWrites, hasUnseenCopies } = journal;
+      const { interrupted, runsUntidied, hasUnseenWrites, hasUnreadWrites, hasUnseenCopies } = journal;
       const passJournal = journal.beginPass(runId, job.options);
-      const unseen = { hasUnseenWrites, hasUnseenCopies };
+      const unseen = { hasUnseenWrites, hasUnreadWrites, hasUnseenCopies };
       const found = { uploads, ownsTarget, interrupted, runsUntidied, ...unseen };
       const pass = await this.#begin(ctx, passJournal, found);
       return await pass.run();
@@ -118,6 +154,7 @@ class Run {
       readonly interrupted: Journal['interrupted'];
       readonly runsUntidied: readonly string[];
       readonly hasUnseenWrites: boolean;
+      readonly hasUnreadWrites: boolean;
       readonly hasUnseenCopies: boolean;
     },
   ): Promise<Pass> {
@@ -136,20 +173,22 @@ class Run {
   }
 
   async #bind(ctx: CallContext, passJournal: PassJournal): Promise<Binding | undefined> {
-    const { job, environment, ends, layout, reason, runId } = this.#parts;
+    const { job, environment, ends, layout, found, warnings, runId } = this.#parts;
     const folder = probePrefix(this.#keyPrefix, runId);
     const copies = whyNotServerSide(job, job.options, layout) === undefined;
     const binding = await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver, {
       copies,
     });
-    const words = describeBinding(ends.target, binding);
-    passJournal.bound(words, binding);
+    const words = describeBinding(ends.target, binding, job.options);
+    passJournal.bound(words, binding, readsAllBack(job, binding));
     environment.onEvent({
       event: 'started',
       source: ends.source.name,
       target: ends.target.name,
-      layout: `${layout.name} (${reason})`,
+      layout: `${layout.name} (${found.reason})`,
+      keyRules: { source: keyRuleText(job.source), target: keyRuleText(job.target) },
     });
+    for (const warning of [...found.warnings, ...warnings]) this.#warn(`source: ${warning}`);
     environment.onEvent({ event: 'bound', binding: words });
     environment.onCounters(new CounterReader(this.#parts.counters));
     environment.onFlows?.(this.#parts.concurrency.read);
@@ -213,6 +252,7 @@ class Run {
       readonly uploads: TargetUploads;
       readonly ownsTarget: boolean;
       readonly hasUnseenWrites: boolean;
+      readonly hasUnreadWrites: boolean;
       readonly hasUnseenCopies: boolean;
       readonly binding: Binding | undefined;
       readonly serverSide: ServerSideFound;
@@ -220,11 +260,23 @@ class Run {
   ): Promise<Pass> {
     const { job, environment, counters, concurrency, ends, layout, runId } = this.#parts;
     const { options } = job;
-    const { uploads, ownsTarget, hasUnseenWrites, hasUnseenCopies, binding, serverSide } = found;
+    const { uploads, ownsTarget, hasUnseenCopies, binding, serverSide } = found;
     await warmThreadModules(environment.workerUrl);
-    const memory = planThreadMemory(options);
-    const doubts = { doubtsTarget: hasUnseenWrites, doubtsCopies: hasUnseenCopies };
-    const known = { layout, binding, ownsTarget, ...doubts, serverSide: serverSide.settings, runId };
+    const memory = planThreadMemory(job);
+    const readsBack = readsAllBack(job, binding);
+    const doubts = {
+      doubtsTarget: found.hasUnreadWrites || (readsBack && found.hasUnseenWrites),
+      doubtsCopies: hasUnseenCopies,
+    };
+    const known = {
+      layout,
+      binding,
+      readsBack,
+      ownsTarget,
+      ...doubts,
+      serverSide: serverSide.settings,
+      runId,
+    };
     const settings = settingsOf(job, { ...known, ...memory, permits: concurrency.memory });
     return new Pass({
       environment,
@@ -238,7 +290,7 @@ class Run {
       uploads,
       journal,
       journalPath: this.#parts.journal.path,
-      binding: describeBinding(ends.target, binding),
+      binding: describeBinding(ends.target, binding, options),
       serverSide: serverSide.summary,
       warn: (message) => this.#warn(message),
       removeOwnLeftovers: () =>
@@ -252,8 +304,15 @@ class Run {
   }
 }
 
-function planThreadMemory({ memoryBytes, threads, partBytes }: CopyOptions): MemoryPlan {
-  return planMemory({ memoryBytes, threads, partBytes, residentBytes: process.memoryUsage.rss() });
+function planThreadMemory({ source, target, options }: CopyJob): MemoryPlan {
+  const { memoryBytes, threads, partBytes } = options;
+  const kinds = [source.kind, target.kind];
+  return planMemory({ memoryBytes, threads, partBytes, residentBytes: process.memoryUsage.rss(), kinds });
+}
+
+/** Because it is asked for, or because nothing that comes with each body was seen to be compared with it. */
+function readsAllBack({ target: { kind }, options }: CopyJob, binding: Binding | undefined): boolean {
+  return options.readsBack === true || mustReadBack(binding, { kind, engine: options.engine });
 }
 
 /** What makes two runs the same job. Names carry no secrets. */
@@ -268,6 +327,7 @@ function settingsOf(
   found: {
     readonly layout: Layout;
     readonly binding: Binding | undefined;
+    readonly readsBack: boolean;
     readonly slabBudgetBytes: number;
     readonly partBytes: number;
     readonly objectsMax: number;
@@ -291,6 +351,7 @@ function settingsOf(
     layout: layout.name,
     isFrozen: options.isFrozen,
     readsTwice: options.readsTwice,
+    readsBack: found.readsBack,
     keepsGoing: options.keepGoing,
     ownsTarget: found.ownsTarget,
     doubtsTarget: found.doubtsTarget,

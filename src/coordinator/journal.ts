@@ -127,10 +127,23 @@ export class Journal {
    * until a pass has gone well through everything. Ask before the next pass begins.
    */
   get hasUnseenWrites(): boolean {
+    return this.#hasEndedEarly('1');
+  }
+
+  /**
+   * The same of runs that read back what they wrote: what they left is looked at by whoever comes next, also where that
+   * one's own writes are bound, by another engine or by a server that has learned to check.
+   */
+  get hasUnreadWrites(): boolean {
+    return this.#hasEndedEarly("options ->> 'readsBack' = 1");
+  }
+
+  #hasEndedEarly(condition: string): boolean {
     const row = this.#database
       .prepare(
         `SELECT count(*) AS n FROM pass
          WHERE (ended_ms IS NULL OR summary ->> 'isStopped' = 1 OR summary ->> 'stoppedBy' IS NOT NULL)
+           AND ${condition}
            AND id > (SELECT coalesce(max(id), 0) FROM pass
              WHERE summary ->> 'isComplete' = 1 AND summary ->> 'objectsUnsettled' = 0
                AND summary ->> 'objectsDamaged' = 0)`,

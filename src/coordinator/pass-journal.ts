@@ -64,11 +64,15 @@ export class PassJournal {
   /**
    * What the target was seen to refuse, in words and as found. Written at once: it says what a run that dies a moment
    * later may have left.
+   * @param readsBack is everything that is written read back, be it asked for or not?
    */
-  bound(words: string, binding: Binding | undefined): void {
+  bound(words: string, binding: Binding | undefined, readsBack: boolean): void {
     this.#commit(() => {
-      const update = this.#database.prepare('UPDATE pass SET binding = ?, refusals = ? WHERE id = ?');
-      update.run(words, binding === undefined ? null : JSON.stringify(binding), this.#pass);
+      const update = this.#database.prepare(
+        "UPDATE pass SET binding = ?, refusals = ?, options = json_set(options, '$.readsBack', json(?)) WHERE id = ?",
+      );
+      const refusals = binding === undefined ? null : JSON.stringify(binding);
+      update.run(words, refusals, String(readsBack), this.#pass);
     });
   }
 

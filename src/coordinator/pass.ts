@@ -41,6 +41,7 @@ export class Pass {
   readonly #pool: ShardPool;
   readonly #runner: ShardRunner;
   #queue: ShardQueue | undefined;
+  #hasToldRefusal = false;
   readonly #ctx: CallContext;
 
   constructor(parts: PassParts) {
@@ -176,6 +177,13 @@ export class Pass {
     this.#queue?.answered(shard.id, given);
   }
 
+  /** Once, whichever thread comes to it first. */
+  #tellRefusal(refusal: string | undefined): void {
+    if (refusal === undefined || this.#hasToldRefusal) return;
+    this.#hasToldRefusal = true;
+    this.#parts.warn(refusal);
+  }
+
   async #shard(shard: Shard): Promise<void> {
     const { environment, gathered, deletion, journal } = this.#parts;
     const { id } = shard;
@@ -190,6 +198,7 @@ export class Pass {
       deletion.found.add(reply.result);
       journal.addExceptions(reply.result.exceptions);
       for (const message of reply.result.warnings) environment.onEvent({ event: 'warning', message });
+      this.#tellRefusal(reply.result.serverSideRefusal);
       ended(reply.ok ? 'done' : 'failed');
       if (reply.ok) {
         gathered.done();

@@ -1,11 +1,15 @@
 /** What is made sure of before the first object moves; each finding is one sentence with what to do. */
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../core/errors.ts';
+import type { CopyOptions } from '../core/job.ts';
+import { mustReadBack } from '../drivers/binding.ts';
 import { bodyOfBytes } from '../drivers/body.ts';
 import type { Binding, BindingOptions, CallContext, StorageDriver } from '../drivers/driver.ts';
+import { hasSdkEngine } from '../drivers/engine.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
+import type { DetectedSource } from '../layout/find-registry.ts';
 import { overlapOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
 import { isOurs, leftOutOfRegistry } from '../layout/left-out.ts';
@@ -27,19 +31,8 @@ export async function refuseOverlap(source: StorageSpec, target: StorageSpec): P
 }
 
 /** A raw source without a single object is a mistyped root or a file system that is not mounted, never a migration. */
-export async function refuseEmptySource(
-  ctx: CallContext,
-  source: StorageDriver,
-  keyPrefix: string,
-  layout: Layout,
-): Promise<void> {
-  if (layout.name !== 'raw') return;
-  for await (const page of source.list(ctx, { prefix: keyPrefix })) {
-    if (
-      page.objects.some((object) => !layout.leavesOut(object.key.slice(keyPrefix.length), object.sizeBytes))
-    )
-      return;
-  }
+export function refuseEmptySource(source: StorageDriver, { isEmpty }: Pick<DetectedSource, 'isEmpty'>): void {
+  if (!isEmpty) return;
   throw new ConfigError(`The source ${source.name} holds no object`, {
     hint: 'Check its root, and that it is mounted: an empty source is nothing to copy',
   });
@@ -81,11 +74,12 @@ async function holdsMoreThanOurs(
   layout: Layout,
 ): Promise<boolean> {
   if (layout.name !== 'raw') return false;
-  const isNobodys: IsNobodys = (path, sizeBytes) => isOurs(path) || layout.leavesOut(path, sizeBytes);
+  const isNobodys: IsNobodys = (path, sizeBytes, isPlaceholder) =>
+    isOurs(path) || layout.leavesOut(path, sizeBytes, isPlaceholder);
   return (await firstKey(ctx, target, keyPrefix, isNobodys)) !== undefined;
 }
 
-type IsNobodys = (path: string, sizeBytes: number | undefined) => boolean;
+type IsNobodys = (path: string, sizeBytes: number | undefined, isPlaceholder?: boolean) => boolean;
 
 /**
  * The first object that someone may miss: not our own leftovers, the marks of folders, or what a file system keeps. Where
@@ -104,10 +98,10 @@ export async function firstKey(
     return true;
   };
   for await (const page of target.list(ctx, { prefix: keyPrefix, prune, onUnlistable })) {
-    const other = page.objects.find(({ key, sizeBytes }) => {
+    const other = page.objects.find(({ key, sizeBytes, isPlaceholder }) => {
       // The root's own mark, as the consoles of object stores make one.
       if (key === keyPrefix && sizeBytes === 0) return false;
-      return !isNobodys(key.slice(keyPrefix.length), sizeBytes);
+      return !isNobodys(key.slice(keyPrefix.length), sizeBytes, isPlaceholder);
     });
     if (other) return other.key;
   }
@@ -127,7 +121,7 @@ export async function bindTarget(
   options: BindingOptions = {},
 ): Promise<Binding | undefined> {
   if (target.binding) return target.binding.probe(ctx, probePrefix, options);
-  if (storage.kind === 's3') {
+  if (hasSdkEngine(storage)) {
     // The compatibility engine cannot send wrong checksums; what the server refuses does not depend on the engine.
     const direct = await openDriver({ storage, engine: 'direct' }, 'target');
     const policy = { ...DEFAULT_RETRIES, attemptsMax: PROBE_ATTEMPTS };
@@ -143,19 +137,34 @@ export async function bindTarget(
   return undefined;
 }
 
+/** Where the MD5 of a body goes. */
+const MD5_WORDS: Readonly<Record<string, string>> = {
+  gcs: 'a wrong MD5',
+  swift: 'a wrong ETag, which is the MD5',
+};
+
 /** The binding in words, best proof first. */
-export function describeBinding(target: StorageDriver, binding: Binding | undefined): string {
-  if (!binding) return `${target.kind}: written to a temporary name, flushed to disk, renamed`;
+export function describeBinding(
+  target: Pick<StorageDriver, 'kind'>,
+  binding: Binding | undefined,
+  { engine = 'direct', readsBack = false }: Partial<Pick<CopyOptions, 'engine' | 'readsBack'>> = {},
+): string {
+  const asked = readsBack ? '; every object is read back' : '';
+  if (!binding) return `${target.kind}: written to a temporary name, flushed to disk, renamed${asked}`;
   const refused: string[] = [];
   if (binding.payloadSha256) refused.push('a wrong payload sha256');
   if (binding.partCrc32) refused.push('a wrong CRC-32 of a part');
   if (binding.objectCrc32) refused.push('a wrong CRC-32 of the whole object');
   if (binding.crc32c) refused.push('a wrong CRC-32C');
-  if (binding.contentMd5) refused.push('a wrong Content-MD5');
+  if (binding.contentCrc64) refused.push('a wrong CRC-64');
+  if (binding.contentMd5) refused.push(MD5_WORDS[target.kind] ?? 'a wrong Content-MD5');
   const copies = describeCopies(binding);
   if (refused.length === 0) return `the target refused nothing wrong: every object is read back${copies}`;
   const keeps = binding.storesSha256 ? '; keeps the sha256 of what fits one request' : '';
-  return `the target was seen to refuse ${refused.join(', ')}${keeps}${copies}`;
+  const unbound = mustReadBack(binding, { kind: target.kind, engine })
+    ? ', but nothing that binds every body: every object is read back'
+    : asked;
+  return `the target was seen to refuse ${refused.join(', ')}${unbound}${keeps}${copies}`;
 }
 
 function describeCopies({ computesCopySha256 }: Binding): string {

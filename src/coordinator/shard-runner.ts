@@ -9,8 +9,6 @@ import type { Upload } from '../drivers/driver.ts';
 import { SharedShards } from './shared-shards.ts';
 
 const DEATHS_PER_SHARD_MAX = 3;
-/** What a dead thread may have written is looked at by whoever comes to it. */
-const DOUBTS = { doubtsTarget: true, doubtsCopies: true } as const;
 
 /** In all shards of a run. */
 function deathsMax(threads: number): number {
@@ -79,7 +77,7 @@ export class ShardRunner {
         onAttempt(shard, attempt);
         try {
           const rest = this.#shards.rest(shard.id) ?? shard;
-          const pass = this.#shards.hasLost(shard.id) ? { ...settings, ...DOUBTS } : settings;
+          const pass = this.#shards.hasLost(shard.id) ? doubting(settings) : settings;
           const reply = await pool.run({ pass, shard: rest, uploads: uploadsOf(rest) });
           // Its reply may have come another, faster way than what it had told before.
           const given = reply.result.givenAway;
@@ -127,4 +125,9 @@ function whyItDied(error: unknown): string {
   if (code === 'ERR_WORKER_OUT_OF_MEMORY') return 'ran out of memory';
   const exited = /^worker exited with code: (\d+)$/.exec(String(message));
   return exited ? `ended with code ${exited[1]}` : `broke: ${message}`;
+}
+
+/** What a dead thread may have written is looked at by whoever comes to it. */
+function doubting(settings: PassSettings): PassSettings {
+  return { ...settings, doubtsTarget: settings.readsBack === true, doubtsCopies: true };
 }

@@ -134,6 +134,8 @@ export class Gathered {
       bytesServerSide: counters.count('bytesServerSide'),
       serverCopiesWrong: counters.count('serverCopiesWrong'),
       serverCopiesUnseen: counters.count('serverCopiesUnseen'),
+      readsWrong: counters.count('wrongReads'),
+      writesWrong: counters.count('wrongWrites'),
       objectsVanished: counters.objects('vanished'),
       objectsUnsettled: counters.objects('unsettled'),
       objectsConflicting: counters.objects('conflict'),

@@ -2,6 +2,7 @@
 import type { Shard, WorkerReport } from '../copy/shard.ts';
 import { StorageError } from '../core/errors.ts';
 import type { CallContext, MultipartFacet, StorageDriver, Upload } from '../drivers/driver.ts';
+import { hasSdkEngine } from '../drivers/engine.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { DEFAULT_RETRIES, withRetries } from '../drivers/wrap/retry.ts';
 import type { Layout } from '../layout/layout.ts';
@@ -71,7 +72,7 @@ export class TargetUploads {
     const { target, storage, openDriver } = place;
     // The compatibility engine leaves uploads as well when it dies, and has no way to list them.
     const own =
-      target.multipart === undefined && storage.kind === 's3'
+      target.multipart === undefined && hasSdkEngine(storage)
         ? await openDriver({ storage, engine: 'direct' }, 'target')
         : undefined;
     return new TargetUploads(place, own);

@@ -1,5 +1,5 @@
 /** What copying one object needs; made once per thread and pass. */
-import type { CounterWriter } from '../core/counters.ts';
+import type { CounterWriter, Side } from '../core/counters.ts';
 import type { StorageError } from '../core/errors.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import type { Classified, Layout } from '../layout/layout.ts';
@@ -21,7 +21,7 @@ export interface CopyContext {
   readonly readsTwice: boolean;
   readonly ownsTarget: boolean;
   readonly partBytes: number;
-  /** The target was seen to check nothing: what was written is read back. */
+  /** The target was seen to check nothing, or it is asked for: what was written is read back. */
   readonly readsBack: boolean;
   /** Whoever wrote an object may have died before it was read back: that the size is right shows nothing. */
   readonly doubtsTarget?: boolean;
@@ -45,6 +45,8 @@ export interface CopyItem {
   readonly target: ObjectInfo | undefined;
   /** Why its size, which is unsure, could not be had. */
   readonly sizeError?: StorageError;
+  /** What will be known of both sides, where its size is unsure and being asked for. */
+  readonly sizing?: Promise<Pick<CopyItem, 'source' | 'target'>>;
 }
 
 /** How the bytes that were written are known to be the right ones. */
@@ -84,12 +86,17 @@ export class ObjectChanged extends Error {
   }
 }
 
-/** Bytes that are not what they should be. `isStable`: two reads over two connections gave the same ones. */
+/**
+ * Bytes that are not what they should be. `isStable`: two reads over two connections gave the same ones. `of`: which
+ * side gave them.
+ */
 export class WrongBytes extends Error {
   readonly isStable: boolean;
-  constructor(reason: string, isStable: boolean) {
+  readonly of: Side;
+  constructor(reason: string, isStable: boolean, of: Side = 'source') {
     super(reason);
     this.name = 'WrongBytes';
     this.isStable = isStable;
+    this.of = of;
   }
 }

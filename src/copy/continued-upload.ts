@@ -3,6 +3,7 @@
  * number, its size and a checksum which the service itself keeps; all three must be those of the bytes read again now.
  */
 import { hash } from 'node:crypto';
+import { crc64, crc64Hex } from '../core/crc64.ts';
 import { StorageError } from '../core/errors.ts';
 import type { MultipartFacet, PartReceipt, Upload } from '../drivers/driver.ts';
 import type { CopyContext } from './context.ts';
@@ -77,20 +78,22 @@ export function mayBeOfThisUpload(error: unknown): error is StorageError {
 
 export interface PartSums {
   readonly crc32: number;
+  readonly crc64: () => string;
   readonly md5: () => string;
 }
 
 /** Does a checksum that the service keeps say so, and none say otherwise? Under SSE-KMS an MD5 may be none. */
 export function holdsPart(stored: PartReceipt, sums: PartSums, md5MayBeOpaque: boolean): boolean {
   const byCrc32 = stored.crc32 === undefined ? undefined : stored.crc32 === sums.crc32;
-  if (byCrc32 === false) return false;
+  const byCrc64 = stored.crc64 === undefined ? undefined : stored.crc64 === sums.crc64();
+  if (byCrc32 === false || byCrc64 === false) return false;
   const byMd5 = stored.md5 === undefined ? undefined : stored.md5 === sums.md5();
-  if (byMd5 === undefined || (!byMd5 && md5MayBeOpaque)) return byCrc32 === true;
+  if (byMd5 === undefined || (!byMd5 && md5MayBeOpaque)) return byCrc32 === true || byCrc64 === true;
   return byMd5;
 }
 
 export function sumsOf(bytes: Uint8Array, crc32: number): PartSums {
-  return { crc32, md5: () => hash('md5', bytes, 'hex') };
+  return { crc32, crc64: () => crc64Hex(crc64(bytes)), md5: () => hash('md5', bytes, 'hex') };
 }
 
 /** The upload must go even when the run is being cancelled, so the abort has a clock of its own. Never rejects. */

@@ -1,11 +1,13 @@
 /** One object from "listed" to its outcome: compared, copied, begun again when it changed, and judged when it is wrong. */
 import { IntegrityError, isStorageError, StorageError } from '../core/errors.ts';
+import type { MultipartFacet } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged, WrongBytes } from './context.ts';
 import { copyParts } from './copy-parts.ts';
 import { copyServerSide } from './copy-server-side.ts';
 import { copyStreamed } from './copy-streamed.ts';
 import { copyWhole } from './copy-whole.ts';
 import { differenceByContent, differenceByListing } from './equal.ts';
+import { objectBytesMaxOf } from './plan-parts.ts';
 import type { ServerSide } from './server-side.ts';
 import { bestSizeOf, isUnsure, withTrueSizes } from './true-sizes.ts';
 
@@ -17,9 +19,10 @@ export async function copyObject(ctx: CopyContext, listed: CopyItem): Promise<Co
   let item = listed;
   try {
     if (listed.sizeError) throw listed.sizeError;
+    if (listed.sizing) item = { ...listed, ...(await listed.sizing) };
     // Mostly it was asked before.
-    const mustAsk = isUnsure(listed) && differenceByListing(listed, ctx) !== 'equal';
-    if (mustAsk) item = await withTrueSizes(ctx, listed);
+    const mustAsk = isUnsure(item) && differenceByListing(item, ctx) !== 'equal';
+    if (mustAsk) item = await withTrueSizes(ctx, item);
   } catch (error) {
     return outcomeOfError(ctx, listed, error);
   }
@@ -39,10 +42,15 @@ export async function copyObject(ctx: CopyContext, listed: CopyItem): Promise<Co
       return await transfer(ctx, item, sizeBytes);
     } catch (error) {
       if (start >= STARTS_MAX || !mayGoBetter(error)) return outcomeOfError(ctx, item, error);
-      ctx.counters.count('restartedObjects');
+      countRestart(ctx, error);
       if (error instanceof ObjectChanged) sizeBytes = error.totalBytes;
     }
   }
+}
+
+function countRestart({ counters }: CopyContext, why: unknown): void {
+  counters.count('restartedObjects');
+  if (why instanceof WrongBytes) counters.count(why.of === 'source' ? 'wrongReads' : 'wrongWrites');
 }
 
 function mayGoBetter(error: unknown): boolean {
@@ -72,8 +80,31 @@ function stream(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<Co
   const { multipart, streamUpload } = ctx.target;
   if (sizeBytes <= wholeBytesMax(ctx)) return copyWhole(ctx, item, sizeBytes);
   if (streamUpload) return copyStreamed(ctx, item, sizeBytes, streamUpload);
+  if (multipart && sizeBytes > objectBytesMaxOf(multipart)) throw tooLarge(ctx, item, sizeBytes, multipart);
   if (multipart) return copyParts(ctx, item, sizeBytes, multipart);
   throw new Error(`The driver of ${ctx.target.name} can write no large objects`);
+}
+
+/** Said before anything of it is read or written. */
+function tooLarge(
+  { target }: CopyContext,
+  { targetKey }: CopyItem,
+  sizeBytes: number,
+  multipart: MultipartFacet,
+): StorageError {
+  const most = objectBytesMaxOf(multipart);
+  return new StorageError(
+    `Cannot write "${targetKey}" in ${target.name}: it has ${sizeBytes} bytes, an object there has at most ${most}`,
+    {
+      kind: 'unsupported',
+      backend: target.name,
+      operation: 'write',
+      key: targetKey,
+      isTransient: false,
+      scope: 'object',
+    },
+    { hint: 'Remove it from the source if nobody needs it, or choose a target that takes larger objects' },
+  );
 }
 
 function conflict(ctx: CopyContext, item: CopyItem): CopyOutcome {

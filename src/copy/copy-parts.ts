@@ -130,7 +130,7 @@ async function checkSize(ctx: CopyContext, item: CopyItem, sizeBytes: number): P
   const { sizeBytes: actual } = await ctx.target.stat(ctx, item.targetKey);
   if (actual === sizeBytes) return;
   await ctx.target.remove(ctx, item.targetKey);
-  throw new WrongBytes(`the target put ${actual} bytes together from parts of ${sizeBytes}`, false);
+  throw new WrongBytes(`the target put ${actual} bytes together from parts of ${sizeBytes}`, false, 'target');
 }
 
 interface PartInFlight {
@@ -279,11 +279,14 @@ class PartTransfer {
       sizeBytes: this.#sizeBytes,
       version: this.#version,
     };
-    const hasMd5 = this.#open.stored.get(part.number)?.md5 !== undefined;
-    const streamed = await streamedPart(this.#ctx, range, this.#hasher, { hasMd5 });
+    const stored = this.#open.stored.get(part.number);
+    const streamed = await streamedPart(this.#ctx, range, this.#hasher, {
+      hasMd5: stored?.md5 !== undefined,
+      hasCrc64: stored?.crc64 !== undefined,
+    });
     this.#firstRead ??= streamed.firstRead;
-    const { sha256, md5, crc32: sum, body } = streamed;
-    const kept = this.#kept(part, () => ({ crc32: sum, md5: () => md5 }));
+    const { sha256, md5, crc64, crc32: sum, body } = streamed;
+    const kept = this.#kept(part, () => ({ crc32: sum, crc64: () => crc64, md5: () => md5 }));
     const input = { number: part.number, offset: part.offset, body, sha256, crc32: sum };
     return kept ?? this.#putStarving(input, streamed.starvedMs);
   }

@@ -1,11 +1,18 @@
 /**
- * Lets the service copy an object by itself, where both sides are on one service. Its word proves nothing: the copy has
- * the digest of its path by a sha256 that the service was seen to compute, or it is read back; else it is removed, and
- * the object streamed like any other.
+ * Lets the service of the target copy an object by itself, from a bucket of its own or from an address. Its word proves
+ * nothing: the copy has the digest of its path by a sha256 that the service was seen to compute, or it is read back; else
+ * it is removed, and the object streamed like any other.
  */
 import pLimit from 'p-limit';
 import { isStorageError, type StorageError } from '../core/errors.ts';
-import type { CallContext, CopySource, PartReceipt, ServerCopyFacet, Upload } from '../drivers/driver.ts';
+import type {
+  CallContext,
+  CopySource,
+  KeptObject,
+  PartReceipt,
+  ServerCopyFacet,
+  Upload,
+} from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, type CopyOutcome, ObjectChanged } from './context.ts';
 import { abortUpload } from './continued-upload.ts';
 import { beginWhole, completeWhole } from './copy-parts.ts';
@@ -44,27 +51,48 @@ export async function copyServerSide(
   const facet = ctx.target.serverCopy;
   const readsBack = ctx.ownsTarget && !isSmall && ctx.target.multipart !== undefined;
   if (!facet || sha256 === undefined || !(serverSide.computes || readsBack)) return undefined;
+  if (sizeBytes > facet.copyBytesMax * PARTS_MAX) return undefined;
   try {
-    const found = await ctx.source.serverCopy?.look(ctx, item.source.key);
+    const found = await lookAt(ctx, serverSide, item.source.key);
     if (found === undefined) return undefined;
     if (found.sizeBytes !== sizeBytes) throw new ObjectChanged(found.sizeBytes);
-    if (found.version === undefined) return undefined;
-    const { bucket } = serverSide;
-    const source = { bucket, key: item.source.key, sizeBytes, version: found.version };
+    const source = sourceOf(ctx, serverSide, found);
+    if (source === undefined) return undefined;
     const task: Task = { facet, item, source, sha256, isUnseen: false };
     // A sha256 that the source has may have been copied along, which proves nothing.
     const isComputed = serverSide.computes && !found.hasSha256 && sizeBytes <= facet.copyBytesMax;
-    if (isComputed) return await copyComputed(ctx, task);
-    return readsBack ? await copyReadBack(ctx, task) : undefined;
+    if (!isComputed && !readsBack) return undefined;
+    const outcome = await (isComputed ? copyComputed(ctx, task) : copyReadBack(ctx, task));
+    serverSide.copied();
+    return outcome;
   } catch (error) {
     ctx.signal.throwIfAborted();
-    if (isStorageError(error, 'precondition')) throw new ObjectChanged(undefined);
+    const isOtherVersion = isStorageError(error, 'precondition');
+    // A service that asks another one may take every version for another; a stream finds out what there is.
+    if (isOtherVersion && serverSide.reach !== 'addresses') throw new ObjectChanged(undefined);
     // Whether it is gone for its own credentials, too, shows when it is read.
     if (isStorageError(error, 'not-found') && error.details.scope === 'object') return undefined;
-    if (!isRefusal(error)) throw error;
+    if (!isOtherVersion && !isRefusal(error)) throw error;
     serverSide.refused(error.message);
     return undefined;
   }
+}
+
+/** Whether a sum is kept with it matters to a service that computes sums. */
+async function lookAt(ctx: CopyContext, { reach }: ServerSide, key: string): Promise<KeptObject | undefined> {
+  if (reach !== 'addresses') return await ctx.source.serverCopy?.look(ctx, key);
+  return { ...(await ctx.source.stat(ctx, key)), hasSha256: false };
+}
+
+/** Undefined where the source does not say which version it is, or gives out no addresses. */
+function sourceOf(
+  { source: { addresses } }: CopyContext,
+  { reach }: ServerSide,
+  { key, sizeBytes, version }: KeptObject,
+): CopySource | undefined {
+  if (version === undefined) return undefined;
+  if (reach !== 'addresses') return { bucket: reach.bucket, key, sizeBytes, version };
+  return addresses && { addresses, key, sizeBytes, version };
 }
 
 async function copyComputed(ctx: CopyContext, task: Task): Promise<CopyOutcome | undefined> {

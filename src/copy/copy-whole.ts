@@ -55,7 +55,10 @@ async function readAgain(
   first: JudgedRead,
 ): Promise<ProvedBytes> {
   const second = await readJudged(ctx, item, bytes, true);
-  if (second.verdict.is === 'right') return { ...second, proof: second.verdict.by };
+  if (second.verdict.is === 'right') {
+    ctx.counters.count('wrongReads');
+    return { ...second, proof: second.verdict.by };
+  }
   if (second.sha256 !== first.sha256) throw new WrongBytes(READS_DIFFER, false);
   if (second.verdict.is === 'wrong') throw new WrongBytes(second.verdict.reason, true);
   return { ...second, proof: ctx.readsTwice ? 'twice' : 'none' };

@@ -12,6 +12,8 @@ export interface Joined {
   readonly target: ObjectInfo | undefined;
   /** Its size is unsure, and could not be had: there is no use in asking again. */
   readonly sizeError?: StorageError;
+  /** Its size is unsure and is being asked for: what will be known of both sides. */
+  readonly sizing?: Promise<Pick<Joined, 'source' | 'target'>>;
 }
 
 export interface Listing {

@@ -14,7 +14,7 @@ export type Verdict =
   | { readonly is: 'unknown'; readonly looksWrong: boolean };
 
 /** What a source states about an object's content, and whether its MD5s can be taken at their word. */
-export interface Stated extends Pick<ReadResult, 'checksums'> {
+export interface Stated extends Pick<ReadResult, 'checksums' | 'lacksParts'> {
   readonly md5?: string | undefined;
   readonly md5MayBeOpaque: boolean;
 }
@@ -37,6 +37,9 @@ export function judgeWhole(
     // A tag's link names some digest; only one whose path says which can be proved by it.
     if (classified.linkDigest) return { is: 'right', by: 'digest' };
   }
+  // As good as none for whoever pulls it, and no digest says that it should be empty.
+  if (stated.lacksParts && classified.objectClass === 'blob')
+    return { is: 'wrong', reason: 'it is made of parts, and none of its parts is there' };
   return judgeStored(stated, {
     sha256: () => sha256,
     crc32: () => (crc32(bytes) >>> 0).toString(16).padStart(8, '0'),
@@ -117,7 +120,7 @@ export class ObjectHasher {
   }
 
   /** @param stated of the version whose bytes went by. */
-  finish(stated: Omit<Stated, 'checksums'>): {
+  finish(stated: Pick<Stated, 'md5' | 'md5MayBeOpaque'>): {
     readonly sha256: string;
     readonly verdict: Verdict;
   } {
@@ -125,7 +128,7 @@ export class ObjectHasher {
     return { sha256, verdict: this.#judge(sha256, stated) };
   }
 
-  #judge(sha256: string, { md5, md5MayBeOpaque }: Omit<Stated, 'checksums'>): Verdict {
+  #judge(sha256: string, { md5, md5MayBeOpaque }: Pick<Stated, 'md5' | 'md5MayBeOpaque'>): Verdict {
     if (this.#classified.contentDigest) {
       return judgeDigest(this.#classified, this.#sha512?.digest('hex') ?? sha256);
     }

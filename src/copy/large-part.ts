@@ -1,6 +1,7 @@
 /** A part that no slab can hold: bounded memory is paid for with a second read. */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { crc64, crc64Hex } from '../core/crc64.ts';
 import type { Body, ReadResult } from '../drivers/driver.ts';
 import { type CopyContext, WrongBytes } from './context.ts';
 import type { ObjectHasher } from './judge.ts';
@@ -9,8 +10,9 @@ import { type RangeReader, readRanges } from './read-ranges.ts';
 export interface StreamedPart {
   readonly body: Body;
   readonly sha256: string;
-  /** Empty unless asked for. */
+  /** Both empty unless asked for. */
   readonly md5: string;
+  readonly crc64: string;
   readonly crc32: number;
   readonly firstRead: ReadResult | undefined;
   /** For how long the body, when it was sent last, had nothing to send at a stretch. */
@@ -22,17 +24,19 @@ export async function streamedPart(
   ctx: CopyContext,
   range: RangeReader,
   hasher: ObjectHasher,
-  { hasMd5 }: { readonly hasMd5: boolean },
+  { hasMd5, hasCrc64 }: { readonly hasMd5: boolean; readonly hasCrc64: boolean },
 ): Promise<StreamedPart> {
   const first = createHash('sha256');
   const md5 = hasMd5 ? createHash('md5') : undefined;
   let sum = 0;
+  let sum64 = 0n;
   let firstRead: ReadResult | undefined;
   for await (const piece of readRanges(ctx, range)) {
     first.update(piece.bytes);
     md5?.update(piece.bytes);
     hasher.update(piece.bytes);
     sum = crc32(piece.bytes, sum);
+    if (hasCrc64) sum64 = crc64(piece.bytes, sum64);
     firstRead ??= piece.read;
   }
   const version = range.version ?? firstRead?.version;
@@ -61,6 +65,7 @@ export async function streamedPart(
     starvedMs: () => hunger.longestMs(),
     sha256,
     md5: md5?.digest('hex') ?? '',
+    crc64: hasCrc64 ? crc64Hex(sum64) : '',
     crc32: sum >>> 0,
     firstRead,
   };

@@ -7,12 +7,18 @@ export interface PartPlan {
   readonly sizeBytes: number;
 }
 
+export type PartLimits = Pick<
+  MultipartFacet,
+  'partBytesMin' | 'partBytesMax' | 'partsMax' | 'objectBytesMax'
+>;
+
+/** The largest object that can be written in parts. */
+export function objectBytesMaxOf({ partBytesMax, partsMax, objectBytesMax }: PartLimits): number {
+  return Math.min(partBytesMax * partsMax, objectBytesMax ?? Number.POSITIVE_INFINITY);
+}
+
 /** Parts as large as wanted, or as the backend's limits force them to be; they cover every byte once. */
-export function planParts(
-  sizeBytes: number,
-  wantedBytes: number,
-  limits: Pick<MultipartFacet, 'partBytesMin' | 'partBytesMax' | 'partsMax'>,
-): readonly PartPlan[] {
+export function planParts(sizeBytes: number, wantedBytes: number, limits: PartLimits): readonly PartPlan[] {
   const least = Math.max(limits.partBytesMin, Math.ceil(sizeBytes / limits.partsMax));
   const partBytes = Math.min(Math.max(wantedBytes, least), limits.partBytesMax);
   if (sizeBytes > partBytes * limits.partsMax) {

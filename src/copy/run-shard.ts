@@ -99,12 +99,12 @@ class ShardRun {
   }
 
   result(stoppedBy: unknown): ShardOutcome {
-    const notice = this.#base.serverSide?.takeNotice();
-    if (notice !== undefined) this.#warnings.push(notice);
+    const refusal = this.#base.serverSide?.takeNotice();
     return {
       exceptions: this.#exceptions,
       leftOut: [...this.#leftOut],
       warnings: this.#warnings,
+      ...(refusal === undefined ? {} : { serverSideRefusal: refusal }),
       ...this.#extras.result(),
       ...this.#sharing.end(),
       ...(stoppedBy === undefined ? {} : { stoppedBy }),
@@ -132,7 +132,7 @@ class ShardRun {
     const ctx: CopyContext = {
       ...this.#base,
       signal: stop.signal,
-      doubtsTarget: this.#base.readsBack && this.#pass.doubtsTarget === true,
+      doubtsTarget: this.#pass.doubtsTarget === true,
       doubtsCopies: this.#pass.doubtsCopies === true,
     };
     const concurrency = ctx.objectsNow ?? this.#pass.concurrency;
@@ -153,8 +153,8 @@ class ShardRun {
         this.#listing(ctx, ctx.target, this.#pass.targetPrefix, { ...options, cuts, window }),
         this.#extrasListener(ctx),
       );
-      const batches = sizedBatches(ctx, joined, (object) => this.#isMoreThanSkipped(ctx, object));
-      for await (const batch of batches) {
+      const matters = (object: Joined): boolean => this.#isMoreThanSkipped(ctx, object);
+      for await (const batch of sizedBatches(ctx, joined, { matters, goesOn: true })) {
         this.#tally.listed(batch.length);
         cuts.listed(batch.length);
         // They are told at the shard's end, so whoever goes on must meet them again.
@@ -229,7 +229,7 @@ class ShardRun {
       cuts.settle(cuts.admit(path), true);
       return undefined;
     }
-    if (ctx.layout.leavesOut(path, surelyListedBytes(source))) {
+    if (ctx.layout.leavesOut(path, surelyListedBytes(source), source.isPlaceholder)) {
       const segment = cuts.admit(path);
       if (isInRange(this.#sharing.range, path)) {
         this.#countLeftOut(path);
@@ -335,8 +335,8 @@ class ShardRun {
 
   #extrasListener(ctx: CopyContext): OnExtra | undefined {
     if (this.#pass.extrasMax === undefined) return undefined;
-    return (path, { sizeBytes }) => {
-      if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes)) return;
+    return (path, { sizeBytes, isPlaceholder }) => {
+      if (this.#isOfPhaseOne(path) || ctx.layout.leavesOut(path, sizeBytes, isPlaceholder)) return;
       if (this.#unlisted.source.hiding(path)) return;
       // A listing may begin before its shard does; what lies there is another shard's.
       if (isInRange(this.#sharing.range, path)) this.#extras.add(path);

@@ -75,7 +75,7 @@ export async function keepIfRight(
     throw error;
   }
   await removeFromTarget(ctx, item);
-  throw new WrongBytes('the target gave back other bytes than were written to it', false);
+  throw new WrongBytes('the target gave back other bytes than were written to it', false, 'target');
 }
 
 /** Goes through even when the run is being cancelled, so it has a clock of its own. */

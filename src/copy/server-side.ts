@@ -1,21 +1,27 @@
-/** What one thread knows of copies inside the service that holds both sides. */
+/** What one thread knows of copies that a service makes by itself. */
+
+/** How it comes to the source: a bucket on the same service, or an address for each object, which the source gives out. */
+export type Reach = { readonly bucket: string } | 'addresses';
 
 /** Found out before the first object moved; the same for every thread. */
 export interface ServerSideSettings {
-  /** Of the source. */
-  readonly bucket: string;
+  readonly reach: Reach;
   /** Was the service seen to compute the sha256 of what it copies? Otherwise copies are read back. */
   readonly computes: boolean;
 }
 
+/** One object that a service cannot fetch says little of the next: whoever stands in front of the source may have been busy. */
+const REFUSALS_MAX = 5;
+
 export class ServerSide {
-  readonly bucket: string;
+  readonly reach: Reach;
   readonly computes: boolean;
   #isOn = true;
+  #refusals = 0;
   #notice: string | undefined;
 
-  constructor({ bucket, computes }: ServerSideSettings) {
-    this.bucket = bucket;
+  constructor({ reach, computes }: ServerSideSettings) {
+    this.reach = reach;
     this.computes = computes;
   }
 
@@ -24,8 +30,14 @@ export class ServerSide {
     return this.#isOn;
   }
 
+  copied(): void {
+    this.#refusals = 0;
+  }
+
   refused(reason: string): void {
     if (!this.#isOn) return;
+    this.#refusals += 1;
+    if (this.reach === 'addresses' && this.#refusals < REFUSALS_MAX) return;
     this.#isOn = false;
     this.#notice = `The service refused to copy by itself, so objects pass through this machine: ${reason}`;
   }

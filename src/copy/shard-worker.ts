@@ -2,7 +2,8 @@
 import { allocatePermits, clockOfLimit } from '../core/concurrency/permit-memory.ts';
 import { CounterWriter, type Side } from '../core/counters.ts';
 import { toErrorRecord } from '../core/errors.ts';
-import type { Binding, StorageDriver } from '../drivers/driver.ts';
+import { isRefusalOfBytes } from '../drivers/binding.ts';
+import type { StorageDriver } from '../drivers/driver.ts';
 import type { DriverSpec, OpenDriver } from '../drivers/spec.ts';
 import { withCounters } from '../drivers/wrap/observe.ts';
 import { Permits } from '../drivers/wrap/permits.ts';
@@ -130,7 +131,7 @@ export class ShardWorker {
       readsTwice: pass.readsTwice,
       ownsTarget: pass.ownsTarget,
       partBytes: pass.partBytes,
-      readsBack: checksNothing(pass.target.binding),
+      readsBack: pass.readsBack === true,
       ...(pass.serverSide ? { serverSide: new ServerSide(pass.serverSide) } : {}),
       report: this.#tell,
       uploads: new OpenUploads(),
@@ -165,7 +166,10 @@ export class ShardWorker {
     const policy = { ...DEFAULT_RETRIES, outageMsMax: pass.outageMsMax };
     const { name } = driver;
     return new RetryOwner(withPermits(driver, permits), policy, {
-      onRetry: (operation) => this.#counters.retry(side, operation),
+      onRetry: (operation, error) => {
+        this.#counters.retry(side, operation);
+        if (side === 'target' && isRefusalOfBytes(error)) this.#counters.count('wrongWrites');
+      },
       onBackend: (news) => this.#tell({ type: 'backend', side, name, ...news }),
       probe: driver,
     }).driver;
@@ -200,9 +204,4 @@ export class ShardWorker {
       () => undefined,
     );
   }
-}
-
-/** Only servers that can be asked have a binding; a file system's is its fsync. */
-function checksNothing(binding: Binding | undefined): boolean {
-  return binding !== undefined && !binding.payloadSha256 && !binding.contentMd5 && !binding.crc32c;
 }

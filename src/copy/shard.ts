@@ -55,13 +55,15 @@ export interface PassSettings {
   readonly layout: LayoutName;
   readonly isFrozen: boolean;
   readonly readsTwice: boolean;
+  /** As `CopyContext.readsBack`. */
+  readonly readsBack?: boolean;
   /** A folder that cannot be listed is a failure like an object's; else it ends the run. */
   readonly keepsGoing?: boolean;
   /** The target's root was empty when this job began: what differs there is this job's own and may be replaced. */
   readonly ownsTarget: boolean;
   /**
-   * A run or a thread died that may have written something without having seen that it arrived: in a target that checks
-   * nothing a size is then no proof, and what is found is read.
+   * A run or a thread died that may have written something and not read it back: a size is then no proof, and what is
+   * found is read.
    */
   readonly doubtsTarget?: boolean;
   /** As `CopyContext.doubtsCopies`. */
@@ -100,6 +102,8 @@ export interface ShardResult {
   readonly exceptions: readonly CopyException[];
   readonly leftOut: readonly string[];
   readonly warnings: readonly string[];
+  /** Why this thread lets the service copy no further objects by itself; every thread comes to it for itself. */
+  readonly serverSideRefusal?: string;
   /** Logical paths that only the target has and that may be deleted: the first `extrasMax`. */
   readonly extras: readonly string[];
   /** How many more of those there are. */

@@ -13,7 +13,10 @@ const ASKED_AT_ONCE = 32;
 
 /** One object on both sides, as listed. */
 export type Pair = Pick<Joined, 'source' | 'target'>;
-type Sides = Pick<CopyContext, 'source' | 'target' | 'signal'>;
+interface Sides extends Pick<CopyContext, 'source' | 'target' | 'signal'> {
+  /** As of the calls: told of each failure after which the size is asked for again. */
+  readonly onRetry?: (error: StorageError) => void;
+}
 
 export function isUnsure({ source, target }: Pair): boolean {
   return source.isSizeUnsure === true || target?.isSizeUnsure === true;
@@ -56,25 +59,35 @@ async function statIfThere(ctx: Sides, key: string): Promise<ObjectInfo | undefi
   }
 }
 
+interface SizedOptions {
+  /** Is this object, which has an unsure size, more than skipped? */
+  readonly matters: (joined: Joined) => boolean;
+  /** One whose size is not had at once goes on without, so that those behind it need not wait for all its attempts. */
+  readonly goesOn?: boolean;
+}
+
 /**
  * Batches of a join in which every size that matters is the true one. An object whose size cannot be had goes on as it was
- * listed, with the error, which is its outcome when its turn comes.
- * @param matters is this object, which has an unsure size, more than skipped?
+ * listed, with the error, which is its outcome when its turn comes; so does one that is still asked, with what will be
+ * known of it.
  */
 export async function* sizedBatches(
   ctx: Sides,
   batches: AsyncIterable<readonly Joined[]>,
-  matters: (joined: Joined) => boolean,
+  { matters, goesOn = false }: SizedOptions,
 ): AsyncGenerator<readonly Joined[]> {
-  const sized = async (joined: Joined): Promise<Joined> => {
+  const { source, target, signal } = ctx;
+  const sized = (joined: Joined): Joined | Promise<Joined> => {
     if (!isUnsure(joined) || !matters(joined)) return joined;
-    try {
-      return await withTrueSizes(ctx, joined);
-    } catch (error) {
+    const failedOnce = Promise.withResolvers<void>();
+    const sizing = withTrueSizes({ source, target, signal, onRetry: () => failedOnce.resolve() }, joined);
+    const whenKnown = sizing.catch((error: unknown): Joined => {
       if (error instanceof StorageError && error.details.scope === 'object')
         return { ...joined, sizeError: error };
       throw error;
-    }
+    });
+    if (!goesOn) return whenKnown;
+    return Promise.race([whenKnown, failedOnce.promise.then((): Joined => ({ ...joined, sizing }))]);
   };
   for await (const batch of batches) {
     if (!batch.some(isUnsure)) {

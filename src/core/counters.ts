@@ -67,6 +67,9 @@ const PLAIN = [
   'listedTarget',
   'sortedShards',
   'restartedObjects',
+  /** Bytes that were changed on their way, which was noticed: read again, or sent again. */
+  'wrongReads',
+  'wrongWrites',
   /** Parts of continued uploads that did not have to be sent again, and their bytes. */
   'partsReused',
   'bytesReused',

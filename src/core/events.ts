@@ -6,7 +6,14 @@ import type { ServerSideSummary } from './job.ts';
 export type ShardState = 'planned' | 'running' | 'done' | 'failed';
 
 export type CopyEvent =
-  | { readonly event: 'started'; readonly source: string; readonly target: string; readonly layout: string }
+  | {
+      readonly event: 'started';
+      readonly source: string;
+      readonly target: string;
+      readonly layout: string;
+      /** How either side makes keys of logical paths, in words. */
+      readonly keyRules: { readonly source: string; readonly target: string };
+    }
   /** The last run of this job ended without a word: killed, a power cut. Times are epoch milliseconds. */
   | {
       readonly event: 'interrupted';
@@ -16,6 +23,8 @@ export type CopyEvent =
       /** Of the phases that had been planned. */
       readonly shards: number;
     }
+  /** All of the source is listed once before anything else, to find what is named. */
+  | { readonly event: 'checking'; readonly what: string }
   | { readonly event: 'bound'; readonly binding: string }
   /** How objects go that need not pass through this machine; said once, before anything moves. */
   | ({ readonly event: 'server-side' } & ServerSideSummary)

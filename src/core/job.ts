@@ -23,6 +23,8 @@ export interface CopyOptions {
   readonly serverSide: ServerSideChoice;
   /** Objects without a digest or a stored checksum are read twice. */
   readonly readsTwice: boolean;
+  /** What was written is read back, whatever the target was seen to check; absent: only where it checks nothing. */
+  readonly readsBack?: boolean;
   readonly intoNonempty: boolean;
   readonly keepGoing: boolean;
   /** Remove from the target what only it has and what may change: links, tags, others; never blobs. */
@@ -89,6 +91,10 @@ export interface CopySummary {
   readonly serverCopiesWrong: number;
   /** Copies of the service whose end was not seen: the next run looks at what they may have left. */
   readonly serverCopiesUnseen: number;
+  /** Reads that gave changed bytes, which was noticed: made again. */
+  readonly readsWrong: number;
+  /** Bodies that the target refused as changed, or gave back changed: sent again. */
+  readonly writesWrong: number;
   readonly objectsVanished: number;
   readonly objectsUnsettled: number;
   readonly objectsConflicting: number;

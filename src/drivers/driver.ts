@@ -33,6 +33,14 @@ export interface ObjectInfo {
   readonly isSizeUnsure?: true;
   /** Lower-case hex, only where the backend's value is (or looks like) the MD5 of the content. */
   readonly md5?: string;
+  /** Storage class or access tier, as the backend names it; only where it was asked for and is not the usual one. */
+  readonly tier?: string;
+  /**
+   * `yes`: by its tier it cannot be read before it is restored; `maybe`: no listing tells. Only where the tier was asked for.
+   */
+  readonly archived?: 'yes' | 'maybe';
+  /** The registry's own mark of an upload that is not complete, which its driver takes for absent. */
+  readonly isPlaceholder?: true;
   /** Opaque; equal versions mean equal bytes. ETag, generation, or inode-size-mtime. */
   readonly version?: string;
 }
@@ -44,6 +52,8 @@ export interface ListQuery {
   readonly after?: string;
   /** A hint that keys behind this one are not wanted: the listing may end once it has passed it, and asks for no more. */
   readonly upTo?: string;
+  /** Objects come with their `tier` and `archived`, where the backend has such: the listing takes a little longer. */
+  readonly tellsTier?: true;
   /** Group keys at the next delimiter behind the prefix into `prefixes` instead of listing them. */
   readonly delimiter?: '/';
   /**
@@ -94,6 +104,11 @@ export interface ReadResult {
   /** Lower-case hex of checksums of the whole object that the backend keeps; present for whole reads only. */
   readonly checksums?: { readonly sha256?: string; readonly crc32?: string; readonly crc32c?: string };
   readonly attributes?: FileAttributes;
+  /**
+   * Empty, as no part is there of those that it is made of: it may have been made so, or have lost them all, which the
+   * backend cannot tell apart.
+   */
+  readonly lacksParts?: true;
 }
 
 /** A body that can be sent again from its start; its size is always known. */
@@ -140,6 +155,8 @@ export interface PartReceipt {
   readonly crc32?: number;
   /** Unsigned CRC-32C of the part, where the driver sent one. */
   readonly crc32c?: number;
+  /** CRC-64 of the part, 16 hex digits, where the driver sent one. */
+  readonly crc64?: string;
   readonly md5?: string;
 }
 
@@ -154,6 +171,8 @@ export interface MultipartFacet {
   readonly partBytesMin: number;
   readonly partBytesMax: number;
   readonly partsMax: number;
+  /** Absent: as many bytes as the largest parts hold together. */
+  readonly objectBytesMax?: number;
   /** Which checksum each part and the whole must bring; `none`: the driver needs neither. */
   readonly partChecksum: 'sha256' | 'crc32' | 'none';
   begin(ctx: CallContext, key: string): Promise<Upload>;
@@ -182,10 +201,12 @@ export interface StreamUploadFacet {
 export interface Binding {
   /** A body that differs from its signed sha256. */
   readonly payloadSha256: boolean;
-  /** A body that differs from its Content-MD5. */
+  /** A body that differs from its MD5: of Content-MD5, of `x-goog-hash` (and a part), or of Swift's ETag. */
   readonly contentMd5: boolean;
-  /** A body that differs from its CRC-64; absent where the service has no such check to ask about. */
+  /** A body, and a part, that differ from their CRC-64; absent where the service has no such check to ask about. */
   readonly contentCrc64?: boolean;
+  /** Computes and keeps the MD5 of a body that came with another checksum, so that listings have it all the same. */
+  readonly computesMd5?: boolean;
   /** A part that differs from its CRC-32. */
   readonly partCrc32: boolean;
   /** A finished multipart object that differs from the CRC-32 of the whole. */
@@ -214,13 +235,38 @@ export interface BindingOptions {
   readonly copies?: boolean;
 }
 
-/** An object as a copy inside its service names it. */
-export interface CopySource {
-  readonly bucket: string;
+/** An object as the service that is to copy it finds it. */
+export type CopySource = CopiedObject & (InBucket | AtAddress);
+
+interface CopiedObject {
   readonly key: string;
   readonly sizeBytes: number;
   /** Copy only this version; another one is kind `precondition`. */
   readonly version: string;
+}
+
+/** On the same service. */
+interface InBucket {
+  readonly bucket: string;
+}
+
+/** Wherever it is: the service fetches it from there. */
+interface AtAddress {
+  readonly addresses: AddressFacet;
+}
+
+/** Where anybody may read one object for a while. */
+export interface CopyAddress {
+  /** With whatever authorizes it: a secret, which no error, log or journal may hold. */
+  readonly url: string;
+  /** A secret as well: what `x-ms-copy-source-authorization` is to say, where the URL alone does not do. */
+  readonly authorization?: string;
+}
+
+/** Gives out leave to read single objects, for services that copy from an address. */
+export interface AddressFacet {
+  /** Good for an hour, or as long as the credentials are; asked for anew for each attempt. */
+  addressOf(ctx: CallContext, key: string): Promise<CopyAddress>;
 }
 
 export interface CopyResult {
@@ -238,10 +284,12 @@ export interface KeptObject extends ObjectInfo {
 }
 
 /**
- * Copies inside the service: no byte of the object comes here. The service's word is no proof, save for a sha256 that
- * it was seen to compute itself.
+ * Copies that the service makes by itself: no byte of the object comes here. The service's word is no proof, save for a
+ * sha256 that it was seen to compute itself.
  */
 export interface ServerCopyFacet {
+  /** What it copies from: its own buckets, or whatever has an address. */
+  readonly copiesFrom: 'bucket' | 'address';
   /** Largest object that one `copy` takes, and largest part. */
   readonly copyBytesMax: number;
   /** As `stat`, with the sha256 that is kept. */
@@ -273,6 +321,11 @@ export interface DriverFacts {
   readonly md5MayBeOpaque: boolean;
   /** A page of a listing is a request to a service, which answers several at once: listings may run side by side. */
   readonly listsSideBySide?: boolean;
+  /**
+   * Listings may lag behind what is written and removed (eventual consistency): what one lacks may be there, and what it
+   * names may be gone. Objects themselves are asked where that matters.
+   */
+  readonly listsLate?: boolean;
   /** Largest body one `write` takes. */
   readonly writeBytesMax: number;
   /** A file system keeps owner and mode. */
@@ -293,6 +346,7 @@ export interface StorageDriver {
   readonly streamUpload?: StreamUploadFacet;
   readonly binding?: BindingFacet;
   readonly serverCopy?: ServerCopyFacet;
+  readonly addresses?: AddressFacet;
   /** Pages in listing order. A prefix without keys gives no objects; a missing container is an error. */
   list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage>;
   stat(ctx: CallContext, key: string): Promise<ObjectInfo>;

@@ -1,7 +1,7 @@
 /** What paged listings have in common: they are fetched ahead, and must be what was asked for and have an end. */
 import { compareUtf8 } from '../core/byte-order.ts';
-import { StorageError } from '../core/errors.ts';
 import type { ListPage, ListQuery, ObjectInfo } from './driver.ts';
+import { type HttpCall, malformed } from './http/call.ts';
 
 interface FetchedPage {
   readonly page: ListPage;
@@ -18,7 +18,7 @@ const EMPTY_PAGES_MAX = 10_000;
  */
 export async function* prefetchedPages(
   query: ListQuery,
-  call: ListCall,
+  call: HttpCall,
   fetchPage: (token: string | undefined) => Promise<FetchedPage>,
 ): AsyncGenerator<ListPage> {
   const tokens = new CircleWatch();
@@ -27,18 +27,18 @@ export async function* prefetchedPages(
   let hasBegun = query.after === undefined;
   const fetch = async (token: string | undefined): Promise<FetchedPage> => {
     const { page, next } = await fetchPage(token);
-    if (!isWithin(page, query)) throw nonsense(call, 'it names keys not asked for');
+    if (!isWithin(page, query)) throw malformed(call, 'it names keys not asked for');
     const wanted = hasBegun ? page : { ...page, objects: objectsBehind(page, query.after) };
     // What comes before `after` from here on is out of order, and whoever checks the order must see it.
     hasBegun ||= wanted.objects.length > 0;
     if (next === undefined) return { page: { ...wanted, isLast: true } };
-    if (next === token) throw nonsense(call, 'the listing goes on where it began');
+    if (next === token) throw malformed(call, 'the listing goes on where it began');
     const first = page.objects[0]?.key;
     emptyPages = first === undefined && page.prefixes.length === 0 ? emptyPages + 1 : 0;
-    if (emptyPages > EMPTY_PAGES_MAX) throw nonsense(call, `${emptyPages} pages in a row hold nothing`);
+    if (emptyPages > EMPTY_PAGES_MAX) throw malformed(call, `${emptyPages} pages in a row hold nothing`);
     // A server may well make up a new token each time, but no key is listed twice.
     if (tokens.closes(next) || (first !== undefined && keys.closes(first)))
-      throw nonsense(call, 'the listing goes in a circle');
+      throw malformed(call, 'the listing goes in a circle');
     return { page: wanted, next };
   };
   let pending = fetch(undefined);
@@ -74,18 +74,6 @@ export class CircleWatch {
     }
     return false;
   }
-}
-
-interface ListCall {
-  readonly backend: string;
-  readonly operation: string;
-}
-
-function nonsense({ backend, operation }: ListCall, what: string): StorageError {
-  const details = { kind: 'corrupt', backend, operation, isTransient: true, scope: 'object' } as const;
-  return new StorageError(`Cannot ${operation} ${backend}: ${what}`, details, {
-    hint: 'If this stays, check that the endpoint is an S3 service and that nothing in between changes answers',
-  });
 }
 
 /** Does every key of the page begin with the prefix ? A server that errs here would make us lose keys. */

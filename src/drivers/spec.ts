@@ -2,6 +2,9 @@
 import type { ProxySettings } from '../transport/proxy.ts';
 import type { Binding, StorageDriver } from './driver.ts';
 
+/** How keys are made where not as the registry's driver makes them; absent: as it does (see layout/key-rule.ts). */
+type OtherKeyRule = 'plain';
+
 export interface FileSystemSpec {
   readonly kind: 'fs';
   /** Absolute path of the folder that holds `docker/`. */
@@ -33,6 +36,7 @@ export interface S3Spec {
   readonly bucket: string;
   /** As written; the key rule in layout/ trims it as the registry's driver does. */
   readonly rootDirectory: string;
+  readonly keyRule?: OtherKeyRule;
   readonly region: string;
   /** `http://host:port` or `https://…`; absent for AWS itself. */
   readonly endpoint?: string;
@@ -81,6 +85,7 @@ export interface SwiftSpec {
   readonly container: string;
   /** As written; the key rule in layout/ makes of it what the registry's driver does. */
   readonly prefix: string;
+  readonly keyRule?: OtherKeyRule;
   readonly access: SwiftAccess;
   /** `insecureskipverify`: TLS certificates are not checked. */
   readonly skipsTlsVerify: boolean;
@@ -102,6 +107,7 @@ export interface GcsSpec {
   readonly bucket: string;
   /** As written; the key rule in layout/ trims it as the registry's driver does. */
   readonly rootDirectory: string;
+  readonly keyRule?: OtherKeyRule;
   /** `https://host`; absent for Google itself. */
   readonly endpoint?: string;
   readonly access: GcsAccess;
@@ -140,7 +146,8 @@ export interface AzureSpec {
   readonly endpoint: string;
   /** As written; the key rule in layout/ trims it as the registry's driver does. */
   readonly rootDirectory: string;
-  /** Names begin with a slash, as distribution 2.x writes them. */
+  readonly keyRule?: OtherKeyRule;
+  /** Names begin with a slash, as distribution 2.x writes them; without meaning beside a `keyRule`. */
   readonly hasSlashRoot: boolean;
   readonly access: AzureAccess;
   /** `skipverify`: TLS certificates are not checked. */

@@ -69,10 +69,13 @@ async function noRegistry(probe: Probe, choice: LayoutChoice): Promise<ConfigErr
   const { driver, keyPrefix } = probe;
   const message = `Cannot find a registry in ${driver.name}: nothing is stored under "${keyPrefix}${REGISTRY_ROOT}"`;
   const top = await listNames(probe, '');
+  if (top.length === 0)
+    return new ConfigError(message, {
+      hint: 'the root is empty: check that it is written as in the settings of the registry',
+    });
   const whereElse = (await hintAbove(probe, top)) ?? (await hintBelow(probe, top));
-  const holds = top.length === 0 ? 'the root is empty' : `the root holds ${quoteSome(top)}`;
   const raw = choice === 'auto' ? '; to copy everything as it is, whatever it is, add --layout raw' : '';
-  return new ConfigError(message, { hint: `${whereElse ?? holds}${raw}` });
+  return new ConfigError(message, { hint: `${whereElse ?? `the root holds ${quoteSome(top)}`}${raw}` });
 }
 
 /** The root was put inside the registry's own folders. */
@@ -125,9 +128,9 @@ async function findObject(probe: Probe, folder: string): Promise<string | undefi
   const { driver, ctx, keyPrefix } = probe;
   const prune = (name: string) => leftOutOfRegistry(name.slice(keyPrefix.length), undefined);
   for await (const page of driver.list(ctx, { prefix: keyPrefix + folder, prune })) {
-    for (const { key, sizeBytes } of page.objects) {
+    for (const { key, sizeBytes, isPlaceholder } of page.objects) {
       const path = key.slice(keyPrefix.length);
-      if (!leftOutOfRegistry(path, sizeBytes)) return path;
+      if (!leftOutOfRegistry(path, sizeBytes, isPlaceholder)) return path;
     }
   }
   return undefined;

@@ -7,6 +7,8 @@
  *     swift        prefix, then `/files`, then P; then the slash at the front removed
  *     azure        as s3, and in front of it the slash that distribution 2.x leaves there: `/docker/registry/v2/x`, which
  *                  stands in URLs as `container//docker/…`; version 3 and `trimlegacyrootprefix` have none
+ *     plain        of any object store: the root or prefix as it is written and a slash behind it, then P without its
+ *                  own. No registry's: names as a copier makes them that knows none of the rules above
  *
  *     rootdirectory          prefix       key of /docker/registry/v2/x
  *     '' or '/'              ''           docker/registry/v2/x
@@ -29,30 +31,35 @@ import type {
 } from '../drivers/spec.ts';
 import { isAwsHost } from '../drivers/spec-name.ts';
 
+export type KeyRule = 'distribution' | 'distribution-2' | 'distribution-3' | 'plain';
+
+/** As the parameter `keyrule` names it; undefined where keys follow no rule but are paths of files. */
+export function keyRuleOf(spec: StorageSpec): KeyRule | undefined {
+  if (spec.kind === 'fs' || spec.kind === 'memory') return undefined;
+  if (spec.keyRule === 'plain') return 'plain';
+  if (spec.kind !== 'azure') return 'distribution';
+  return spec.hasSlashRoot ? 'distribution-2' : 'distribution-3';
+}
+
 export function keyPrefixOf(spec: StorageSpec): string {
+  if (spec.kind === 'fs' || spec.kind === 'memory') return '';
+  if (spec.keyRule === 'plain')
+    return plainPrefixOf(spec.kind === 'swift' ? spec.prefix : spec.rootDirectory);
   if (spec.kind === 'swift') return `${spec.prefix}/files/`.replace(/^\/+/, '');
-  if (spec.kind !== 's3' && spec.kind !== 'gcs' && spec.kind !== 'azure') return '';
   // The drivers of the registry come to the same, each in its own words.
   const prefix = `${spec.rootDirectory.replace(/\/+$/, '')}/`.replace(/^\/+/, '');
   return spec.kind === 'azure' && spec.hasSlashRoot ? `/${prefix}` : prefix;
 }
 
-/** The rule as words, for people. */
-export function keyRuleText(spec: StorageSpec): string {
-  const keys = `keys are "${keyPrefixOf(spec)}" + the registry's own path`;
-  return spec.kind === 'swift' ? `${keys} (Swift: prefix, then files/)` : keys;
+function plainPrefixOf(root: string): string {
+  return root === '' || root.endsWith('/') ? root : `${root}/`;
 }
 
-/**
- * What keys begin with where a copy was made that did not know the rule: the registry does not see it there, and nor does
- * a copy by the rule.
- */
-export function strayPrefixesOf(spec: StorageSpec): readonly string[] {
-  if (spec.kind !== 'swift') return [];
-  const prefix = spec.prefix.replace(/^\/+|\/+$/g, '');
-  const above = prefix === '' ? '' : `${prefix}/`;
-  // Without the driver's own folder, and without the prefix of the settings.
-  return [...new Set([above, '', 'files/'])].filter((stray) => stray !== keyPrefixOf(spec));
+/** The rule as words, for people. */
+export function keyRuleText(spec: StorageSpec): string {
+  const rule = keyRuleOf(spec);
+  const keys = `keys are "${keyPrefixOf(spec)}" + the registry's own path`;
+  return rule === undefined ? keys : `${keys} (keyrule: ${rule})`;
 }
 
 /**

@@ -27,8 +27,11 @@ export interface Layout {
   /** Where each phase's objects live: prefixes of phase `blobs`; everything else belongs to phase `names`. */
   readonly blobPrefixes: readonly string[];
   classify(path: string): Classified;
-  /** Is this path (or folder, ending in `/`) left out of copies and comparisons? */
-  leavesOut(path: string, sizeBytes: number | undefined): boolean;
+  /**
+   * Is this path (or folder, ending in `/`) left out of copies and comparisons?
+   * @param isPlaceholder as the listing says (see ObjectInfo).
+   */
+  leavesOut(path: string, sizeBytes: number | undefined, isPlaceholder?: boolean): boolean;
   /**
    * Is this folder, which is left out, not even opened? It counts as one then; of any other, each file counts, as each
    * object does in an object store.

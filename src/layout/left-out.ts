@@ -10,6 +10,7 @@
  *       …/.snapshot/…  …/lost+found/…               of the file system, not the registry; `.snapshot` is not opened
  *       …/.nfs00000000018c9d2f00000003              an NFS client's name for a deleted, still open file
  *       …/                                          zero bytes, ends in `/`: a "folder" some tool made
+ *       anything of a type of its own               GCS: the registry's driver takes it for absent (see ObjectInfo)
  *
  * A repository's own folders (`_layers`, `_manifests`, `_uploads`) are the leftmost of these words: path components
  * of a repository name begin with a letter or a digit, tags may begin with `_`.
@@ -30,9 +31,14 @@ const FILE_SYSTEM_NAME = /(?:^|\/)(?:\.snapshot\/|lost\+found\/|\.nfs)/;
  * The rule of the layouts `distribution` and `msr`.
  * @param path logical path without its leading `/`; a folder ends in `/`.
  * @param sizeBytes undefined when asked about a folder.
+ * @param isPlaceholder the registry's own driver sees no object there.
  */
-export function leftOutOfRegistry(path: string, sizeBytes: number | undefined): boolean {
-  if (isOurs(path) || leftOutOfRaw(path, sizeBytes)) return true;
+export function leftOutOfRegistry(
+  path: string,
+  sizeBytes: number | undefined,
+  isPlaceholder?: boolean,
+): boolean {
+  if (isPlaceholder || isOurs(path) || leftOutOfRaw(path, sizeBytes)) return true;
   if (sizeBytes === 0 && path.endsWith('/')) return true;
   return isUpload(path) || FILE_SYSTEM_NAME.test(path);
 }

@@ -228,6 +228,8 @@ export class CopyMetrics {
         'sortedShards',
       ],
       ['blobferry_restarted_objects_total', 'Objects begun again because they changed.', 'restartedObjects'],
+      ['blobferry_wrong_reads_total', 'Reads that gave changed bytes and were made again.', 'wrongReads'],
+      ['blobferry_wrong_writes_total', 'Bodies that arrived changed and were sent again.', 'wrongWrites'],
       ['blobferry_server_side_objects_total', 'Objects that the service copied by itself.', 'serverSide'],
       ['blobferry_server_side_bytes_total', 'Bytes of these objects.', 'bytesServerSide'],
       [

@@ -26,8 +26,16 @@ export interface PlanOptions {
   readonly target: StorageDriver;
   readonly sourcePrefix: string;
   readonly targetPrefix: string;
+  /** How either side makes keys of logical paths, in words. */
+  readonly keyRules: PlanSummary['keyRules'];
   /** Asked first, over a driver that counts what it asks. */
   readonly detect: (source: StorageDriver, ctx: CallContext) => Promise<Layout>;
+  /** What a copy refuses to begin with, asked over the same drivers. @returns what is worth a warning. */
+  readonly refuseUnreadable?: (
+    ends: { readonly source: StorageDriver; readonly target: StorageDriver },
+    layout: Layout,
+    ctx: CallContext,
+  ) => Promise<readonly string[]>;
   /** Was the target empty when the job of these two storages began? Undefined where none has begun yet. */
   readonly ownedBefore: (layout: Layout) => Promise<boolean | undefined>;
   /** How the service is expected to copy by itself; default: not at all. */
@@ -53,14 +61,16 @@ const NOT_INSIDE: ServerSideSummary = { way: 'none', why: 'it was not asked abou
 /** Rejects with what a copy would meet before it moves anything: ConfigError, StorageError; and when aborted. */
 export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
   const startMs = performance.now();
-  // The copy counts what is resident when it starts; a plan of the default takes the figure of the installed program.
-  const memory = planMemory({ ...options, residentBytes: 0 });
   const plain = { source: retrying(options, 'source'), target: retrying(options, 'target') };
+  const kinds = [plain.source.kind, plain.target.kind];
+  // The copy counts what is resident when it starts; a plan of the default takes the figure of the installed program.
+  const memory = planMemory({ ...options, residentBytes: 0, kinds });
   const requests = new Requests();
   const source = withRequests(plain.source, 'source', requests);
   const target = withRequests(plain.target, 'target', requests);
   const call: CallContext = { signal: options.signal };
   const layout = await options.detect(source, call);
+  const warnings = (await options.refuseUnreadable?.({ source, target }, layout, call)) ?? [];
   const serverSide = (await options.serverSide?.(layout, call)) ?? NOT_INSIDE;
   const known = await options.ownedBefore(layout);
   // A copy looks once per job.
@@ -103,11 +113,13 @@ export async function runPlan(options: PlanOptions): Promise<PlanSummary> {
     source: source.name,
     target: target.name,
     layout: layout.name,
+    keyRules: options.keyRules,
     keyPrefixes: { source: options.sourcePrefix, target: options.targetPrefix },
     targetIsEmpty: found === undefined,
     ...(found === undefined ? {} : { targetHolds: found }),
     needsIntoNonempty: known === undefined && found !== undefined,
     ...result,
+    warnings: [...warnings, ...result.warnings],
     serverSide:
       serverSide.way === 'read-back' && !ctx.ownsTarget ? { way: 'none', why: WHY_NOT_MARKED } : serverSide,
     threads: options.threads,

@@ -1,14 +1,14 @@
 /** How many requests a copy makes: a mirror of what `copy/` does with an object, held to it by tests. */
-import { planParts } from '../copy/plan-parts.ts';
+import { objectBytesMaxOf, type PartLimits, planParts } from '../copy/plan-parts.ts';
 import { OPERATIONS, type Operation, SIDES, type Side } from '../core/counters.ts';
 import type { ServerSideSummary } from '../core/job.ts';
-import type { CallContext, ListPage, ListQuery, MultipartFacet, StorageDriver } from '../drivers/driver.ts';
+import type { CallContext, ListPage, ListQuery, StorageDriver } from '../drivers/driver.ts';
 
 export interface TransferLimits {
   readonly partBytes: number;
   readonly slabBytesMax: number;
   readonly writeBytesMax: number;
-  readonly multipart: Pick<MultipartFacet, 'partBytesMin' | 'partBytesMax' | 'partsMax'>;
+  readonly multipart: PartLimits;
   /** Of one copy inside the service; absent where it makes none. */
   readonly copyBytesMax?: number;
 }
@@ -68,7 +68,7 @@ export function requestsInside(
 export function requestsToCopy(sizeBytes: number, limits: TransferLimits): ObjectRequests | undefined {
   const { partBytes, slabBytesMax, writeBytesMax, multipart } = limits;
   if (sizeBytes <= Math.min(partBytes, slabBytesMax, writeBytesMax)) return { reads: 1, parts: 0 };
-  if (sizeBytes > multipart.partBytesMax * multipart.partsMax) return undefined;
+  if (sizeBytes > objectBytesMaxOf(multipart)) return undefined;
   const parts = planParts(sizeBytes, partBytes, multipart);
   let reads = 0;
   for (const part of parts) {

@@ -98,7 +98,8 @@ class ShardScan {
     await this.#openAbove();
     const onExtra: OnExtra = (path, object, isBehind) => this.#noteExtra(path, object, isBehind);
     const joinedBatches = joinListings(source, watched, onExtra);
-    for await (const batch of sizedBatches(ctx, joinedBatches, (joined) => this.#isMoreThanEqual(joined))) {
+    const matters = (joined: Joined): boolean => this.#isMoreThanEqual(joined);
+    for await (const batch of sizedBatches(ctx, joinedBatches, { matters })) {
       ctx.signal.throwIfAborted();
       let bytes = 0;
       for (const joined of batch) {
@@ -165,11 +166,11 @@ class ShardScan {
     }
   }
 
-  #noteExtra(path: string, { sizeBytes }: ObjectInfo, isBehind: boolean): void {
+  #noteExtra(path: string, { sizeBytes, isPlaceholder }: ObjectInfo, isBehind: boolean): void {
     // Behind the source's last object nothing else lets the target's paths go, and they may be many.
     if (isBehind) this.#passTarget(path, true);
     if (!isInRange(this.#shard.range, path)) return;
-    if (this.#isOfPhaseOne(path) || this.#leavesOut(path, sizeBytes, false)) return;
+    if (this.#isOfPhaseOne(path) || this.#leavesOut(path, sizeBytes, false, isPlaceholder)) return;
     if (this.#unlisted.source.hiding(path)) return;
     const { layout } = this.#input.ctx;
     const { objectClass } = layout.classify(path);
@@ -178,7 +179,11 @@ class ShardScan {
 
   #look({ path, source, target }: Joined): void {
     const { ctx, limits, targetPrefix, sample } = this.#input;
-    if (this.#isOfPhaseOne(path) || this.#leavesOut(path, surelyListedBytes(source), true)) return;
+    if (
+      this.#isOfPhaseOne(path) ||
+      this.#leavesOut(path, surelyListedBytes(source), true, source.isPlaceholder)
+    )
+      return;
     if (!target && this.#unlisted.target.hiding(path)) {
       this.#tally.objectsUnseen += 1;
       return;
@@ -278,9 +283,14 @@ class ShardScan {
     return this.#leavesOut(folder, undefined, isSource);
   }
 
-  #leavesOut(path: string, sizeBytes: number | undefined, isSource: boolean): boolean {
+  #leavesOut(
+    path: string,
+    sizeBytes: number | undefined,
+    isSource: boolean,
+    isPlaceholder?: boolean,
+  ): boolean {
     if (sizeBytes === undefined && this.#isOfPhaseOne(path)) return true;
-    if (!this.#input.ctx.layout.leavesOut(path, sizeBytes)) return false;
+    if (!this.#input.ctx.layout.leavesOut(path, sizeBytes, isPlaceholder)) return false;
     if (isSource && isInRange(this.#shard.range, path)) this.#tally.leaveOut(path);
     return true;
   }

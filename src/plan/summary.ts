@@ -58,6 +58,8 @@ export interface PlanSummary {
   readonly layout: LayoutName;
   /** What stands before every logical path in the keys of either side. */
   readonly keyPrefixes: { readonly source: string; readonly target: string };
+  /** The same in words. */
+  readonly keyRules: { readonly source: string; readonly target: string };
   /** Nothing that a copy would miss lies under the target's root. */
   readonly targetIsEmpty: boolean;
   /** The first object found there. */

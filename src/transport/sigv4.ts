@@ -142,7 +142,7 @@ export class Signer {
     const second = Math.floor((Date.now() + this.clockOffsetMs) / 1000);
     if (second === this.#second && this.#keyDate !== '') return;
     this.#second = second;
-    this.#timestamp = `${new Date(second * 1000).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
+    this.#timestamp = timestampOf(second * 1000);
     const date = this.#timestamp.slice(0, 8);
     if (date !== this.#keyDate) {
       this.#keyDate = date;
@@ -172,6 +172,48 @@ function signingKey(secret: string, date: string, region: string): Buffer {
   let key: Buffer = createHmac('sha256', `AWS4${secret}`).update(date).digest();
   for (const step of [region, 's3', 'aws4_request']) key = createHmac('sha256', key).update(step).digest();
   return key;
+}
+
+export interface PresignInput {
+  readonly region: string;
+  readonly credentials: SigningCredentials;
+  readonly host: string;
+  /** The path as sent. */
+  readonly path: string;
+  /** At most a week. */
+  readonly expiresSeconds: number;
+  /** By the server's clock. */
+  readonly nowMs: number;
+}
+
+/**
+ * Query of a GET that anybody may make until it expires, without `?`
+ * (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html). Headers beside `host` are not signed, so
+ * whoever makes it may ask for a range or set a condition.
+ */
+export function presignedQuery(input: PresignInput): string {
+  const { region, credentials, host, path, expiresSeconds, nowMs } = input;
+  const timestamp = timestampOf(nowMs);
+  const date = timestamp.slice(0, 8);
+  const scope = `${date}/${region}/s3/aws4_request`;
+  const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+  const fields: Header[] = [
+    ['X-Amz-Algorithm', 'AWS4-HMAC-SHA256'],
+    ['X-Amz-Credential', `${accessKeyId}/${scope}`],
+    ['X-Amz-Date', timestamp],
+    ['X-Amz-Expires', String(expiresSeconds)],
+    ...(sessionToken === undefined ? [] : [['X-Amz-Security-Token', sessionToken] as const]),
+    ['X-Amz-SignedHeaders', 'host'],
+  ];
+  const query = fields.map(([name, value]) => `${name}=${encodeUri(value)}`).join('&');
+  const canonical = `GET\n${path}\n${query}\nhost:${host}\n\nhost\n${UNSIGNED_PAYLOAD}`;
+  const text = `AWS4-HMAC-SHA256\n${timestamp}\n${scope}\n${hash('sha256', canonical, 'hex')}`;
+  const key = signingKey(secretAccessKey, date, region);
+  return `${query}&X-Amz-Signature=${createHmac('sha256', key).update(text).digest('hex')}`;
+}
+
+function timestampOf(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
 }
 
 /** Percent-encodes as SigV4 wants it: everything but `A-Z a-z 0-9 - _ . ~`. */

@@ -1,5 +1,6 @@
 /** Decides whether two objects of one path are equal, and who is wrong when they are not. */
 import { createHash } from 'node:crypto';
+import type { Side } from '../core/counters.ts';
 import { type Digest, type DigestAlgorithm, formatDigest, parseDigest } from '../core/digest.ts';
 import { isStorageError, StorageError, toErrorRecord } from '../core/errors.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
@@ -202,8 +203,6 @@ function sameContents(pair: PairToCheck, hash: ObjectHash, wasReadAgain: boolean
   return match('content', wasReadAgain);
 }
 
-type Side = 'source' | 'target';
-
 async function readBoth(
   pair: PairToCheck,
   options: CheckOptions,
@@ -234,7 +233,7 @@ function statSide(side: Side, pair: PairToCheck, options: CheckOptions): Promise
 }
 
 /** A failed read together with the side it happened on. */
-class SideError extends Error {
+export class SideError extends Error {
   readonly side: Side;
   readonly error: StorageError;
   constructor(side: Side, error: StorageError) {
@@ -244,7 +243,7 @@ class SideError extends Error {
   }
 }
 
-async function onSide<T>(side: Side, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+export async function onSide<T>(side: Side, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {

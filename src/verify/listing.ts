@@ -38,7 +38,7 @@ export async function* listPaths(options: ListingOptions): AsyncGenerator<readon
         throw outOfOrder(driver, keyPrefix + previous, info.key);
       }
       previous = path;
-      const looksLeftOut = layout.leavesOut(path, info.sizeBytes);
+      const looksLeftOut = layout.leavesOut(path, info.sizeBytes, info.isPlaceholder);
       if (looksLeftOut && (!info.isSizeUnsure || (await isLeftOut(options, path, info.key)))) {
         options.onLeftOut(path);
       } else batch.push({ path, info });

@@ -9,6 +9,7 @@ import type { StorageDriver } from '../drivers/driver.ts';
 import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from '../drivers/wrap/retry.ts';
 import type { Layout } from '../layout/layout.ts';
 import { BufferPool, largeBuffersFor } from './buffers.ts';
+import { type Alone, isSurelyAlone, lookAgain } from './check-alone.ts';
 import {
   type CheckOptions,
   checkPair,
@@ -144,10 +145,9 @@ class VerifyRun {
     });
   }
 
-  async #compare({ path, source, target }: JoinedPair): Promise<void> {
-    if (target === undefined) return this.#alone(path, 'missing', 'target', source.info.sizeBytes);
-    if (source === undefined) return this.#alone(path, 'extra', 'source', 0);
-    const pair: PairToCheck = { path, source, target, classified: this.#options.layout.classify(path) };
+  async #compare(joined: JoinedPair): Promise<void> {
+    if (joined.target === undefined || joined.source === undefined) return this.#compareAlone(joined);
+    const pair: PairToCheck = { ...joined, classified: this.#options.layout.classify(joined.path) };
     const verdict = verdictFromListings(pair, this.#check);
     if (verdict !== undefined) return this.#settle(pair, verdict);
     await this.#lookAhead.add(async () => {
@@ -157,10 +157,32 @@ class VerifyRun {
   }
 
   /** Not in the listing of the other side, which says something only if that side could list the folder. */
-  #alone(path: string, problem: 'missing' | 'extra', absentFrom: Side, sourceBytes: number): void {
+  async #compareAlone(joined: JoinedPair): Promise<void> {
+    const { path } = joined;
+    const listed = joined.source ?? joined.target;
+    const isMissing = joined.source !== undefined;
+    const alone: Alone = { path, info: listed.info, listedBy: isMissing ? 'source' : 'target' };
+    const sourceBytes = isMissing ? listed.info.sizeBytes : 0;
+    const absentFrom = isMissing ? 'target' : 'source';
     const error = this.#unlisted[absentFrom].hiding(path);
-    if (error) this.#unreadable(path, absentFrom, error, sourceBytes);
-    else this.#note(path, problem, sourceBytes);
+    if (error) return this.#unreadable(path, absentFrom, error, sourceBytes);
+    const problem = isMissing ? 'missing' : 'extra';
+    if (isSurelyAlone(alone, this.#check)) return this.#note(path, problem, sourceBytes);
+    await this.#lookAhead.add(async () => {
+      const found = await lookAgain(alone, this.#keyPrefixes, this.#check);
+      if (found.is === 'alone') this.#note(path, problem, isMissing ? found.sizeBytes : 0);
+      if (found.is === 'unreadable') this.#tally.problem(found.exception, sourceBytes);
+      if (found.is === 'both') {
+        const pair = { path, ...found.sides, classified: this.#options.layout.classify(path) };
+        const checked = await checkPair(pair, this.#check);
+        this.#settle(checked.pair, checked.verdict);
+      }
+      this.#tick();
+    });
+  }
+
+  get #keyPrefixes(): Readonly<Record<Side, string>> {
+    return { source: this.#options.sourcePrefix, target: this.#options.targetPrefix };
   }
 
   #unreadable(path: string, side: Side, error: StorageError, sourceBytes: number): void {

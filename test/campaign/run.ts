@@ -1,13 +1,16 @@
 /**
  * Long runs: `npm run campaign -- NAME [--seed S] [--count N] [--case N]`. A full run appends one JSON line to
- * results/NAME.jsonl: commit, seed, machine, what was done and what came out; one with a count or a case of its own only
- * prints it. The tests run a seeded slice of each (test/measure/cost.test.ts, test/e2e/campaigns.test.ts).
+ * results/NAME.jsonl (of a name with a dash, what stands before it): commit, seed, machine, what was done and what came
+ * out; one with a count or a case of its own only prints it. The tests run a seeded slice of each
+ * (test/measure/cost.test.ts, test/e2e/campaigns.test.ts, test/e2e/object-extremes.test.ts).
  */
 import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { CampaignOptions, CampaignResult } from './campaign.ts';
+import { SERVICES } from './extremes/places.ts';
+import { largeCampaign, manyCampaign } from './extremes.ts';
 import { faultsCampaign } from './faults.ts';
 import { killsCampaign } from './kills.ts';
 import { memoryCampaign } from './memory.ts';
@@ -18,6 +21,12 @@ const CAMPAIGNS: Readonly<Record<string, (options: CampaignOptions) => Promise<C
   kills: killsCampaign,
   memory: ({ seed }) => memoryCampaign(seed),
   outage: ({ seed }) => outageCampaign(seed),
+  ...Object.fromEntries(
+    SERVICES.flatMap((service) => [
+      [`large-${service}`, (options: CampaignOptions) => largeCampaign(service, options)],
+      [`many-${service}`, (options: CampaignOptions) => manyCampaign(service, options)],
+    ]),
+  ),
 };
 
 const { values, positionals } = parseArgs({
@@ -59,6 +68,7 @@ const line = JSON.stringify({
   at: new Date().toISOString(),
 });
 const isFull = values.count === undefined && values.case === undefined;
-if (isFull) appendFileSync(new URL(`./results/${name}.jsonl`, import.meta.url), `${line}\n`);
+if (isFull)
+  appendFileSync(new URL(`./results/${name.replace(/-.*/, '')}.jsonl`, import.meta.url), `${line}\n`);
 console.log(line);
 process.exitCode = isGood ? 0 : 1;

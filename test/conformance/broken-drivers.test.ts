@@ -53,7 +53,8 @@ function withinTime(run: Promise<void>): Promise<void> {
 describe('conformance cases', () => {
   // Stores in memory have no folders, and copy nothing by themselves.
   const cases = DRIVER_CASES.filter(
-    ({ requires = [] }) => !requires.includes('folders') && !requires.includes('serverCopy'),
+    ({ requires = [] }) =>
+      !requires.includes('folders') && !requires.includes('filePaths') && !requires.includes('serverCopy'),
   );
 
   it('pass against a driver without a fault', async () => {

@@ -34,14 +34,19 @@ export type Requirement =
   | 'byteOrder'
   | 'folders'
   | 'noFolders'
+  /** Keys are paths of a file system: what no folder tree can hold is refused, and folders can be left out. */
+  | 'filePaths'
   /** An aborted write can never become visible later. Servers may still carry out a request that came to its end. */
-  | 'exactAborts';
+  | 'exactAborts'
+  /** Of those who write one key at the same time none is told that it failed, and readers meet it at any moment. */
+  | 'settledRaces';
 
 export interface CaseHelpers {
   /** Another driver over the same storage, as another process would open it; closed by the runner. */
   readonly reopen: () => Promise<StorageDriver>;
   /** So many objects surely fill more than two pages of a listing. */
   readonly manyObjects: number;
+  /** What the driver lacks, and what its server does not keep of what it says. */
   readonly lacks: readonly Requirement[];
   /** Keys that the service cannot keep as they are, and the driver therefore refuses. */
   readonly refusedKeys: readonly string[];
@@ -54,8 +59,13 @@ export interface DriverCase {
   run(driver: StorageDriver, ctx: CallContext, helpers: CaseHelpers): Promise<void>;
 }
 
-/** What shows in the driver itself; that aborts are exact does not. */
-type VisibleRequirement = Exclude<Requirement, 'exactAborts'>;
+/** What does not show in the driver itself. */
+export const INVISIBLE = [
+  'exactAborts',
+  'filePaths',
+  'settledRaces',
+] as const satisfies readonly Requirement[];
+type VisibleRequirement = Exclude<Requirement, (typeof INVISIBLE)[number]>;
 
 export function visiblePowers(
   driver: StorageDriver,

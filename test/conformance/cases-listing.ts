@@ -107,7 +107,7 @@ export const LISTING_CASES: readonly DriverCase[] = [
   },
   {
     name: 'list() gives every key once with its size, over all pages',
-    run: async (driver, ctx, { manyObjects }) => {
+    run: async (driver, ctx, { manyObjects, lacks }) => {
       const keys = manyKeys(manyObjects);
       await putKeys(driver, ctx, keys);
       const { pages, objects } = await listAll(driver, ctx);
@@ -116,7 +116,7 @@ export const LISTING_CASES: readonly DriverCase[] = [
         objects.map(({ key, sizeBytes }) => [key, sizeBytes]).sort(),
         keys.map((key) => [key, Buffer.byteLength(key)]),
       );
-      if (driver.facts.listOrder === 'bytes')
+      if (!lacks.includes('byteOrder'))
         assert.deepEqual(
           objects.map(({ key }) => key),
           keys,
@@ -152,6 +152,20 @@ export const LISTING_CASES: readonly DriverCase[] = [
         );
         assert.equal((await driver.stat(ctx, 'growing')).sizeBytes, sizeBytes);
       }
+    },
+  },
+  {
+    name: 'list() that is asked for tiers gives the same objects, none of them archived',
+    run: async (driver, ctx) => {
+      const keys = ['a-b', 'a/b-c', 'b/x'];
+      await putKeys(driver, ctx, keys);
+      const plain = await listAll(driver, ctx, { prefix: '' });
+      const told = await listAll(driver, ctx, { prefix: '', tellsTier: true });
+      assert.deepEqual(
+        told.objects.map(({ tier: _, archived, ...object }) => ({ ...object, archived })),
+        plain.objects.map((object) => ({ ...object, archived: undefined })),
+      );
+      assert.equal(told.objects.length, keys.length);
     },
   },
   {
@@ -247,7 +261,7 @@ export const LISTING_CASES: readonly DriverCase[] = [
   },
   {
     name: 'list() does not open folders that are pruned',
-    requires: ['folders'],
+    requires: ['filePaths'],
     run: async (driver, ctx) => {
       const keys = ['n/a/1', 'n/b/2', 'n/b/c/3', 'n/b-c/4', 'n/d'];
       await putKeys(driver, ctx, keys);

@@ -273,7 +273,7 @@ export const MULTIPART_CASES: readonly DriverCase[] = [
   },
   {
     name: 'begin() refuses a key that cannot become an object before any part is sent',
-    requires: ['multipart', 'folders'],
+    requires: ['multipart', 'filePaths'],
     run: async (driver, ctx) => {
       await put(driver, ctx, 'y/file', bytesFor('file', 9));
       await assertRefused(multipartOf(driver).begin(ctx, 'y'), driver, 'invalid-name', 'y');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { isStorageError } from '../../src/core/errors.ts';
 import { bodyOfBytes } from '../../src/drivers/body.ts';
 import {
   assertAbsent,
@@ -220,7 +221,7 @@ export const OBJECT_CASES: readonly DriverCase[] = [
       for (const [index, key] of keys.entries()) {
         await driver.remove(ctx, key);
         await assertAbsent(driver, ctx, key);
-        assert.deepEqual((await listAll(driver, ctx)).keys, keys.slice(index + 1));
+        assert.deepEqual([...(await listAll(driver, ctx)).keys].sort(), keys.slice(index + 1));
         await driver.remove(ctx, key);
       }
     },
@@ -264,7 +265,8 @@ export const OBJECT_CASES: readonly DriverCase[] = [
       assert.equal(Buffer.byteLength(start), 1_023);
       await putKeys(driver, ctx, [`${start}a`, `${start}b`]);
       assert.equal(Buffer.from(await get(driver, ctx, `${start}b`)).toString(), `${start}b`);
-      assert.deepEqual((await listAll(driver, ctx, { prefix: start })).keys, [`${start}a`, `${start}b`]);
+      const { keys } = await listAll(driver, ctx, { prefix: start });
+      assert.deepEqual([...keys].sort(), [`${start}a`, `${start}b`]);
     },
   },
   {
@@ -283,7 +285,7 @@ export const OBJECT_CASES: readonly DriverCase[] = [
   },
   {
     name: 'parallel writers of one key leave one whole object, and readers never meet half of one',
-    run: async (driver, ctx) => {
+    run: async (driver, ctx, { lacks }) => {
       const contents = Array.from({ length: 8 }, (_, writer) =>
         bytesFor(`writer ${writer}`, 70_000 + writer * 9_000),
       );
@@ -294,6 +296,7 @@ export const OBJECT_CASES: readonly DriverCase[] = [
           await driver.write(ctx, 'contended', bodyInPieces(bytes, 10_000), { sha256: sha256Of(bytes) });
         }
       };
+      const settles = !lacks.includes('settledRaces');
       let isWriting = true;
       const writers = Promise.allSettled(contents.map(write)).finally(() => {
         isWriting = false;
@@ -301,12 +304,19 @@ export const OBJECT_CASES: readonly DriverCase[] = [
       const buffer = new Uint8Array(200_000);
       try {
         do {
-          const { bytesRead } = await driver.read(ctx, 'contended', buffer, { isWhole: true });
+          const bytesRead = await driver.read(ctx, 'contended', buffer, { isWhole: true }).then(
+            (read) => read.bytesRead,
+            (error: unknown) => assert.ok(!settles && isStorageError(error), String(error)),
+          );
+          if (bytesRead === undefined) continue;
           assert.ok(known.has(sha256Of(buffer.subarray(0, bytesRead))), 'a reader meets one whole content');
         } while (isWriting);
       } finally {
         const failed = (await writers).filter((writer) => writer.status === 'rejected');
-        assert.deepEqual(failed, [], 'every writer succeeds');
+        const bad = failed.filter(
+          ({ reason }) => settles || !isStorageError(reason) || !reason.details.isTransient,
+        );
+        assert.deepEqual(bad, [], 'every writer succeeds, or may try again where races are not settled');
       }
       assert.ok(known.has(sha256Of(await get(driver, ctx, 'contended'))), 'one whole content is left');
     },

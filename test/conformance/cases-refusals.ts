@@ -131,7 +131,7 @@ export const REFUSAL_CASES: readonly DriverCase[] = [
   },
   {
     name: 'keys that would leave the root, or that no folder tree can hold, are refused by every method',
-    requires: ['folders'],
+    requires: ['filePaths'],
     run: async (driver, ctx) => {
       const body = bodyOfBytes(bytesFor('escape', 5));
       for (const key of ESCAPES) {
@@ -148,7 +148,7 @@ export const REFUSAL_CASES: readonly DriverCase[] = [
   },
   {
     name: 'prefixes that would leave the root list nothing from outside',
-    requires: ['folders'],
+    requires: ['filePaths'],
     run: async (driver, ctx) => {
       for (const prefix of ['../', 'a/../../', '/', '/etc/', 'a//']) {
         await assertRefused(listAll(driver, ctx, { prefix }), driver, 'invalid-name', prefix);
@@ -168,12 +168,23 @@ export const REFUSAL_CASES: readonly DriverCase[] = [
         'x/file/below',
       );
       const deep = 'x/file/far/below';
+      await assertRefused(driver.write(ctx, deep, body, {}), driver, 'invalid-name', deep);
+      await assertRefused(driver.write(ctx, 'x', body, {}), driver, 'invalid-name', 'x');
+      assert.deepEqual((await listAll(driver, ctx)).keys, ['x/file']);
+      await assertHolds(driver, ctx, 'x/file', bytesFor('first', 9));
+    },
+  },
+  {
+    name: 'a key that cannot be a file is refused with the name of what is in its way',
+    requires: ['filePaths'],
+    run: async (driver, ctx) => {
+      const body = bodyOfBytes(bytesFor('second', 5));
+      await put(driver, ctx, 'x/file', bytesFor('first', 9));
+      const deep = 'x/file/far/below';
       const refused = await assertRefused(driver.write(ctx, deep, body, {}), driver, 'invalid-name', deep);
       assert.match(refused.message, /"x\/file"/, 'the message names the key in the way');
       const above = await assertRefused(driver.write(ctx, 'x', body, {}), driver, 'invalid-name', 'x');
       assert.match(above.message, /"x\/"/, 'the message names the folder in the way');
-      assert.deepEqual((await listAll(driver, ctx)).keys, ['x/file']);
-      await assertHolds(driver, ctx, 'x/file', bytesFor('first', 9));
     },
   },
   {

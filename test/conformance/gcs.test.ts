@@ -7,13 +7,15 @@ import { openGcsDriver } from '../../src/drivers/gcs/gcs-driver.ts';
 import type { GcsSpec } from '../../src/drivers/spec.ts';
 import { startGcsFake } from '../support/gcs-fake.ts';
 import type { Requirement } from './case.ts';
-import { describeDriver } from './suite.ts';
+import { describePlantedFaults } from './planted.ts';
+import { type DriverFixture, describeDriver, type SuiteOptions } from './suite.ts';
 
 const LACKS: readonly Requirement[] = [
   'streamUpload',
   'serverCopy',
   'attributes',
   'folders',
+  'filePaths',
   'exactAborts',
   // Cloud Storage knows neither: it compares CRC-32C and MD5.
   'refusesWrongSha256',
@@ -21,39 +23,36 @@ const LACKS: readonly Requirement[] = [
   'refusesWrongObjectCrc32',
 ];
 
-for (const [name, checks] of [
-  ['Cloud Storage', true],
-  ['Cloud Storage (checks nothing)', false],
-] as const) {
-  describeDriver(
-    name,
-    async () => {
-      const fake = await startGcsFake({ checks, pageMax: 100 });
-      const storage: GcsSpec = {
-        kind: 'gcs',
-        bucket: 'bucket',
-        rootDirectory: '',
-        endpoint: fake.endpoint,
-        access: { kind: 'default' },
-        skipsTlsVerify: false,
-      };
-      const options = { tokens: async () => ({ token: 'token' }) };
-      const unbound = openGcsDriver({ storage, engine: 'direct' }, options);
-      // As a copy does it: the target is probed once, and every driver is told the result.
-      const binding = await unbound.binding.probe({ signal: new AbortController().signal }, 'probe/');
-      await unbound.close();
-      assert.deepEqual([binding.crc32c, binding.contentMd5], [checks, checks]);
-      const open = async () => openGcsDriver({ storage, engine: 'direct', binding }, options);
-      return {
-        driver: await open(),
-        binding,
-        reopen: open,
-        assertClean: async () => {
-          assert.deepEqual([[...fake.bucket.objects.keys()], fake.uploads.count], [[], 0], 'nothing is left');
-        },
-        cleanup: () => fake.close(),
-      };
+const OPTIONS: SuiteOptions = { manyObjects: 310, lacks: LACKS };
+
+async function openFake(checks: boolean): Promise<DriverFixture> {
+  const fake = await startGcsFake({ checks, pageMax: 100 });
+  const storage: GcsSpec = {
+    kind: 'gcs',
+    bucket: 'bucket',
+    rootDirectory: '',
+    endpoint: fake.endpoint,
+    access: { kind: 'default' },
+    skipsTlsVerify: false,
+  };
+  const options = { tokens: async () => ({ token: 'token' }) };
+  const unbound = openGcsDriver({ storage, engine: 'direct' }, options);
+  // As a copy does it: the target is probed once, and every driver is told the result.
+  const binding = await unbound.binding.probe({ signal: new AbortController().signal }, 'probe/');
+  await unbound.close();
+  assert.deepEqual([binding.crc32c, binding.contentMd5], [checks, checks]);
+  const open = async () => openGcsDriver({ storage, engine: 'direct', binding }, options);
+  return {
+    driver: await open(),
+    binding,
+    reopen: open,
+    assertClean: async () => {
+      assert.deepEqual([[...fake.bucket.objects.keys()], fake.uploads.count], [[], 0], 'nothing is left');
     },
-    { manyObjects: 310, lacks: LACKS },
-  );
+    cleanup: () => fake.close(),
+  };
 }
+
+describeDriver('Cloud Storage', () => openFake(true), OPTIONS);
+describeDriver('Cloud Storage (checks nothing)', () => openFake(false), OPTIONS);
+describePlantedFaults('Cloud Storage', () => openFake(true), OPTIONS);

@@ -1,10 +1,13 @@
+import type { FaultScript } from '../../bench/s3-server/faults/fault.ts';
 import { type S3ServerOptions, startS3Server } from '../../bench/s3-server/s3-server.ts';
 import type { Binding, StorageDriver } from '../../src/drivers/driver.ts';
 import { openS3Driver } from '../../src/drivers/s3/s3-driver.ts';
 import { openS3SdkDriver } from '../../src/drivers/s3/s3-sdk-driver.ts';
 import type { S3Spec } from '../../src/drivers/spec.ts';
 import type { Requirement } from './case.ts';
-import { describeDriver } from './suite.ts';
+import { describePlantedFaults } from './planted.ts';
+import { s3SpecFor } from './s3-service.ts';
+import { type DriverFixture, describeDriver } from './suite.ts';
 
 interface Server {
   readonly name: string;
@@ -12,7 +15,7 @@ interface Server {
   readonly lacks: readonly Requirement[];
 }
 
-const NEVER: readonly Requirement[] = ['streamUpload', 'attributes', 'folders', 'exactAborts'];
+const NEVER: readonly Requirement[] = ['streamUpload', 'attributes', 'folders', 'filePaths', 'exactAborts'];
 const NO_CHECKSUMS: readonly Requirement[] = ['refusesWrongPartCrc32', 'refusesWrongObjectCrc32'];
 
 const SERVERS: readonly Server[] = [
@@ -26,38 +29,36 @@ const SERVERS: readonly Server[] = [
 ];
 
 function specFor(endpoint: string): S3Spec {
-  return {
-    kind: 's3',
-    bucket: 'bucket',
-    rootDirectory: '',
-    region: 'us-east-1',
-    endpoint,
-    isPathStyle: true,
-    skipsTlsVerify: false,
-    credentials: { accessKeyId: 'testkey', secretAccessKey: 'testsecret' },
-    encrypt: false,
-  };
+  return s3SpecFor({ endpoint, accessKeyId: 'testkey', secretAccessKey: 'testsecret' }, 'bucket');
 }
 
-for (const { name, options, lacks } of SERVERS) {
-  describeDriver(
-    name,
-    async () => {
-      const server = await startS3Server({ ...options, buckets: ['bucket'], threads: 0 });
-      const storage = specFor(server.endpoint);
-      const unbound = await openS3Driver({ storage, engine: 'direct' });
-      // As a copy does it: the target is probed once, and every driver is told the result.
-      const binding: Binding = await unbound.binding.probe(
-        { signal: new AbortController().signal },
-        'probe/',
-      );
-      await unbound.close();
-      const open = (): Promise<StorageDriver> => openS3Driver({ storage, engine: 'direct', binding });
-      return { driver: await open(), binding, reopen: open, cleanup: () => server.close() };
-    },
-    { lacks },
-  );
+async function openOver(options: S3ServerOptions, faults: FaultScript = []): Promise<DriverFixture> {
+  const server = await startS3Server({ ...options, buckets: ['bucket'], threads: 0 });
+  await server.misbehave(faults);
+  const storage = specFor(server.endpoint);
+  const unbound = await openS3Driver({ storage, engine: 'direct' });
+  // As a copy does it: the target is probed once, and every driver is told the result.
+  const binding: Binding = await unbound.binding.probe({ signal: new AbortController().signal }, 'probe/');
+  await unbound.close();
+  const open = (): Promise<StorageDriver> => openS3Driver({ storage, engine: 'direct', binding });
+  return { driver: await open(), binding, reopen: open, cleanup: () => server.close() };
 }
+
+for (const { name, options, lacks } of SERVERS) describeDriver(name, () => openOver(options), { lacks });
+
+/** A little more than three pages of a hundred. */
+const SMALL = { pageKeysMax: 100 };
+const MANY = 310;
+
+// As directory buckets: nothing tells the driver that the order of its listings is not that of bytes.
+describeDriver(
+  'S3 (lists in no order)',
+  () =>
+    openOver(SMALL, { operation: 'ListObjectsV2', fault: { kind: 'unordered-listing', over: 'listing' } }),
+  { manyObjects: MANY, lacks: NEVER, saysInVain: ['byteOrder'] },
+);
+
+describePlantedFaults('S3', () => openOver(SMALL), { manyObjects: MANY, lacks: NEVER });
 
 describeDriver(
   'S3 by the SDK',
@@ -76,6 +77,7 @@ describeDriver(
       'serverCopy',
       'attributes',
       'folders',
+      'filePaths',
       'exactAborts',
       'refusesWrongSha256',
       ...NO_CHECKSUMS,

@@ -9,6 +9,7 @@ import {
   assertNothingLeft,
   type CaseHelpers,
   type DriverCase,
+  INVISIBLE,
   listAll,
   type Requirement,
   visiblePowers,
@@ -31,6 +32,11 @@ export interface DriverFixture {
 export interface SuiteOptions {
   /** Cases that need one of these do not exist for this driver. What is not named here the driver must have. */
   readonly lacks?: readonly Requirement[];
+  /**
+   * What the driver says of itself and this server does not keep, such as the order of listings: no case that needs it
+   * runs, and the driver must go on saying it.
+   */
+  readonly saysInVain?: readonly Requirement[];
   /** Default 2,100: a little more than two pages of 1,000. */
   readonly manyObjects?: number;
   /** Of the odd keys, those that the service cannot keep as they are. */
@@ -45,17 +51,18 @@ export function describeDriver(
   options: SuiteOptions = {},
 ): void {
   const lacks = options.lacks ?? [];
-  const cases = DRIVER_CASES.filter(
-    (one) => !one.requires?.some((requirement) => lacks.includes(requirement)),
-  );
+  const cases = casesFor(options);
   describe(`${name} driver`, () => {
     it('lacks no more and no less than its binding says', async () => {
       const fixture = await open();
       await withFixture(fixture, options, async (driver, ctx) => {
         const binding = fixture.binding ?? (await driver.binding?.probe(ctx, 'suite-probe/'));
         const lacking = Object.entries(visiblePowers(driver, binding)).filter(([, isThere]) => !isThere);
-        const named = lacks.filter((requirement) => requirement !== 'exactAborts');
+        const hidden: readonly Requirement[] = [...INVISIBLE, ...(options.saysInVain ?? [])];
+        const named = lacks.filter((requirement) => !hidden.includes(requirement));
         assert.deepEqual(lacking.map(([requirement]) => requirement).sort(), [...named].sort());
+        for (const requirement of options.saysInVain ?? [])
+          assert.ok(!named.includes(requirement), `the driver does say "${requirement}"`);
       });
     });
     for (const testCase of cases) {
@@ -64,6 +71,12 @@ export function describeDriver(
       });
     }
   });
+}
+
+/** The cases that need nothing which is not there. */
+export function casesFor({ lacks = [], saysInVain = [] }: SuiteOptions): readonly DriverCase[] {
+  const missing: readonly Requirement[] = [...lacks, ...saysInVain];
+  return DRIVER_CASES.filter((one) => !one.requires?.some((requirement) => missing.includes(requirement)));
 }
 
 /** Rejects if the case fails or leaves something behind. */
@@ -88,7 +101,7 @@ async function withFixture(
   const opened: StorageDriver[] = [fixture.driver];
   const helpers: CaseHelpers = {
     manyObjects: options.manyObjects ?? 2_100,
-    lacks: options.lacks ?? [],
+    lacks: [...(options.lacks ?? []), ...(options.saysInVain ?? [])],
     refusedKeys: options.refusedKeys ?? [],
     reopen: async () => {
       const other = await fixture.reopen();

@@ -69,6 +69,12 @@ describe('npm run bench', () => {
         'large/s3-s3/https/loopback',
         'mixed/s3-fs/http/slow',
         'listing/s3-s3/http/loopback',
+        'small/s3-azure/http/loopback',
+        'large/s3-gcs/http/unbound',
+        'medium/s3-swift/http/loopback',
+        'small/azure-s3/http/loopback',
+        'small/gcs-s3/http/loopback',
+        'small/swift-s3/http/loopback',
       ]),
     );
     for (const run of runs) {
@@ -76,6 +82,7 @@ describe('npm run bench', () => {
       assert.equal(run.check?.bytes, run.bytes, idOf(run));
       assert.ok((run.check?.digests ?? 0) > 0, idOf(run));
       assert.ok((run.userSeconds ?? 0) > 0 && (run.rssBytesMax ?? 0) > 0, idOf(run));
+      if (run.cell.condition === 'unbound') assert.doesNotMatch(run.bound ?? '', /MD5|CRC/, idOf(run));
       // A file system checks nothing that could be planted.
       assert.equal(run.planted?.isRefused, run.cell.route === 's3-fs' ? undefined : true, idOf(run));
     }
@@ -280,6 +287,6 @@ async function assertReport(test: Test, { file }: Ran): Promise<void> {
   const { code, stderr } = await runCommand(process.execPath, [BENCH, '--report', file, '--out', page]);
   assert.equal(code, 0, stderr);
   const text = await readFile(page, 'utf8');
-  assert.equal(text.match(/<svg /g)?.length, 5);
+  assert.equal(text.match(/<svg /g)?.length, 11);
   assert.match(text, /quick bench/);
 }

@@ -107,6 +107,13 @@ errorTests(import.meta.filename, {
   'a value that YAML reads as something else': yaml(s3('rootdirectory: 2024_01')),
   'an access key without its secret key': yaml(s3('accesskey: AKIAEXAMPLE')),
   'a session token without keys': yaml(s3(`sessiontoken: ${SECRET}`)),
+  'a key rule that the storage does not know': yaml(s3('keyrule: distribution-2')),
+  'two key rules for one Azure container': yaml(
+    [
+      ...['azure:', '  accountname: account', '  container: registry', `  sastoken: "sv=1&sig=${SECRET}"`],
+      ...['  trimlegacyrootprefix: false', '  keyrule: distribution-3', ''],
+    ].join('\n'),
+  ),
   'Signature Version 2': yaml(s3('v4auth: false')),
   'an endpoint that is no URL': yaml(s3('regionendpoint: "http://"')),
   'an endpoint of another protocol': yaml(s3('regionendpoint: ftp://x')),
@@ -129,6 +136,15 @@ errorTests(import.meta.filename, {
   'a region of an S3 URL that AWS has not': storage('s3://registry?region=Frankfurt'),
   'a truth value of an S3 URL that is none': storage('s3://registry?region=eu-west-1&pathstyle=maybe'),
   'an address of IPv6 without brackets': storage('s3://registry?endpoint=http://::1:9000'),
+  'the SDK engine for a backend that has none': async (_t, row) => {
+    const env = { ST_AUTH: 'http://127.0.0.1:9/auth/v1.0', ST_USER: 'account:user', ST_KEY: SECRET };
+    const places = ['--from', 'swift://container', '--to', 'file:///nonexistent'];
+    for (const args of [
+      ['copy', ...places],
+      ['probe', 'swift://container'],
+    ])
+      row.check(await blobferry([...args, '--engine', 'sdk'], { env }));
+  },
   'a file URL with a relative path': storage('file://srv/registry'),
   'a percent sign that encodes nothing': storage('file:///srv/100%'),
   'a storage that is not named': storage(''),

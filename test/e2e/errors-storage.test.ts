@@ -92,7 +92,45 @@ errorTests(import.meta.filename, {
       assert.ok(used > 0 && used < 120, `${used} objects were tried and denied`);
     }
   },
-  'an object that is archived': refusedRead(403, 'InvalidObjectState'),
+  'archived objects in the source': async (t, row) => {
+    const server = await startServer(t);
+    await fillBucket(server);
+    const attributes = [['x-amz-storage-class', 'GLACIER']] as const;
+    const archived = TREE.blobs.slice(0, 2).map((key) => ({ key, body: Buffer.from('x'), attributes }));
+    await server.put(BUCKET, archived);
+    for (const engine of ENGINES) {
+      const target = await tempFolderFor(t, 'target');
+      row.check(await copy(t, s3Url(server.endpoint), `file://${target}`, { engine }));
+      assert.deepEqual(await readdir(target), []);
+    }
+  },
+  'an object that is archived on the way': refusedRead(403, 'InvalidObjectState'),
+  'a registry under another key rule': async (t, row) => {
+    const server = await startServer(t);
+    await server.put(
+      BUCKET,
+      [...TREE.objects].map(([key, body]) => ({ key: `/${key}`, body })),
+    );
+    const target = await tempFolderFor(t, 'target');
+    row.check(await copy(t, s3Url(server.endpoint), `file://${target}`));
+    assert.deepEqual(await readdir(target), []);
+    const right = s3Url(server.endpoint, { root: '/', more: '&keyrule=plain' });
+    assert.equal((await copy(t, right, `file://${target}`)).code, 0);
+  },
+  'registries under two other key rules': async (t, row) => {
+    const server = await startServer(t);
+    for (const prefix of ['', '/']) {
+      await server.put(
+        BUCKET,
+        [...TREE.objects].map(([key, body]) => ({ key: prefix + key, body })),
+      );
+    }
+    const target = await tempFolderFor(t, 'target');
+    row.check(
+      await copy(t, s3Url(server.endpoint, { root: 'a' }), `file://${target}`, { more: ['--layout', 'raw'] }),
+    );
+    assert.deepEqual(await readdir(target), []);
+  },
   'a key that is too long for S3': async (t, row) => {
     const folder = await tempFolderFor(t, 'long');
     const deep = join(folder, ...Array.from({ length: 5 }, () => 'x'.repeat(250)));

@@ -1,6 +1,6 @@
 /** A server that checks nothing, on a way that changes a byte, and a run killed before it could read back what it wrote. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -56,5 +56,39 @@ describe('a copy to a server that checks nothing', () => {
     const again = await runBlobferry(command, { env: KEYS });
     assert.equal(again.code, 0, again.stderr);
     await assertHolds(server, 'target', tree);
+  });
+});
+
+describe('a copy that is to be read back', () => {
+  it('has what a killed run wrote looked at by the next one, whether that is to be read back or not', async (t) => {
+    const [blob = '', other = ''] = tree.blobs;
+    const folder = await tempFolderFor(t, 'read-back');
+    const [journal, target] = [join(folder, 'journal'), join(folder, 'target')];
+    await mkdir(target);
+    const command = ['copy', '--json', '--threads', '1', '--journal', journal];
+    command.push('--from', bucketUrl('source', server.endpoint), '--to', `file://${target}`);
+    const faults = await server.misbehave([
+      { fault: { kind: 'hang' }, bucket: 'source', operation: 'GetObject', key: other },
+    ]);
+    const written = join(target, blob);
+    const killing = (async () => {
+      while ((await faults.used()).some((count) => count === 0)) await delay(10);
+      while ((await stat(written).catch(() => undefined)) === undefined) await delay(10);
+      const [, pid] = /process (\d+)/.exec(await readFile(join(journal, 'holder'), 'utf8')) ?? [];
+      process.kill(Number(pid), 'SIGKILL');
+    })();
+    const killed = await runBlobferry([...command, '--read-back'], { env: KEYS });
+    await killing;
+    assert.equal(killed.code, null);
+    await faults.remove();
+    const right = tree.objects.get(blob) ?? Buffer.alloc(0);
+    // As a file server may have left it.
+    const wrong = Buffer.from(right);
+    wrong[0] = ~(wrong[0] ?? 0);
+    await writeFile(written, wrong);
+
+    const again = await runBlobferry(command, { env: KEYS });
+    assert.equal(again.code, 0, again.stderr);
+    assert.deepEqual(await readFile(written), right);
   });
 });

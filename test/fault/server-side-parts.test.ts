@@ -27,7 +27,11 @@ interface Ground {
   copy(): Promise<CopyOutcome>;
 }
 
-async function ground(t: TestContext, copyPart?: (facet: ServerCopyFacet) => CopyPart): Promise<Ground> {
+async function ground(
+  t: TestContext,
+  copyPart?: (facet: ServerCopyFacet) => CopyPart,
+  copyBytesMax = COPY_BYTES_MAX,
+): Promise<Ground> {
   const server = await startS3Server({ buckets: ['old', 'new'], threads: 0 });
   const open = (bucket: string): StorageDriver => {
     const driver = new S3Driver(
@@ -46,7 +50,7 @@ async function ground(t: TestContext, copyPart?: (facet: ServerCopyFacet) => Cop
     );
     const retried = withRetries(driver, NO_WAIT, () => undefined);
     assert.ok(retried.serverCopy);
-    const facet = { ...retried.serverCopy, copyBytesMax: COPY_BYTES_MAX };
+    const facet = { ...retried.serverCopy, copyBytesMax };
     return { ...retried, serverCopy: copyPart ? { ...facet, copyPart: copyPart(facet) } : facet };
   };
   const ends = { source: open('old'), target: open('new') };
@@ -56,7 +60,7 @@ async function ground(t: TestContext, copyPart?: (facet: ServerCopyFacet) => Cop
     await server.close();
   });
   await server.put('old', [{ key: PATH, body: BYTES }]);
-  const serverSide = new ServerSide({ bucket: 'old', computes: true });
+  const serverSide = new ServerSide({ reach: { bucket: 'old' }, computes: true });
   const ctx: CopyContext = { ...world.ctx, ...ends, serverSide };
   return {
     server,
@@ -97,6 +101,13 @@ describe('an object larger than one copy takes', () => {
     await assertArrived(here);
   });
 
+  it('is streamed where it would be more ranges than an upload may have', async (t) => {
+    const here = await ground(t, undefined, 1_000);
+    const outcome = await here.copy();
+    assert.deepEqual(outcome, { state: 'copied', bytes: BYTES.length, proof: 'digest' });
+    await assertArrived(here);
+  });
+
   it('is streamed where a range came out wrong', async (t) => {
     const here = await ground(t);
     const faults = await here.server.misbehave({
@@ -112,9 +123,11 @@ describe('an object larger than one copy takes', () => {
   });
 
   it('is streamed where what was put together is shorter', async (t) => {
-    const here = await ground(t, ({ copyPart }) => (ctx, upload, source, part) => {
+    const here = await ground(t, ({ copyPart }) => async (ctx, upload, source, part) => {
       const isEnd = part.offset + part.sizeBytes === BYTES.length;
-      return copyPart(ctx, upload, source, { ...part, sizeBytes: part.sizeBytes - (isEnd ? 1 : 0) });
+      const shorter = { ...part, sizeBytes: part.sizeBytes - (isEnd ? 1 : 0) };
+      // Parts that say that they are short would not be put together.
+      return { ...(await copyPart(ctx, upload, source, shorter)), sizeBytes: part.sizeBytes };
     });
     const outcome = await here.copy();
     assert.deepEqual(outcome, { state: 'copied', bytes: BYTES.length, proof: 'digest' });

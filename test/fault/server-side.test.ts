@@ -8,14 +8,19 @@ const MIB = 1024 ** 2;
 const DENIED = { kind: 'status', status: 403, code: 'AccessDenied' } as const;
 
 describe('a copy inside one service that computes sha256', () => {
-  it('streams everything where it is told to', async (t) => {
-    const world = await ServiceWorld.start(t);
-    const { summary } = await world.copy({ serverSide: 'never' });
-    assert.equal(summary.serverSide.way, 'none');
-    assert.deepEqual([summary.objectsServerSide, proofsOf(summary).service], [0, 0]);
-    assert.equal((await world.server.stats()).requestsByOperation.CopyObject, undefined);
-    await assertHolds(world.server, 'target', world.tree);
-  });
+  for (const [what, given] of [
+    ['it is told to', { serverSide: 'never' }],
+    ['every object is to be read back', { readsBack: true }],
+  ] as const) {
+    it(`streams everything where ${what}`, async (t) => {
+      const world = await ServiceWorld.start(t);
+      const { summary } = await world.copy(given);
+      assert.equal(summary.serverSide.way, 'none');
+      assert.deepEqual([summary.objectsServerSide, proofsOf(summary).service], [0, 0]);
+      assert.equal((await world.server.stats()).requestsByOperation.CopyObject, undefined);
+      await assertHolds(world.server, 'target', world.tree);
+    });
+  }
 
   it('does not take the sum that an object already had for a computed one', async (t) => {
     const world = await ServiceWorld.start(t);

@@ -13,13 +13,30 @@ import { missingTool } from './tools.ts';
 export const ACCOUNT = 'testaccount';
 /** 64 bytes, as Azure's own keys have. */
 export const ACCOUNT_KEY = Buffer.from('k3y/of+the-emulator='.repeat(4).slice(0, 64)).toString('base64');
+/** A second account of the same service. */
+const OTHER_ACCOUNT = 'otheraccount';
+const OTHER_ACCOUNT_KEY = Buffer.from('other/k3y+of-that-emulator='.repeat(3).slice(0, 64)).toString(
+  'base64',
+);
 
 const ATTEMPTS = 3;
 
 export interface Azurite {
   /** `http://127.0.0.1:port/testaccount` */
   readonly endpoint: string;
+  /** A second account of the same service. */
+  readonly other: AzuriteAccount;
   stop(): Promise<void>;
+}
+
+export interface AzuriteAccount {
+  readonly account: string;
+  readonly accountKey: string;
+  readonly endpoint: string;
+}
+
+export function firstAccountOf({ endpoint }: Pick<Azurite, 'endpoint'>): AzuriteAccount {
+  return { account: ACCOUNT, accountKey: ACCOUNT_KEY, endpoint };
 }
 
 /** For `describe(title, { skip: missingAzurite() }, …)`. */
@@ -40,7 +57,7 @@ export async function startAzurite(options: { readonly directory: string }): Pro
   }
 }
 
-export function azuriteSpec({ endpoint }: Azurite, container: string): AzureSpec {
+export function azuriteSpec({ endpoint }: Pick<Azurite, 'endpoint'>, container: string): AzureSpec {
   return {
     kind: 'azure',
     accountName: ACCOUNT,
@@ -51,6 +68,31 @@ export function azuriteSpec({ endpoint }: Azurite, container: string): AzureSpec
     access: { type: 'shared-key', accountKey: ACCOUNT_KEY },
     skipsTlsVerify: false,
   };
+}
+
+/** The same for a container of the other account. */
+export function otherSpec({ endpoint }: Pick<Azurite, 'endpoint'>, container: string): AzureSpec {
+  return {
+    ...azuriteSpec({ endpoint: endpoint.replace(ACCOUNT, OTHER_ACCOUNT) }, container),
+    accountName: OTHER_ACCOUNT,
+    access: { type: 'shared-key', accountKey: OTHER_ACCOUNT_KEY },
+  };
+}
+
+/** Settings as the registry writes them. */
+export function azureYaml({ accountName, container, endpoint, access }: AzureSpec): string {
+  const key = access.type === 'shared-key' ? `accountkey: ${access.accountKey}` : '';
+  const sas = access.type === 'sas' ? `sastoken: ${access.token}` : '';
+  return [
+    'azure:',
+    ...[`accountname: ${accountName}`, `container: ${container}`, `serviceurl: ${endpoint}`].map(indented),
+    ...['trimlegacyrootprefix: true', key, sas].filter(Boolean).map(indented),
+    '',
+  ].join('\n');
+}
+
+function indented(line: string): string {
+  return `  ${line}`;
 }
 
 async function startOn(port: number, main: string, directory: string): Promise<Azurite> {
@@ -65,10 +107,17 @@ async function startOn(port: number, main: string, directory: string): Promise<A
       ...['--blobKeepAliveTimeout', '60'],
     ],
     cwd: directory,
-    env: cleanEnvironment({ AZURITE_ACCOUNTS: `${ACCOUNT}:${ACCOUNT_KEY}` }),
+    env: cleanEnvironment({
+      AZURITE_ACCOUNTS: `${ACCOUNT}:${ACCOUNT_KEY};${OTHER_ACCOUNT}:${OTHER_ACCOUNT_KEY}`,
+    }),
     isReady: async (signal) => (await fetch(`${endpoint}?comp=list`, { signal })).status === 403,
   });
-  return { endpoint, stop: () => server.stop() };
+  const other = {
+    account: OTHER_ACCOUNT,
+    accountKey: OTHER_ACCOUNT_KEY,
+    endpoint: `http://127.0.0.1:${port}/${OTHER_ACCOUNT}`,
+  };
+  return { endpoint, other, stop: () => server.stop() };
 }
 
 function findAzurite(): string | undefined {

@@ -1,19 +1,23 @@
 /**
  * A real Ceph in one folder: one monitor, one OSD on a sparse file, one RADOS gateway, all on 127.0.0.1, without
  * authentication inside the cluster. Debian 12 has Ceph 16: SigV4 and payload hashes are checked, x-amz-checksum-* and
- * trailers are unknown, conditions hold on PUT only.
+ * trailers are unknown, conditions hold on PUT only. A current one lies in a root folder of its own (ceph-root.ts).
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PLACE_IN_ROOT, type Programs, programsIn } from './ceph-root.ts';
 import { freePort } from './ports.ts';
-import { mustRun, type ServerProcess, startServer } from './process.ts';
+import { type CommandResult, mustRun, type ServerProcess, startServer } from './process.ts';
+import type { SwiftUser } from './swift.ts';
 
 export interface Ceph {
   /** `http://127.0.0.1:port`; path style, any region. */
   readonly endpoint: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** The same gateway as Ceph's own Swift. */
+  readonly swift: SwiftUser;
   stop(): Promise<void>;
 }
 
@@ -22,10 +26,13 @@ export interface CephOptions {
   readonly directory: string;
   /** Size of the store in bytes; the file is sparse. Default 8 GiB. */
   readonly storeBytes?: number;
+  /** A root folder with the programs in it, from `findCephRoot()`; default: those of this machine. Needs root. */
+  readonly root?: string;
 }
 
 const ACCESS_KEY_ID = 'testkey';
 const SECRET_ACCESS_KEY = 'testsecret';
+const SWIFT_USER = 'test:swift';
 const DEFAULT_STORE_BYTES = 8 * 1024 ** 3;
 const ATTEMPTS = 3;
 
@@ -34,17 +41,20 @@ export async function startCeph(options: CephOptions): Promise<Ceph> {
   for (let attempt = 1; ; attempt += 1) {
     const directory = join(options.directory, `attempt-${attempt}`);
     try {
-      return await startCluster(directory, options.storeBytes ?? DEFAULT_STORE_BYTES);
+      return await startCluster(directory, options);
     } catch (error) {
       if (attempt === ATTEMPTS || !/address already in use/i.test(String(error))) throw error;
     }
   }
 }
 
-async function startCluster(directory: string, storeBytes: number): Promise<Ceph> {
+async function startCluster(directory: string, options: CephOptions): Promise<Ceph> {
+  const { root, storeBytes = DEFAULT_STORE_BYTES } = options;
+  const seen = root === undefined ? directory : PLACE_IN_ROOT;
   const cluster: Cluster = {
-    directory,
-    configuration: join(directory, 'ceph.conf'),
+    programs: programsIn(root, directory),
+    directory: seen,
+    configuration: join(seen, 'ceph.conf'),
     id: randomUUID(),
     monitorPort: await freePort(),
     gatewayPort: await freePort(),
@@ -52,7 +62,7 @@ async function startCluster(directory: string, storeBytes: number): Promise<Ceph
   };
   for (const folder of ['mon', 'osd', 'rgw']) await mkdir(join(directory, folder), { recursive: true });
   await writeFile(join(directory, 'keyring'), '');
-  await writeFile(cluster.configuration, configurationOf(cluster));
+  await writeFile(join(directory, 'ceph.conf'), configurationOf(cluster));
   const running: ServerProcess[] = [];
   const stop = async (): Promise<void> => {
     // The gateway goes first: without its cluster it would wait for answers that never come.
@@ -62,20 +72,24 @@ async function startCluster(directory: string, storeBytes: number): Promise<Ceph
     running.push(await startMonitor(cluster));
     running.push(await startStore(cluster));
     running.push(await startGateway(cluster));
-    await makeUser(cluster);
+    await makeUsers(cluster);
   } catch (error) {
     await stop();
     throw error;
   }
+  const endpoint = `http://127.0.0.1:${cluster.gatewayPort}`;
   return {
-    endpoint: `http://127.0.0.1:${cluster.gatewayPort}`,
+    endpoint,
     accessKeyId: ACCESS_KEY_ID,
     secretAccessKey: SECRET_ACCESS_KEY,
+    swift: { authUrl: `${endpoint}/auth/v1.0`, user: SWIFT_USER, password: SECRET_ACCESS_KEY },
     stop,
   };
 }
 
 interface Cluster {
+  readonly programs: Programs;
+  /** As the programs see it. */
   readonly directory: string;
   readonly configuration: string;
   readonly id: string;
@@ -88,43 +102,59 @@ async function startMonitor(cluster: Cluster): Promise<ServerProcess> {
   const { directory, configuration } = cluster;
   const map = join(directory, 'monmap');
   const address = `[v2:127.0.0.1:${cluster.monitorPort}/0]`;
-  await mustRun('monmaptool', ['--create', '--clobber', '--fsid', cluster.id, '--addv', 'a', address, map]);
+  await runIn(cluster, 'monmaptool', [
+    '--create',
+    '--clobber',
+    '--fsid',
+    cluster.id,
+    '--addv',
+    'a',
+    address,
+    map,
+  ]);
   const keyring = ['--keyring', join(directory, 'keyring')];
-  await mustRun('ceph-mon', ['-c', configuration, '--mkfs', '-i', 'a', '--monmap', map, ...keyring]);
+  await runIn(cluster, 'ceph-mon', ['-c', configuration, '--mkfs', '-i', 'a', '--monmap', map, ...keyring]);
   return startServer({
-    command: 'ceph-mon',
-    args: ['-c', configuration, '-i', 'a', '-f'],
-    isReady: async () => (await mustRun('ceph', ceph(cluster, 'mon', 'stat'))).stdout.includes('quorum 0 a'),
+    ...cluster.programs('ceph-mon', ['-c', configuration, '-i', 'a', '-f']),
+    isReady: async () =>
+      (await runIn(cluster, 'ceph', ceph(cluster, 'mon', 'stat'))).stdout.includes('quorum 0 a'),
   });
 }
 
 async function startStore(cluster: Cluster): Promise<ServerProcess> {
   const id = randomUUID();
-  const made = await mustRun('ceph', ceph(cluster, 'osd', 'new', id));
+  const made = await runIn(cluster, 'ceph', ceph(cluster, 'osd', 'new', id));
   const number = made.stdout.trim();
   if (number !== '0') throw new Error(`The first OSD of a new cluster should have number 0, not "${number}"`);
-  await mustRun('ceph-osd', ['-c', cluster.configuration, '-i', '0', '--mkfs', '--osd-uuid', id]);
+  await runIn(cluster, 'ceph-osd', ['-c', cluster.configuration, '-i', '0', '--mkfs', '--osd-uuid', id]);
   return startServer({
-    command: 'ceph-osd',
-    args: ['-c', cluster.configuration, '-i', '0', '-f'],
-    isReady: async () => (await mustRun('ceph', ceph(cluster, 'osd', 'stat'))).stdout.includes('1 up'),
+    ...cluster.programs('ceph-osd', ['-c', cluster.configuration, '-i', '0', '-f']),
+    isReady: async () => (await runIn(cluster, 'ceph', ceph(cluster, 'osd', 'stat'))).stdout.includes('1 up'),
   });
 }
 
 async function startGateway(cluster: Cluster): Promise<ServerProcess> {
   return startServer({
-    command: 'radosgw',
-    args: ['-c', cluster.configuration, '-n', 'client.rgw', '-f'],
+    ...cluster.programs('radosgw', ['-c', cluster.configuration, '-n', 'client.rgw', '-f']),
     // Stopped soon after its start it may hang in its own shutdown.
     endsWithinMs: 1_000,
     isReady: async (signal) => (await fetch(`http://127.0.0.1:${cluster.gatewayPort}/`, { signal })).ok,
   });
 }
 
-async function makeUser(cluster: Cluster): Promise<void> {
-  const keys = ['--access-key', ACCESS_KEY_ID, '--secret-key', SECRET_ACCESS_KEY];
+async function makeUsers(cluster: Cluster): Promise<void> {
   const who = ['-c', cluster.configuration, '-n', 'client.rgw'];
-  await mustRun('radosgw-admin', [...who, 'user', 'create', '--uid=test', '--display-name=test', ...keys]);
+  const admin = (...words: readonly string[]): Promise<CommandResult> =>
+    runIn(cluster, 'radosgw-admin', [...who, ...words]);
+  const keys = ['--access-key', ACCESS_KEY_ID, '--secret-key', SECRET_ACCESS_KEY];
+  await admin('user', 'create', '--uid=test', '--display-name=test', ...keys);
+  const swift = [`--subuser=${SWIFT_USER}`, '--access=full', '--key-type=swift'];
+  await admin('subuser', 'create', '--uid=test', ...swift, '--secret-key', SECRET_ACCESS_KEY);
+}
+
+function runIn({ programs }: Cluster, program: string, args: readonly string[]): Promise<CommandResult> {
+  const call = programs(program, args);
+  return mustRun(call.command, call.args);
 }
 
 function ceph(cluster: Cluster, ...words: readonly string[]): readonly string[] {
@@ -191,6 +221,7 @@ function configurationOf(cluster: Cluster): string {
     'rgw_enable_usage_log = false',
     'rgw_enable_ops_log = false',
     'rgw_thread_pool_size = 64',
+    'rgw_swift_account_in_url = true',
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -46,9 +46,13 @@ function parseRow(line: string, file: string): ErrorRow {
 /** Names of the tests in a file that calls `errorTests()`: the keys of its one record, as Biome formats them. */
 export function testNamesIn(source: string): readonly string[] {
   const [, record = ''] = source.split(/^errorTests\(import\.meta\.filename, \{$/m);
-  return [...record.matchAll(/^ {2}(?:'([^']+)'|"([^"]+)"):/gm)].map(
-    ([, single, double]) => single ?? double ?? '',
-  );
+  // With options behind the record each argument has a line of its own.
+  const [, indented = ''] = source.split(/^errorTests\(\n {2}import\.meta\.filename,\n {2}\{$/m);
+  const names = [
+    ...record.matchAll(/^ {2}(?:'([^']+)'|"([^"]+)"):/gm),
+    ...indented.matchAll(/^ {4}(?:'([^']+)'|"([^"]+)"):/gm),
+  ];
+  return names.map(([, single, double]) => single ?? double ?? '');
 }
 
 /** One line that holds the text, with anything in the place of each `…`. */

@@ -30,9 +30,13 @@ export type RowTest = (t: TestContext, row: RowContext) => Promise<void>;
 const AT_ONCE = 3;
 
 /** Registers a test for each name; the names must be those of the file's rows, all of them. */
-export function errorTests(file: string, tests: Readonly<Record<string, RowTest>>): void {
+export function errorTests(
+  file: string,
+  tests: Readonly<Record<string, RowTest>>,
+  { skip = false }: { readonly skip?: string | false } = {},
+): void {
   const path = relative(ROOT, file);
-  describe(`docs/errors.md, rows of ${path}`, { concurrency: AT_ONCE }, () => {
+  describe(`docs/errors.md, rows of ${path}`, { concurrency: AT_ONCE, skip }, () => {
     let rows: readonly ErrorRow[] = [];
     before(async () => {
       rows = (await readErrorTable()).filter((row) => row.file === path);

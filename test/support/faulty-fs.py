@@ -33,7 +33,10 @@ class Rule:
         self.times = given.get('times')  # None: always
         self.errno = given.get('errno')
         self.delay = given.get('delayMs', 0) / 1000
+        self.hangs = given.get('hangs', False)  # until the rule is removed
+        self.removed = threading.Event()
         self.flip_at = given.get('flipAt')  # offset in the file
+        self.ends_at = given.get('endsAt')  # offset in the file
         self.after_bytes = given.get('afterBytes')  # written to matching files since the rule came
         self.seen = self.used = self.written = 0
 
@@ -41,8 +44,10 @@ class Rule:
         """Counts the call; true where the rule takes effect on it."""
         if op not in self.ops or not self.match.search(path):
             return False
-        if self.flip_at is not None and not args[1] <= self.flip_at < args[1] + args[0]:
-            return False
+        if self.flip_at is not None:
+            count = len(args[0]) if op == 'write' else args[0]
+            if not args[1] <= self.flip_at < args[1] + count:
+                return False
         if self.after_bytes is not None:
             self.written += len(args[0])
             if self.written <= self.after_bytes:
@@ -54,6 +59,13 @@ class Rule:
             return False
         self.used += 1
         return True
+
+
+def flipped(data, places):
+    for at in places:
+        if at < len(data):
+            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+    return data
 
 
 class FaultyFolder(Operations):
@@ -76,6 +88,7 @@ class FaultyFolder(Operations):
                 return [self.rules[id].used for id in request['ids']]
             for id in request['ids']:
                 self.rules[id].times = 0
+                self.rules[id].removed.set()
             return []
 
     def __call__(self, op, path, *args):
@@ -85,14 +98,18 @@ class FaultyFolder(Operations):
         for rule in struck:
             if rule.delay:
                 time.sleep(rule.delay)
+            if rule.hangs:
+                rule.removed.wait()
             if rule.errno:
                 raise FuseOSError(getattr(errno, rule.errno))
+        flips = [rule.flip_at - args[1] for rule in struck if rule.flip_at is not None]
+        if op == 'write':
+            return self.write(path, flipped(args[0], flips), *args[1:])
         result = getattr(self, op)(path, *args)
         for rule in struck:
-            at = None if rule.flip_at is None else rule.flip_at - args[1]
-            if at is not None and at < len(result):
-                result = result[:at] + bytes([result[at] ^ 1]) + result[at + 1:]
-        return result
+            if rule.ends_at is not None:
+                result = result[:max(0, rule.ends_at - args[1])]
+        return flipped(result, flips) if flips else result
 
     def at(self, path):
         return self.folder + path

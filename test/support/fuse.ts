@@ -15,19 +15,26 @@ import { missingTool, missingTools } from './tools.ts';
 const PYTHON = '/usr/bin/python3';
 const PROGRAM = fileURLToPath(new URL('./faulty-fs.py', import.meta.url));
 
-type FuseOperation =
-  | 'chmod'
-  | 'chown'
-  | 'create'
-  | 'fsync'
-  | 'getattr'
-  | 'mkdir'
-  | 'open'
-  | 'read'
-  | 'readdir'
-  | 'rename'
-  | 'unlink'
-  | 'write';
+/** `flush`: a file is closed, where a mount over a network may say what became of the writes before. */
+export const FUSE_OPERATIONS = [
+  'chmod',
+  'chown',
+  'create',
+  'flush',
+  'fsync',
+  'fsyncdir',
+  'getattr',
+  'mkdir',
+  'open',
+  'read',
+  'readdir',
+  'rename',
+  'rmdir',
+  'unlink',
+  'write',
+] as const;
+
+export type FuseOperation = (typeof FUSE_OPERATIONS)[number];
 
 export interface FuseRule {
   readonly op: FuseOperation | readonly FuseOperation[];
@@ -42,8 +49,12 @@ export interface FuseRule {
   /** `EIO`, `ESTALE`, `ENOSPC`, … */
   readonly errno?: string;
   readonly delayMs?: number;
-  /** For `read`: turns a bit of this byte of the file over; a read that does not reach it is no matching call. */
+  /** Does not answer until the rule is removed. */
+  readonly hangs?: true;
+  /** For `read` and `write`: turns a bit of this byte of the file over; a call that does not reach it is no matching one. */
   readonly flipAt?: number;
+  /** For `read`: the file has no bytes from here on, whatever its size is said to be. */
+  readonly endsAt?: number;
   /** For `write`: lets this many bytes pass first, over all matching files. */
   readonly afterBytes?: number;
 }
@@ -149,8 +160,14 @@ function demandUsedUp(rules: readonly FuseRule[], used: readonly number[]): void
   const left = rules.flatMap((rule, index) => {
     const count = used[index] ?? 0;
     const isUsedUp = rule.times === undefined ? count > 0 : count === rule.times;
-    const name = `${rule.errno ?? (rule.flipAt === undefined ? 'a delay' : 'a flipped bit')} on ${rule.op}`;
+    const name = `${rule.errno ?? nameOf(rule)} on ${rule.op}`;
     return isUsedUp ? [] : [`${name} took effect ${count} times of ${rule.times ?? 'at least one'}`];
   });
   if (left.length > 0) throw new Error(`Faults were not used up: ${left.join('; ')}`);
+}
+
+function nameOf({ endsAt, flipAt, hangs }: FuseRule): string {
+  if (hangs) return 'no answer';
+  if (endsAt !== undefined) return 'an early end';
+  return flipAt === undefined ? 'a delay' : 'a flipped bit';
 }

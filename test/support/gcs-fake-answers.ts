@@ -54,12 +54,24 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc >>> 0;
 });
 
-/** On its own, so that a mistake in the program's is no mistake here; big-endian, as x-goog-hash has it. */
+/**
+ * On its own, so that a mistake in the program's is no mistake here.
+ * @param crc of what came before. @returns unsigned.
+ */
+export function fakeCrc32c(bytes: Uint8Array, crc = 0): number {
+  let c = ~crc;
+  for (let at = 0; at < bytes.length; at += 1) c = (c >>> 8) ^ (TABLE[(c ^ (bytes[at] ?? 0)) & 255] ?? 0);
+  return ~c >>> 0;
+}
+
+/** Big-endian, as x-goog-hash has it. */
 export function crc32cBase64(bytes: Uint8Array): string {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crc >>> 8) ^ (TABLE[(crc ^ byte) & 255] ?? 0);
+  return base64OfCrc(fakeCrc32c(bytes));
+}
+
+export function base64OfCrc(crc: number): string {
   const sum = Buffer.alloc(4);
-  sum.writeUInt32BE(~crc >>> 0);
+  sum.writeUInt32BE(crc);
   return sum.toString('base64');
 }
 

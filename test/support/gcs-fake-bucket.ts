@@ -20,7 +20,14 @@ export class Bucket {
   /** Microseconds, as the service numbers them; never given twice. */
   #generation = 1_700_000_000_000_000;
 
-  put(key: string, bytes: Buffer, headers: IncomingHttpHeaders, isOfParts: boolean): FakeObject {
+  /** @param crc32c where it is known already. */
+  put(
+    key: string,
+    bytes: Buffer,
+    headers: IncomingHttpHeaders,
+    isOfParts: boolean,
+    crc32c = crc32cBase64(bytes),
+  ): FakeObject {
     this.#generation += 1;
     const generation = String(this.#generation);
     const etag = isOfParts ? `"-${hash('sha1', generation, 'base64url')}"` : `"${hash('md5', bytes, 'hex')}"`;
@@ -28,7 +35,7 @@ export class Bucket {
       bytes,
       generation,
       etag,
-      crc32c: crc32cBase64(bytes),
+      crc32c,
       ...(isOfParts ? {} : { md5: md5Base64(bytes) }),
       headers,
     };
@@ -45,14 +52,7 @@ export class Bucket {
   /** https://cloud.google.com/storage/docs/xml-api/get-object-download and head-object. */
   read(key: string, headers: IncomingHttpHeaders): Answer {
     const found = this.find(key);
-    const wanted = headers['x-goog-if-generation-match'];
-    // https://cloud.google.com/storage/docs/xml-api/reference-headers#xgoogifgenerationmatch
-    if (wanted !== undefined && wanted !== found.generation)
-      throw new Refused(
-        412,
-        'PreconditionFailed',
-        'At least one of the pre-conditions you specified did not hold.',
-      );
+    demandGeneration(found, headers);
     const common = headersOf(found);
     // https://cloud.google.com/storage/docs/transcoding: unpacked unless the request takes gzip, ranges ignored.
     const isPacked = found.headers['content-encoding'] === 'gzip';
@@ -107,6 +107,17 @@ export class Bucket {
   }
 }
 
+/** https://cloud.google.com/storage/docs/xml-api/reference-headers#xgoogifgenerationmatch */
+export function demandGeneration({ generation }: FakeObject, headers: IncomingHttpHeaders): void {
+  const wanted = headers['x-goog-if-generation-match'];
+  if (wanted === undefined || wanted === generation) return;
+  throw new Refused(
+    412,
+    'PreconditionFailed',
+    'At least one of the pre-conditions you specified did not hold.',
+  );
+}
+
 /** https://cloud.google.com/storage/docs/xml-api/reference-headers, response headers; a field for each checksum. */
 export function headersOf(object: FakeObject): Record<string, string | readonly string[]> {
   const { bytes, generation, etag, crc32c, md5, headers } = object;
@@ -124,11 +135,12 @@ export function headersOf(object: FakeObject): Record<string, string | readonly 
 }
 
 /** https://cloud.google.com/storage/docs/json_api/v1/objects#resource: numbers as texts. */
-function itemOf(name: string, { bytes, generation, md5, crc32c }: FakeObject): unknown {
+function itemOf(name: string, { bytes, generation, md5, crc32c, headers }: FakeObject): unknown {
   return {
     name,
     size: String(bytes.length),
     generation,
+    contentType: headers['content-type'] ?? 'application/octet-stream',
     crc32c,
     ...(md5 === undefined ? {} : { md5Hash: md5 }),
   };

@@ -1,7 +1,16 @@
 /** Multipart uploads of the fake: https://cloud.google.com/storage/docs/multipart-uploads and the pages it links to. */
 import { hash, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { type Answer, checkHashes, crc32cBase64, escapeXml, md5Base64, Refused } from './gcs-fake-answers.ts';
+import {
+  type Answer,
+  base64OfCrc,
+  checkHashes,
+  crc32cBase64,
+  escapeXml,
+  fakeCrc32c,
+  md5Base64,
+  Refused,
+} from './gcs-fake-answers.ts';
 import type { Bucket } from './gcs-fake-bucket.ts';
 
 /** https://cloud.google.com/storage/quotas#requests: "Minimum part size 5 MiB, no minimum for the last part". */
@@ -16,6 +25,8 @@ interface Upload {
   readonly key: string;
   readonly headers: IncomingMessage['headers'];
   readonly parts: Map<number, Part>;
+  /** The checksum of parts 1 to `upTo`, kept up as they come: that of gigabytes at once would take too long to answer. */
+  begun: { upTo: number; crc: number };
 }
 
 export class FakeUploads {
@@ -37,7 +48,12 @@ export class FakeUploads {
   /** https://cloud.google.com/storage/docs/xml-api/post-object-multipart: metadata of the object is given here. */
   begin(request: IncomingMessage, key: string): Answer {
     const id = randomBytes(40).toString('base64url');
-    this.#uploads.set(id, { key, headers: request.headers, parts: new Map() });
+    this.#uploads.set(id, {
+      key,
+      headers: request.headers,
+      parts: new Map(),
+      begun: { upTo: 0, crc: 0 },
+    });
     return xml(
       `<InitiateMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>bucket</Bucket><Key>${escapeXml(key)}</Key><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`,
     );
@@ -51,7 +67,11 @@ export class FakeUploads {
       throw new Refused(400, 'InvalidArgument', 'Part number must be an integer between 1 and 10000.');
     if (this.#checks) checkHashes(request, bytes);
     const etag = `"${hash('md5', bytes, 'hex')}"`;
-    upload.parts.set(number, { bytes, etag });
+    // Of equal parts one is kept: a sparse object has hundreds of them.
+    const same = [...upload.parts.values()].find((part) => part.etag === etag);
+    upload.parts.set(number, { bytes: same?.bytes ?? bytes, etag });
+    if (number <= upload.begun.upTo) upload.begun = { upTo: 0, crc: 0 };
+    goOn(upload);
     const hashes = [`crc32c=${crc32cBase64(bytes)}`, `md5=${md5Base64(bytes)}`];
     return { status: 200, headers: { etag, 'x-goog-hash': hashes } };
   }
@@ -67,7 +87,10 @@ export class FakeUploads {
     });
     if (parts.slice(0, -1).some(({ bytes }) => bytes.length < PART_BYTES_MIN))
       throw new Refused(400, 'EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed.');
-    const kept = this.#bucket.put(key, Buffer.concat(parts.map(({ bytes }) => bytes)), upload.headers, true);
+    const whole = Buffer.concat(parts.map(({ bytes }) => bytes));
+    const isBegun = upload.begun.upTo === parts.length && upload.parts.size === parts.length;
+    const crc = isBegun ? base64OfCrc(upload.begun.crc) : crc32cBase64(whole);
+    const kept = this.#bucket.put(key, whole, upload.headers, true, crc);
     this.#uploads.delete(query.get('uploadId') ?? '');
     return xml(
       `<CompleteMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Location>x</Location><Bucket>bucket</Bucket><Key>${escapeXml(key)}</Key><ETag>${escapeXml(kept.etag)}</ETag></CompleteMultipartUploadResult>`,
@@ -126,6 +149,15 @@ export class FakeUploads {
     const upload = this.#uploads.get(query.get('uploadId') ?? '');
     if (upload?.key === key) return upload;
     throw new Refused(404, 'NoSuchUpload', 'The requested upload was not found.');
+  }
+}
+
+function goOn(upload: Upload): void {
+  for (;;) {
+    const { upTo, crc } = upload.begun;
+    const next = upload.parts.get(upTo + 1);
+    if (!next) return;
+    upload.begun = { upTo: upTo + 1, crc: fakeCrc32c(next.bytes, crc) };
   }
 }
 

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Answer, checkHashes, jsonRefusal, Refused, send, xmlRefusal } from './gcs-fake-answers.ts';
-import { Bucket, headersOf } from './gcs-fake-bucket.ts';
+import { Bucket, demandGeneration, headersOf } from './gcs-fake-bucket.ts';
 import { FakeUploads } from './gcs-fake-uploads.ts';
 
 export interface GcsFakeOptions {
@@ -33,6 +33,8 @@ export interface GcsFake {
   /** Tokens that are good now. */
   readonly tokens: Set<string>;
   readonly seen: readonly SeenRequest[];
+  /** Another bucket of the same service; the one that is there already when its name is known. */
+  addBucket(name: string): Bucket;
   /** Asked before anything else: an answer given here is what the client gets. */
   intercept: ((request: SeenRequest) => Answer | undefined) | undefined;
   /** Asked with what would be answered; `lose` carries the request out and closes the connection. */
@@ -42,10 +44,16 @@ export interface GcsFake {
 
 export async function startGcsFake(options: GcsFakeOptions = {}): Promise<GcsFake> {
   const { bucket: name = 'bucket', checks = true, pageMax = 1_000 } = options;
-  const bucket = new Bucket();
-  const uploads = new FakeUploads(bucket, { pageMax, checks });
+  const contents = new Map<string, Contents>();
+  const add = (one: string): Contents => {
+    const bucket = new Bucket();
+    const made = { bucket, uploads: new FakeUploads(bucket, { pageMax, checks }) };
+    contents.set(one, made);
+    return made;
+  };
+  const { bucket, uploads } = add(name);
   const seen: SeenRequest[] = [];
-  const world = { name, bucket, uploads, checks, pageMax, tokens: new Set(['token']) };
+  const world = { contents, checks, pageMax, tokens: new Set(['token']) };
   const server = createServer((request, response) => {
     void (async () => {
       const { method = 'GET', url: target = '/', headers } = request;
@@ -75,6 +83,7 @@ export async function startGcsFake(options: GcsFakeOptions = {}): Promise<GcsFak
     uploads,
     tokens: world.tokens,
     seen,
+    addBucket: (one) => (contents.get(one) ?? add(one)).bucket,
     intercept: undefined,
     alter: undefined,
     close: async () => {
@@ -85,10 +94,14 @@ export async function startGcsFake(options: GcsFakeOptions = {}): Promise<GcsFak
   return fake;
 }
 
-interface World {
-  readonly name: string;
+interface Contents {
   readonly bucket: Bucket;
   readonly uploads: FakeUploads;
+}
+
+interface World {
+  /** By the names of the buckets. */
+  readonly contents: ReadonlyMap<string, Contents>;
   readonly checks: boolean;
   readonly pageMax: number;
   readonly tokens: ReadonlySet<string>;
@@ -103,18 +116,23 @@ function answerTo(world: World, request: IncomingMessage, { target }: SeenReques
   if (!world.tokens.has(token))
     throw new Refused(401, isJson ? 'authError' : 'AuthenticationRequired', 'Invalid Credentials');
   if (isJson) {
-    if (path !== `/storage/v1/b/${world.name}/o` || request.method !== 'GET')
+    const listed = world.contents.get(/^\/storage\/v1\/b\/([^/]+)\/o$/.exec(path)?.[1] ?? '');
+    if (!listed || request.method !== 'GET')
       throw new Refused(404, 'notFound', 'The specified bucket does not exist.');
-    return world.bucket.list(query, world.pageMax);
+    return listed.bucket.list(query, world.pageMax);
   }
   const [, bucketName, rawKey] = /^\/([^/]+)(?:\/(.*))?$/s.exec(path) ?? [];
-  if (bucketName !== world.name)
-    throw new Refused(404, 'NoSuchBucket', 'The specified bucket does not exist.');
-  if (rawKey === undefined) return ofBucket(world, request, query);
-  return ofObject(world, request, { key: decodeURIComponent(rawKey), query, body });
+  const found = world.contents.get(bucketName ?? '');
+  if (!found) throw new Refused(404, 'NoSuchBucket', 'The specified bucket does not exist.');
+  if (rawKey === undefined) return ofBucket(found, request, query);
+  return ofObject({ ...found, checks: world.checks }, request, {
+    key: decodeURIComponent(rawKey),
+    query,
+    body,
+  });
 }
 
-function ofBucket({ uploads }: World, { method }: IncomingMessage, query: URLSearchParams): Answer {
+function ofBucket({ uploads }: Contents, { method }: IncomingMessage, query: URLSearchParams): Answer {
   if (method === 'GET' && query.has('uploads')) return uploads.list(query);
   throw new Refused(405, 'MethodNotAllowed', 'The specified method is not allowed against this resource.');
 }
@@ -125,8 +143,11 @@ interface OfObject {
   readonly body: Buffer;
 }
 
-function ofObject(world: World, request: IncomingMessage, { key, query, body }: OfObject): Answer {
-  const { bucket, uploads, checks } = world;
+function ofObject(
+  { bucket, uploads, checks }: Contents & Pick<World, 'checks'>,
+  request: IncomingMessage,
+  { key, query, body }: OfObject,
+): Answer {
   const { method, headers } = request;
   // https://cloud.google.com/storage/docs/objects#naming
   const bytes = Buffer.byteLength(key);
@@ -143,7 +164,7 @@ function ofObject(world: World, request: IncomingMessage, { key, query, body }: 
   if (method === 'GET' && query.has('uploadId')) return uploads.listParts(key, query);
   if (method === 'GET' || method === 'HEAD') return bucket.read(key, headers);
   if (method === 'DELETE') {
-    bucket.find(key);
+    demandGeneration(bucket.find(key), headers);
     bucket.objects.delete(key);
     return { status: 204 };
   }

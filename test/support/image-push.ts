@@ -44,8 +44,13 @@ export interface Mess {
 /** A legal name for a tag, though the same word names the folder of unfinished uploads. */
 const ODD_TAG = '_uploads';
 
+export interface MessOptions {
+  /** Default true. The registry's own drivers for S3 and Swift fail to complete an upload of no bytes. */
+  readonly pushesEmptyBlob?: boolean;
+}
+
 /** Three unfinished uploads (one of no bytes), a deleted manifest, a tag that moved, an odd tag, a blob of no bytes. */
-export async function makeMess(set: ImageSet, host: string): Promise<Mess> {
+export async function makeMess(set: ImageSet, host: string, options: MessOptions = {}): Promise<Mess> {
   const deleted = set.images.findLast((image) => image.mediaType === MANIFEST_TYPE);
   const [first] = set.images;
   if (first === undefined || deleted === undefined) throw new Error('A mess needs images');
@@ -64,7 +69,7 @@ export async function makeMess(set: ImageSet, host: string): Promise<Mess> {
   await setTag(set, host, { ...first, tag: ODD_TAG });
 
   const emptyBlob = { repository: first.repository, digest: `sha256:${sha256Hex('')}` };
-  await putBlob(host, emptyBlob.repository, Buffer.alloc(0));
+  if (options.pushesEmptyBlob ?? true) await putBlob(host, emptyBlob.repository, Buffer.alloc(0));
 
   const served = set.images.filter((image) => image !== deleted);
   const images = [...served, { ...next, tag: 'moved' }, { ...first, tag: ODD_TAG }];

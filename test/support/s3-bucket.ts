@@ -11,7 +11,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
-import { sha256Hex } from './seeded.ts';
+import { hashOf, type ObjectStore, readStore } from './object-store.ts';
 import type { Tree, TreeFile } from './tree.ts';
 
 export interface S3Access {
@@ -25,7 +25,7 @@ export interface S3Access {
 const REQUESTS_AT_ONCE = 8;
 
 /** One bucket, path style; `close` ends its connections. */
-export class S3Bucket {
+export class S3Bucket implements ObjectStore {
   readonly name: string;
   readonly #client: S3Client;
 
@@ -86,19 +86,19 @@ export class S3Bucket {
     await this.#client.send(new DeleteObjectCommand({ Bucket: this.name, Key: key }));
   }
 
+  async names(): Promise<readonly string[]> {
+    return [...(await this.list()).keys()];
+  }
+
+  async hash(key: string): Promise<TreeFile> {
+    const answer = await this.#client.send(new GetObjectCommand({ Bucket: this.name, Key: key }));
+    if (answer.Body === undefined) throw new Error(`${key} came without a body`);
+    return hashOf(answer.Body as AsyncIterable<Uint8Array>);
+  }
+
   /** Reads and hashes every object below a prefix; the paths of the result begin behind it. */
-  async readTree(prefix = ''): Promise<Tree> {
-    const limit = pLimit(REQUESTS_AT_ONCE);
-    const keys = [...(await this.list(prefix)).keys()];
-    const files = await Promise.all(
-      keys.map((key) =>
-        limit(async (): Promise<readonly [string, TreeFile]> => {
-          const bytes = await this.get(key);
-          return [key.slice(prefix.length), { sizeBytes: bytes.length, sha256: sha256Hex(bytes) }];
-        }),
-      ),
-    );
-    return new Map(files);
+  readTree(prefix = ''): Promise<Tree> {
+    return readStore(this, prefix);
   }
 
   /** Removes the bucket with everything in it. */

@@ -1,24 +1,32 @@
 /** A container of a Swift server, made and taken away by plain requests of its own: not by the driver under test. */
 import assert from 'node:assert/strict';
-import type { Swift } from './swift.ts';
+import { hashOfAnswer, type ObjectStore, pathOf } from './object-store.ts';
+import type { SwiftUser } from './swift.ts';
+import type { TreeFile } from './tree.ts';
 
-export class SwiftContainer {
+export class SwiftContainer implements ObjectStore {
   readonly name: string;
-  readonly #swift: Swift;
+  readonly #swift: SwiftUser;
   #address = '';
   #token = '';
 
-  constructor(swift: Swift, name: string) {
+  constructor(swift: SwiftUser, name: string) {
     this.#swift = swift;
     this.name = name;
   }
 
   async create(): Promise<this> {
+    await this.open();
+    assert.equal((await this.request('PUT', '')).status, 201);
+    return this;
+  }
+
+  /** For one that is there already. */
+  async open(): Promise<this> {
     const { authUrl, user, password } = this.#swift;
     const answer = await fetch(authUrl, { headers: { 'x-auth-user': user, 'x-auth-key': password } });
     this.#token = answer.headers.get('x-auth-token') ?? '';
     this.#address = `${answer.headers.get('x-storage-url')}/${encodeURIComponent(this.name)}`;
-    assert.equal((await this.request('PUT', '')).status, 201);
     return this;
   }
 
@@ -27,19 +35,42 @@ export class SwiftContainer {
     method: string,
     path: string,
     more: { readonly headers?: Readonly<Record<string, string>>; readonly body?: string | Uint8Array } = {},
-  ): Promise<{ readonly status: number; readonly headers: Headers; readonly text: string }> {
+  ): Promise<{
+    readonly status: number;
+    readonly headers: Headers;
+    readonly bytes: Buffer;
+    readonly text: string;
+  }> {
     const response = await fetch(`${this.#address}${path}`, {
       method,
       headers: { ...more.headers, 'x-auth-token': this.#token },
       ...(more.body === undefined ? {} : { body: Buffer.from(more.body) }),
     });
-    return { status: response.status, headers: response.headers, text: await response.text() };
+    const bytes = Buffer.from(await response.arrayBuffer());
+    return { status: response.status, headers: response.headers, bytes, text: bytes.toString('utf8') };
   }
 
-  /** Names of everything, parts of large objects included; up to 10,000. */
+  /** Names of everything, parts of large objects included. */
   async names(): Promise<readonly string[]> {
-    const { text } = await this.request('GET', '?format=json');
-    return (JSON.parse(text) as readonly { readonly name: string }[]).map(({ name }) => name);
+    const found: string[] = [];
+    for (;;) {
+      const marker = encodeURIComponent(found.at(-1) ?? '');
+      const { text } = await this.request('GET', `?format=json&marker=${marker}`);
+      const page = JSON.parse(text) as readonly { readonly name: string }[];
+      if (page.length === 0) return found;
+      for (const { name } of page) found.push(name);
+    }
+  }
+
+  async put(name: string, bytes: Uint8Array): Promise<void> {
+    const { status, text } = await this.request('PUT', `/${pathOf(name)}`, { body: bytes });
+    assert.equal(status, 201, text);
+  }
+
+  /** A large object whole, as the server puts it together. */
+  async hash(name: string): Promise<TreeFile> {
+    const headers = { 'x-auth-token': this.#token };
+    return hashOfAnswer(await fetch(`${this.#address}/${pathOf(name)}`, { headers }), name);
   }
 
   async assertEmpty(): Promise<void> {

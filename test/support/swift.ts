@@ -7,18 +7,25 @@ import { join } from 'node:path';
 import { freePort } from './ports.ts';
 import { mustRun, type ServerProcess, startServer } from './process.ts';
 
-export interface Swift {
+/** Who asks tempauth for a token, which is one account's. */
+export interface SwiftUser {
   /** Of tempauth v1: `http://127.0.0.1:port/auth/v1.0`. */
   readonly authUrl: string;
-  /** The same server as an S3 service, path style; key and secret are user and password. */
-  readonly endpoint: string;
   readonly user: string;
   readonly password: string;
+}
+
+export interface Swift extends SwiftUser {
+  /** The same server as an S3 service, path style; key and secret are user and password. */
+  readonly endpoint: string;
+  /** Of another account. */
+  readonly other: SwiftUser;
   stop(): Promise<void>;
 }
 
 const USER = 'test:tester';
 const PASSWORD = 'testing';
+const OTHER = { user: 'other:keeper', password: 'keeping' };
 const ATTEMPTS = 3;
 const KINDS = ['account', 'container', 'object'] as const;
 /** A Python of the machine's own may stand first in PATH and lacks Debian's modules. */
@@ -66,7 +73,8 @@ async function startNode(directory: string): Promise<Swift> {
     throw error;
   }
   const endpoint = `http://127.0.0.1:${node.proxyPort}`;
-  return { authUrl: `${endpoint}/auth/v1.0`, endpoint, user: USER, password: PASSWORD, stop };
+  const authUrl = `${endpoint}/auth/v1.0`;
+  return { authUrl, endpoint, user: USER, password: PASSWORD, other: { ...OTHER, authUrl }, stop };
 }
 
 function startCache({ cachePort }: Node): Promise<ServerProcess> {
@@ -159,6 +167,7 @@ function proxyLines({ cachePort }: Node): readonly string[] {
       'user_admin_admin = admin .admin .reseller_admin',
       'user_test_tester = testing .admin',
       'user_test_reader = reading',
+      'user_other_keeper = keeping .admin',
     ],
     copy: [],
     'container-quotas': [],

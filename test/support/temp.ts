@@ -12,7 +12,7 @@ export interface TempFolder extends AsyncDisposable {
 }
 
 /** Anything with `after`: a test context, or the hooks of a suite. */
-interface Afterwards {
+export interface Afterwards {
   after(fn: () => Promise<void>): void;
 }
 

@@ -81,5 +81,8 @@ describe('testNamesIn()', () => {
     const source =
       "const a = {\n  'no test': 1,\n};\nerrorTests(import.meta.filename, {\n  'one': yaml('x'),\n  'two words': async (t, row) => {\n    f({ 'not this': 1 });\n  },\n});\n";
     assert.deepEqual(testNamesIn(source), ['one', 'two words']);
+    const withOptions =
+      "errorTests(\n  import.meta.filename,\n  {\n    'one': yaml('x'),\n    'two words': async (t, row) => {\n      f({ 'not this': 1 });\n    },\n  },\n  { skip: 'why' },\n);\n";
+    assert.deepEqual(testNamesIn(withOptions), ['one', 'two words']);
   });
 });

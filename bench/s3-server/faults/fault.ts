@@ -46,8 +46,11 @@ export type Fault =
   | { readonly kind: 'flip-copy'; readonly offset: number; readonly bit?: number }
   /** Leaves keys out of listings that were written within this time. */
   | { readonly kind: 'stale-listing'; readonly hideWrittenWithinMs: number }
-  /** Gives the entries of a page in descending order. */
-  | { readonly kind: 'unordered-listing' }
+  /**
+   * `page` (default): gives the entries of a page in descending order. `listing`: in an order that follows from a hash of
+   * their names, over all pages, and takes no start, as S3's directory buckets do.
+   */
+  | { readonly kind: 'unordered-listing'; readonly over?: 'page' | 'listing' }
   /**
    * Answers a range with as many bytes from elsewhere in the object. `told`: Content-Range says where they are from;
    * `silent`: it says what was asked for. Cannot take effect where the whole object was asked for.

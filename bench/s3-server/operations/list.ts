@@ -1,4 +1,5 @@
 /** ListObjects and ListObjectsV2: byte order, prefixes rolled up at a delimiter, pages of at most 1,000. */
+import { hash } from 'node:crypto';
 import { percentEncode } from '../http/uri.ts';
 import { bucketOf, type OperationRequest, type Response, xmlResponse } from '../s3/operation.ts';
 import { S3Error } from '../s3/s3-error.ts';
@@ -6,7 +7,7 @@ import { find, type Query } from '../s3/sigv4.ts';
 import { element, escapeXml, S3_NAMESPACE } from '../s3/xml.ts';
 import type { SortedMap } from '../store/sorted-map.ts';
 import type { StoredObject } from '../store/store.ts';
-import { storageClassOf } from './read.ts';
+import { restoreOf, storageClassOf } from './read.ts';
 import { isoDate } from './write.ts';
 
 const PAGE_MAX = 1000;
@@ -30,6 +31,8 @@ interface PageQuery {
   readonly delimiter: string;
   /** The first key that may be listed. */
   readonly from: string;
+  /** No page came before: `from` is at most what the request itself begins with. */
+  readonly isFirst: boolean;
   readonly max: number;
 }
 
@@ -106,7 +109,37 @@ function encodingXml(query: Query): string {
 
 function pageFor(request: OperationRequest, query: PageQuery): Page<StoredObject> {
   const since = request.listing.hideWrittenSinceMs;
-  return pageOf(bucketOf(request).objects, query, (object) => object.modifiedMs >= since);
+  const isHidden = (object: StoredObject): boolean => object.modifiedMs >= since;
+  const { objects } = bucketOf(request);
+  return request.listing.unordered === 'listing'
+    ? hashedPageOf(objects, query, isHidden)
+    : pageOf(objects, query, isHidden);
+}
+
+/** All that the query is about, in the order of the hashes of its names; only another page begins elsewhere. */
+function hashedPageOf<V>(
+  map: SortedMap<V>,
+  { isFirst, from, ...query }: PageQuery,
+  isHidden: (value: V) => boolean,
+): Page<V> {
+  const whole = pageOf(map, { ...query, isFirst, from: '', max: Number.POSITIVE_INFINITY }, isHidden);
+  const all = whole.entries.map((entry) => ({ entry, hash: hashOf(nameOf(entry)) }));
+  all.sort((left, right) => (left.hash < right.hash ? -1 : 1));
+  const start = isFirst ? '' : hashOf(from);
+  const left = all.filter((one) => one.hash >= start);
+  const next = left[query.max]?.entry;
+  return {
+    entries: left.slice(0, query.max).map(({ entry }) => entry),
+    next: next === undefined ? undefined : nameOf(next),
+  };
+}
+
+function hashOf(name: string): string {
+  return hash('md5', Buffer.from(name, 'latin1'), 'hex');
+}
+
+function nameOf<V>(entry: PageEntry<V>): string {
+  return entry.kind === 'key' ? entry.key : entry.prefix;
 }
 
 const OWNER = '<Owner><ID>owner</ID><DisplayName>owner</DisplayName></Owner>';
@@ -117,31 +150,52 @@ function entriesXml(
   encode: (name: string) => string,
   hasOwner: boolean,
 ): string {
+  const asked = request.head.headers.get('x-amz-optional-object-attributes') ?? '';
+  const told: Told = {
+    hasOwner,
+    hasChecksums: request.settings.checksums,
+    hasRestore: /RestoreStatus/i.test(asked),
+  };
   let keys = '';
   let prefixes = '';
-  const entries = request.listing.isUnordered ? page.entries.toReversed() : page.entries;
+  const entries = request.listing.unordered === 'page' ? page.entries.toReversed() : page.entries;
   for (const entry of entries) {
     if (entry.kind === 'prefix') {
       prefixes += `<CommonPrefixes><Prefix>${encode(entry.prefix)}</Prefix></CommonPrefixes>`;
     } else {
-      keys += objectXml(entry.key, entry.value, encode, hasOwner, request.settings.checksums);
+      keys += objectXml(entry.key, entry.value, encode, told);
     }
   }
   return keys + prefixes;
+}
+
+interface Told {
+  readonly hasOwner: boolean;
+  readonly hasChecksums: boolean;
+  /** Asked for with `x-amz-optional-object-attributes`. */
+  readonly hasRestore: boolean;
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html: of objects that were ever restored. */
+function restoreXml(object: StoredObject): string {
+  const restore = restoreOf(object);
+  if (!restore) return '';
+  const expiry =
+    restore.expiry === undefined ? '' : element('RestoreExpiryDate', isoDate(Date.parse(restore.expiry)));
+  return `<RestoreStatus>${element('IsRestoreInProgress', String(restore.isInProgress))}${expiry}</RestoreStatus>`;
 }
 
 function objectXml(
   key: string,
   object: StoredObject,
   encode: (name: string) => string,
-  hasOwner: boolean,
-  hasChecksums: boolean,
+  { hasOwner, hasChecksums, hasRestore }: Told,
 ): string {
   const checksum =
     hasChecksums && object.checksum
       ? `<ChecksumAlgorithm>${object.checksum.algorithm.toUpperCase()}</ChecksumAlgorithm><ChecksumType>${object.checksum.type}</ChecksumType>`
       : '';
-  return `<Contents><Key>${encode(key)}</Key><LastModified>${isoDate(object.modifiedMs)}</LastModified><ETag>&quot;${object.etag}&quot;</ETag>${checksum}<Size>${object.content.sizeBytes}</Size>${hasOwner ? OWNER : ''}<StorageClass>${escapeXml(storageClassOf(object))}</StorageClass></Contents>`;
+  return `<Contents><Key>${encode(key)}</Key><LastModified>${isoDate(object.modifiedMs)}</LastModified><ETag>&quot;${object.etag}&quot;</ETag>${checksum}<Size>${object.content.sizeBytes}</Size>${hasOwner ? OWNER : ''}${hasRestore ? restoreXml(object) : ''}<StorageClass>${escapeXml(storageClassOf(object))}</StorageClass></Contents>`;
 }
 
 export function listObjectsV2(request: OperationRequest): Response {
@@ -158,7 +212,7 @@ export function listObjectsV2(request: OperationRequest): Response {
         ? ''
         : fromMarker(startAfter, prefix, delimiter)
       : tokenToKey(token);
-  const page = pageFor(request, { prefix, delimiter, from, max });
+  const page = pageFor(request, { prefix, delimiter, from, isFirst: token === undefined, max });
   const hasOwner = find(query, 'fetch-owner') === 'true';
   return xmlResponse(
     `<ListBucketResult${S3_NAMESPACE}>${element('Name', bucket)}<Prefix>${encode(prefix)}</Prefix>` +
@@ -194,7 +248,7 @@ export function listObjects(request: OperationRequest): Response {
   const marker = find(query, 'marker') ?? '';
   const max = Math.min(countParameter(query, 'max-keys'), request.settings.pageKeysMax);
   const from = marker === '' ? '' : fromMarker(marker, prefix, delimiter);
-  const page = pageFor(request, { prefix, delimiter, from, max });
+  const page = pageFor(request, { prefix, delimiter, from, isFirst: marker === '', max });
   const last = page.entries.at(-1);
   const nextMarker =
     page.next === undefined || !last ? undefined : last.kind === 'key' ? last.key : last.prefix;

@@ -32,6 +32,7 @@ interface Extent {
 
 export function getObject(request: OperationRequest): Response {
   const object = objectOf(request);
+  checkRestored(object);
   checkReadConditions(request.head, object);
   const extent = extentOf(request, object);
   if (!object.content.isKept) throw discarded();
@@ -176,6 +177,27 @@ export function getObjectAttributes(request: OperationRequest): Response {
       '</GetObjectAttributesResponse>',
     [['Last-Modified', httpDate(object.modifiedMs)]],
   );
+}
+
+/** As AWS, for reads and copies alike. */
+export function checkRestored(object: StoredObject): void {
+  const storageClass = storageClassOf(object);
+  if (storageClass !== 'GLACIER' && storageClass !== 'DEEP_ARCHIVE') return;
+  if (restoreOf(object)?.isInProgress === false) return;
+  throw new S3Error('InvalidObjectState', "The operation is not valid for the object's storage class", {
+    fields: { StorageClass: storageClass },
+  });
+}
+
+/** What `x-amz-restore` says of an object that was put with it, past the protocol. */
+export function restoreOf(
+  object: StoredObject,
+): { readonly isInProgress: boolean; readonly expiry?: string } | undefined {
+  const said = object.attributes.find(([name]) => name === 'x-amz-restore')?.[1];
+  if (said === undefined) return undefined;
+  const [, expiry] = /expiry-date="([^"]*)"/.exec(said) ?? [];
+  const isInProgress = said.includes('ongoing-request="true"');
+  return expiry === undefined ? { isInProgress } : { isInProgress, expiry };
 }
 
 export function storageClassOf(object: StoredObject): string {

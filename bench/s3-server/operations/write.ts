@@ -31,6 +31,7 @@ import {
 import { type Content, contentOf } from '../store/content.ts';
 import type { StoredObject } from '../store/store.ts';
 import { checkCopySourceConditions, checkWriteConditions } from './conditions.ts';
+import { checkRestored } from './read.ts';
 
 export function putObject(request: OperationRequest, body: ReceivedBody): Response {
   const bucket = bucketOf(request);
@@ -85,6 +86,7 @@ export function copySourceOf(request: OperationRequest): CopySource {
   const object = bucket.objects.get(key);
   if (!object) throw new S3Error('NoSuchKey', 'The specified key does not exist.', { fields: { Key: key } });
   checkCopySourceConditions(request.head, object);
+  checkRestored(object);
   return { bucket: bucketName, key, object };
 }
 

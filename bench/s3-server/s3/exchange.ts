@@ -124,8 +124,9 @@ export class Exchange {
     if (!route) throw new Error('A request without a route has no operation');
     const nowMs = this.#service.now();
     const stale = route.operation.startsWith('ListObjects') ? this.faults.use('stale-listing') : undefined;
-    const unordered =
-      route.operation.startsWith('ListObjects') && this.faults.use('unordered-listing') !== undefined;
+    const disorder = route.operation.startsWith('ListObjects')
+      ? this.faults.use('unordered-listing')
+      : undefined;
     const hideWrittenSinceMs = stale ? nowMs - stale.hideWrittenWithinMs : Number.POSITIVE_INFINITY;
     const { store, settings } = this.#service;
     return {
@@ -134,7 +135,7 @@ export class Exchange {
       route,
       head: this.head,
       nowMs,
-      listing: { hideWrittenSinceMs, isUnordered: unordered },
+      listing: { hideWrittenSinceMs, ...(disorder ? { unordered: disorder.over ?? 'page' } : {}) },
       copyFlip:
         route.operation.endsWith('Copy') || route.operation === 'CopyObject'
           ? this.faults.use('flip-copy')

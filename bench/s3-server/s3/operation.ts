@@ -37,7 +37,7 @@ export interface OperationRequest {
   readonly head: RequestHead;
   readonly nowMs: number;
   /** How faults bend listings. */
-  readonly listing: { readonly hideWrittenSinceMs: number; readonly isUnordered: boolean };
+  readonly listing: { readonly hideWrittenSinceMs: number; readonly unordered?: 'page' | 'listing' };
   /** A bit that comes out wrong in a copy. */
   readonly copyFlip?: { readonly offset: number; readonly bit?: number } | undefined;
 }

@@ -19,6 +19,7 @@ const STATUS_OF_CODE = {
   InvalidBucketName: 400,
   InvalidDigest: 400,
   InvalidObjectName: 400,
+  InvalidObjectState: 403,
   InvalidPart: 400,
   InvalidPartOrder: 400,
   InvalidRange: 416,

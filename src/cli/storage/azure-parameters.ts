@@ -1,12 +1,20 @@
 /** The parameters of the registry's `azure` driver, from distribution 2.8 and 3, and of its `credentials`. */
 import { z } from 'zod';
+import { readConnectionString } from './azure-connection-string.ts';
+import {
+  readAccountKey,
+  readAccountName,
+  readBlobContainer,
+  readRealm,
+  readSasToken,
+  readServiceUrl,
+} from './azure-values.ts';
+import { keyRuleParameter } from './key-rule-parameter.ts';
 import {
   booleanParameter,
   choiceParameter,
   integerParameter,
   parameter,
-  Refused,
-  readText,
   textParameter,
 } from './parameter.ts';
 
@@ -64,6 +72,7 @@ export const azureParameters = z.object({
     description:
       'Names begin without the slash that distribution 2 puts in front of them: `docker/…` instead of `/docker/…`',
   }),
+  keyrule: keyRuleParameter('azure'),
   skipverify: booleanParameter({ default: 'false', description: 'TLS certificates are not checked' }),
   accesstier: choiceParameter(
     {
@@ -79,9 +88,15 @@ export const azureParameters = z.object({
     isForWriting: true,
     description: 'Encryption scope of written blobs. Not a parameter of the registry',
   }),
-  connectionstring: textParameter(
-    { default: 'none', isSecret: true, description: 'Not read: its parts are parameters of their own' },
-    () => new Refused('is not read: give accountname, accountkey and serviceurl instead'),
+  connectionstring: parameter(
+    {
+      type: 'text',
+      default: 'none',
+      isSecret: true,
+      description:
+        'AccountName, AccountKey or SharedAccessSignature, and endpoint in one text, as the portal shows it; parameters of their own win. The registry takes it and looks at the others alone',
+    },
+    readConnectionString,
   ),
   max_retries: integerParameter(
     { default: '5', noEffect: OWN_RETRIES, description: 'Retries of the registry' },
@@ -111,47 +126,3 @@ export const azureCredentials = z.object({
 
 export type AzureParameters = z.infer<typeof azureParameters>;
 export type AzureCredentialParameters = z.infer<typeof azureCredentials>;
-
-/** https://learn.microsoft.com/azure/storage/common/storage-account-overview#storage-account-name */
-export function readAccountName(text: string): string | undefined | Refused {
-  if (text === '') return undefined;
-  return /^[a-z0-9]{3,24}$/.test(text) ? text : new Refused('must be 3 to 24 small letters and digits');
-}
-
-export function readAccountKey(text: string): string | undefined | Refused {
-  if (text === '') return undefined;
-  const isKey = /^[A-Za-z0-9+/]+={0,2}$/.test(text) && Buffer.from(text, 'base64').length >= 16;
-  return isKey ? text : new Refused('must be the key in base64, as the portal shows it');
-}
-
-/** A list of parameters as in a query, the signature among them; the portal puts a `?` in front. */
-export function readSasToken(text: string): string | undefined | Refused {
-  const token = text.replace(/^\?/, '');
-  if (token === '') return undefined;
-  const isToken = /^[\w.~%:+/=&,*-]+$/.test(token) && new URLSearchParams(token).has('sig');
-  return isToken ? token : new Refused('must be a shared access signature (sv=…&sig=…), not an address');
-}
-
-/** https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata */
-export function readBlobContainer(text: string): string | undefined | Refused {
-  if (text === '') return undefined;
-  const isName =
-    /^(?:\$root|\$web|[a-z0-9](?:-?[a-z0-9])*)$/.test(text) && text.length >= 3 && text.length <= 63;
-  return isName ? text : new Refused('must be 3 to 63 small letters, digits and single hyphens');
-}
-
-function readRealm(text: string): string | undefined | Refused {
-  if (text === '') return undefined;
-  return /^[a-z0-9.-]+(?::\d{1,5})?$/i.test(text) ? text.toLowerCase() : new Refused('must be a domain');
-}
-
-/** A signature in the address would be shown as part of it. */
-export function readServiceUrl(text: string): string | undefined | Refused {
-  const checked = readText(text);
-  if (checked instanceof Refused || checked === undefined) return checked;
-  const url = URL.parse(checked);
-  if (!url || !/^https?:$/.test(url.protocol)) return new Refused('must be an http:// or https:// URL');
-  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
-    return new Refused('must be an address alone, without user, signature or fragment');
-  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
-}

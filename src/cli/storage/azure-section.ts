@@ -7,12 +7,21 @@ import {
   azureParameters,
   DEFAULT_REALM,
 } from './azure-parameters.ts';
+import { plainIf, slashRootOf } from './key-rule-parameter.ts';
+import { Refused } from './parameter.ts';
 import { type ReadSection, readSection, type Section } from './section.ts';
 import type { YamlEntry } from './yaml-file.ts';
 
 const REQUIRED = ['accountname', 'container'] as const;
 /** Version 2 of the registry does not know them; nobody has both them and its names. */
-const OF_VERSION_3 = ['rootdirectory', 'serviceurl', 'skipverify', 'max_retries', 'retry_delay'];
+const OF_VERSION_3 = [
+  'rootdirectory',
+  'serviceurl',
+  'skipverify',
+  'connectionstring',
+  'max_retries',
+  'retry_delay',
+];
 
 /** Problems and notes go to the section's remarks; undefined when there were problems that leave no storage. */
 export function readAzureSection(section: Section): AzureSpec | undefined {
@@ -23,12 +32,12 @@ export function readAzureSection(section: Section): AzureSpec | undefined {
     azureParameters,
   );
   if (!read) return undefined;
-  const { values } = read;
+  const values = withConnectionString(section, read);
   for (const name of REQUIRED) {
     if (values[name] === undefined)
       section.remarks.problem(section.line, `${section.backend} lacks "${name}"`);
   }
-  const access = readAccess(section, read, credentials);
+  const access = readAccess(section, { ...read, values }, credentials);
   const { accountname, container } = values;
   if (accountname === undefined || container === undefined || access === undefined) return undefined;
   return {
@@ -38,10 +47,41 @@ export function readAzureSection(section: Section): AzureSpec | undefined {
     endpoint: values.serviceurl ?? endpointOf(accountname, values.realm),
     rootDirectory: values.rootdirectory ?? '',
     hasSlashRoot: readSlashRoot(section, read, nested !== undefined),
+    ...plainIf(values.keyrule),
     access,
     skipsTlsVerify: values.skipverify ?? false,
     ...(values.accesstier === undefined ? {} : { accessTier: capitalized(values.accesstier) }),
     ...(values.encryptionscope === undefined ? {} : { encryptionScope: values.encryptionscope }),
+  };
+}
+
+/**
+ * What a connection string says, where no parameter of its own does: the registry decodes it and asks by the others, so
+ * those win.
+ */
+function withConnectionString(
+  { backend, remarks }: Section,
+  { values, lineOf }: ReadSection<AzureParameters>,
+): AzureParameters {
+  const { connectionstring: given, ...own } = values;
+  if (given === undefined) return own;
+  const { accountName, accountKey, sasToken, endpoint } = given;
+  if (own.accountname !== undefined && accountName !== undefined && own.accountname !== accountName) {
+    const other = `is of another account than "accountname", "${own.accountname}"`;
+    remarks.problem(lineOf('connectionstring'), `"connectionstring" of ${backend} ${other}`);
+  }
+  const hasOwnAccess = own.accountkey !== undefined || own.sastoken !== undefined;
+  if (hasOwnAccess)
+    remarks.note(
+      lineOf('connectionstring'),
+      `"connectionstring" of ${backend} does not say who asks: "${own.accountkey === undefined ? 'sastoken' : 'accountkey'}" does`,
+    );
+  const access = accountKey === undefined ? { sastoken: sasToken } : { accountkey: accountKey };
+  return {
+    ...own,
+    accountname: own.accountname ?? accountName,
+    serviceurl: own.serviceurl ?? (own.realm === undefined ? endpoint : undefined),
+    ...(hasOwnAccess ? {} : access),
   };
 }
 
@@ -52,16 +92,21 @@ export function endpointOf(accountName: string, realm = DEFAULT_REALM): string {
 /** Which of the two key rules is used decides whether a registry finds anything, so it is always said. */
 export function slashRootNote(hasSlashRoot: boolean): string {
   return hasSlashRoot
-    ? 'names begin with a slash, as distribution 2 writes them (trimlegacyrootprefix: false)'
-    : 'names begin without a slash, as distribution 3 writes them (trimlegacyrootprefix: true)';
+    ? 'names begin with a slash, as distribution 2 writes them (keyrule: distribution-2)'
+    : 'names begin without a slash, as distribution 3 writes them (keyrule: distribution-3)';
 }
 
 function readSlashRoot(
   section: Section,
-  { values }: ReadSection<AzureParameters>,
+  { values, lineOf }: ReadSection<AzureParameters>,
   hasCredentials: boolean,
 ): boolean {
-  if (values.trimlegacyrootprefix !== undefined) return !values.trimlegacyrootprefix;
+  const said = slashRootOf(values.keyrule, values.trimlegacyrootprefix);
+  if (said instanceof Refused) {
+    section.remarks.problem(lineOf('keyrule'), `${said.why} (${section.backend})`, 'remove one of the two');
+    return false;
+  }
+  if (said !== undefined) return said;
   const given = section.entries.map(({ name }) => name);
   const isVersion3 = hasCredentials || OF_VERSION_3.some((name) => given.includes(name));
   section.remarks.note(section.line, slashRootNote(!isVersion3));

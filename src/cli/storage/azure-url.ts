@@ -1,26 +1,27 @@
 /**
- * `azure://account/container/root?endpoint=http://host:port/account&trimlegacyrootprefix=false&skipverify=true`, with the
+ * `azure://account/container/root?endpoint=http://host:port/account&keyrule=distribution-2&skipverify=true`, with the
  * key or SAS from where Azure's own tools read it: AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN; with neither, where Azure's
  * own library looks.
  */
 import { ConfigError } from '../../core/errors.ts';
 import type { AzureAccess } from '../../drivers/spec.ts';
+import { endpointOf, slashRootNote } from './azure-section.ts';
 import {
   readAccountKey,
   readAccountName,
   readBlobContainer,
   readSasToken,
   readServiceUrl,
-} from './azure-parameters.ts';
-import { endpointOf, slashRootNote } from './azure-section.ts';
+} from './azure-values.ts';
 import type { Environment } from './environment.ts';
+import { plainIf, readKeyRule, slashRootOf } from './key-rule-parameter.ts';
 import { Refused, readBoolean, readText } from './parameter.ts';
 import { suggestion } from './suggest.ts';
 import type { StorageReading } from './yaml-storage.ts';
 
 const WHERE =
   'put the key into AZURE_STORAGE_KEY or the signature into AZURE_STORAGE_SAS_TOKEN, or give a YAML file';
-const NAMES = ['endpoint', 'trimlegacyrootprefix', 'skipverify'] as const;
+const NAMES = ['endpoint', 'keyrule', 'trimlegacyrootprefix', 'skipverify'] as const;
 type QueryName = (typeof NAMES)[number];
 
 /** @throws ConfigError */
@@ -40,7 +41,12 @@ export function readAzureUrl(url: string, env: Environment): StorageReading {
   if (name === undefined) throw new ConfigError('The Azure URL names no container');
   const given = readQuery(query);
   const { access, from } = accessIn(env);
-  const hasSlashRoot = !(flagIn(given, 'trimlegacyrootprefix') ?? true);
+  const rule = valueIn('"keyrule"', readKeyRule('azure', given.get('keyrule')));
+  const said = slashRootOf(rule, flagIn(given, 'trimlegacyrootprefix'));
+  if (said instanceof Refused) {
+    throw new ConfigError(`${said.why} (Azure URL)`, { hint: 'remove one of the two' });
+  }
+  const hasSlashRoot = said ?? false;
   const endpoint = valueIn('"endpoint"', readServiceUrl(given.get('endpoint') ?? ''));
   return {
     spec: {
@@ -50,12 +56,13 @@ export function readAzureUrl(url: string, env: Environment): StorageReading {
       endpoint: endpoint ?? endpointOf(accountName),
       rootDirectory: valueIn('The root', readText(decode(path.slice(1)))) ?? '',
       hasSlashRoot,
+      ...plainIf(rule),
       access,
       skipsTlsVerify: flagIn(given, 'skipverify') ?? false,
     },
     notes: [
       `who asks azure://${accountName}/${name} is taken from ${from}`,
-      ...(given.has('trimlegacyrootprefix') ? [] : [slashRootNote(hasSlashRoot)]),
+      ...(said === undefined ? [slashRootNote(hasSlashRoot)] : []),
     ],
   };
 }

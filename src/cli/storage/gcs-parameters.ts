@@ -1,6 +1,7 @@
 /** The parameters of the registry's `gcs` driver, and what of Cloud Storage it has no words for. */
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
+import { keyRuleParameter } from './key-rule-parameter.ts';
 import {
   booleanParameter,
   bytesParameter,
@@ -49,6 +50,7 @@ export const gcsParameters = z.object({
     default: 'the root of the bucket',
     description: 'What stands before `docker/registry/v2` in every key; slashes at both ends mean nothing',
   }),
+  keyrule: keyRuleParameter('gcs'),
   accesskey: textParameter({
     default: 'none',
     isSecret: true,

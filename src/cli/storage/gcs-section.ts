@@ -1,6 +1,7 @@
 /** From the parameters of the registry's `gcs` driver to what our drivers are built with. */
 import type { GcsAccess, GcsSpec, S3Spec } from '../../drivers/spec.ts';
 import { type GcsParameters, gcsParameters } from './gcs-parameters.ts';
+import { plainIf } from './key-rule-parameter.ts';
 import { type ReadSection, readSection, type Section } from './section.ts';
 
 const GOOGLE = 'https://storage.googleapis.com';
@@ -22,6 +23,7 @@ export function readGcsSection(section: Section): GcsSpec | S3Spec | undefined {
     kind: 'gcs',
     bucket: values.bucket,
     rootDirectory: values.rootdirectory ?? '',
+    ...plainIf(values.keyrule),
     ...(values.endpoint === undefined ? {} : { endpoint: withHttps(values.endpoint) }),
     access,
     skipsTlsVerify: values.skipverify ?? false,
@@ -69,6 +71,7 @@ function byHmac({ backend, remarks }: Section, { values, lineOf }: Read): S3Spec
     kind: 's3',
     bucket,
     rootDirectory: values.rootdirectory ?? '',
+    ...plainIf(values.keyrule),
     region: HMAC_REGION,
     endpoint: withHttps(endpoint),
     isPathStyle: true,

@@ -1,17 +1,18 @@
 /**
- * `gs://bucket/root?endpoint=https://host&keyfile=/path/key.json&skipverify=true`. Without a key file tokens come from
+ * `gs://bucket/root?endpoint=https://host&keyfile=/path/key.json&keyrule=plain&skipverify=true`. Without a key file tokens come from
  * where Google's tools look.
  */
 import { ConfigError } from '../../core/errors.ts';
 import type { Environment } from './environment.ts';
 import { readGcsBucket, readKeyfile } from './gcs-parameters.ts';
 import { withHttps } from './gcs-section.ts';
+import { plainIf, readKeyRule } from './key-rule-parameter.ts';
 import { Refused, readBoolean, readText } from './parameter.ts';
 import { readEndpoint } from './s3-values.ts';
 import { suggestion } from './suggest.ts';
 import type { StorageReading } from './yaml-storage.ts';
 
-const QUERY_NAMES = ['endpoint', 'keyfile', 'skipverify'] as const;
+const QUERY_NAMES = ['endpoint', 'keyfile', 'keyrule', 'skipverify'] as const;
 type QueryName = (typeof QUERY_NAMES)[number];
 
 const KEYS_HINT =
@@ -42,6 +43,7 @@ export function readGcsUrl(url: string, env: Environment): StorageReading {
       kind: 'gcs',
       bucket,
       rootDirectory,
+      ...plainIf(valueIn('"keyrule"', readKeyRule('gcs', given.get('keyrule')))),
       ...(endpoint === undefined ? {} : { endpoint: withHttps(endpoint) }),
       access: keyfile === undefined ? { kind: 'default' } : { kind: 'keyfile', path: keyfile },
       skipsTlsVerify: skipverify === undefined ? false : valueIn('"skipverify"', readBoolean(skipverify)),

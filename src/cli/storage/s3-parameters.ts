@@ -1,5 +1,6 @@
 /** The parameters of the registry's `s3` driver, from distribution 2.8 and 3. */
 import { z } from 'zod';
+import { keyRuleParameter } from './key-rule-parameter.ts';
 import {
   booleanParameter,
   bytesParameter,
@@ -88,6 +89,7 @@ export const s3Parameters = z.object({
     default: 'the root of the bucket',
     description: 'What stands before `docker/registry/v2` in every key; slashes at both ends mean nothing',
   }),
+  keyrule: keyRuleParameter('s3'),
   secure: booleanParameter({
     default: 'true',
     description: '`false`: HTTP instead of HTTPS, for AWS and for a `regionendpoint` without a scheme',

@@ -1,5 +1,6 @@
 /** From the parameters of the registry's `s3` driver to what our drivers are built with. */
 import type { S3Credentials, S3Spec } from '../../drivers/spec.ts';
+import { plainIf } from './key-rule-parameter.ts';
 import { Refused } from './parameter.ts';
 import { NO_STORAGE_CLASS, type S3Parameters, s3Parameters } from './s3-parameters.ts';
 import {
@@ -34,6 +35,7 @@ export function readS3Section(section: Section): S3Spec | undefined {
     kind: 's3',
     bucket,
     rootDirectory: values.rootdirectory ?? '',
+    ...plainIf(values.keyrule),
     region,
     ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
     isPathStyle: address.isPathStyle,

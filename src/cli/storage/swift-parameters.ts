@@ -1,5 +1,6 @@
 /** The parameters of the registry's `swift` driver, from distribution 2.8; version 3 has none any more. */
 import { z } from 'zod';
+import { keyRuleParameter } from './key-rule-parameter.ts';
 import {
   booleanParameter,
   bytesParameter,
@@ -39,6 +40,7 @@ export const swiftParameters = z.object({
     default: 'none',
     description: "Begins every name, before the registry's own `files/`",
   }),
+  keyrule: keyRuleParameter('swift'),
   tenant: textParameter({ default: 'none', description: 'Project, by name' }),
   tenantid: textParameter({ default: 'none', description: 'Project, by id; wins over `tenant`' }),
   domain: textParameter({ default: '`Default`', description: "The user's domain, by name (Keystone v3)" }),

@@ -1,5 +1,6 @@
 /** From the parameters of the registry's `swift` driver to what our driver is built with. */
 import type { SwiftAccess, SwiftSpec } from '../../drivers/spec.ts';
+import { plainIf } from './key-rule-parameter.ts';
 import { type ReadSection, readSection, type Section } from './section.ts';
 import { type SwiftParameters, swiftParameters } from './swift-parameters.ts';
 
@@ -28,6 +29,7 @@ export function readSwiftSection(section: Section): SwiftSpec | undefined {
     kind: 'swift',
     container,
     prefix: values.prefix ?? '',
+    ...plainIf(values.keyrule),
     access: {
       authUrl: authurl,
       authVersion,

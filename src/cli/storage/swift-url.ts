@@ -1,10 +1,11 @@
 /**
- * `swift://container/prefix`, with everything else from the environment as OpenStack's own clients read it: `OS_AUTH_URL`
+ * `swift://container/prefix?keyrule=plain`, with everything else from the environment as OpenStack's own clients read it: `OS_AUTH_URL`
  * and its companions for Keystone, `ST_AUTH`, `ST_USER` and `ST_KEY` for tempauth.
  */
 import { ConfigError } from '../../core/errors.ts';
 import type { SwiftAccess } from '../../drivers/spec.ts';
 import type { Environment } from './environment.ts';
+import { plainIf, readKeyRule } from './key-rule-parameter.ts';
 import { Refused, readText } from './parameter.ts';
 import { readAuthUrl, readContainer } from './swift-parameters.ts';
 import { authVersionOf } from './swift-section.ts';
@@ -15,10 +16,15 @@ const WHERE =
 
 /** @throws ConfigError */
 export function readSwiftUrl(url: string, env: Environment): StorageReading {
-  const [, authority = '', path = '', query] = /^swift:\/\/([^/?#]*)(\/[^?#]*)?(\?[^#]*)?$/i.exec(url) ?? [];
-  if (/[@:]/.test(authority) || query) {
-    throw new ConfigError('A Swift URL names a container and a prefix, and nothing else', { hint: WHERE });
+  const [, authority = '', path = '', query = ''] =
+    /^swift:\/\/([^/?#]*)(\/[^?#]*)?(\?[^#]*)?$/i.exec(url) ?? [];
+  const [, ruleText, other] = /^\??(?:keyrule=([^&=]*))?(.*)$/is.exec(query) ?? [];
+  if (/[@:]/.test(authority) || other) {
+    throw new ConfigError('A Swift URL names a container, a prefix and a keyrule, and nothing else', {
+      hint: WHERE,
+    });
   }
+  const rule = valueIn('"keyrule"', readKeyRule('swift', ruleText && decode(ruleText)));
   const container = valueIn('The container', readContainer(decode(authority)));
   if (container === undefined) {
     throw new ConfigError('A Swift URL names a container and has no fragment ("#")', {
@@ -28,7 +34,7 @@ export function readSwiftUrl(url: string, env: Environment): StorageReading {
   const prefix = valueIn('The prefix', readText(decode(path.slice(1)))) ?? '';
   const { access, from } = accessIn(env);
   return {
-    spec: { kind: 'swift', container, prefix, access, skipsTlsVerify: false },
+    spec: { kind: 'swift', container, prefix, ...plainIf(rule), access, skipsTlsVerify: false },
     notes: [`the user of swift://${container} is taken from ${from}`],
   };
 }

@@ -2,7 +2,7 @@
  * Storage as a URL:
  *
  *     file:///srv/registry
- *     s3://bucket/root?endpoint=https://host:9000&region=eu-1&pathstyle=true&skipverify=true&profile=backup
+ *     s3://bucket/root?endpoint=https://host:9000&region=eu-1&pathstyle=true&skipverify=true&profile=backup&keyrule=plain
  *
  * Bucket, root and query values are percent-decoded; `+` is a plus. No part of a URL appears in a message before it is
  * known to hold no credentials.
@@ -13,6 +13,7 @@ import { readAzureUrl } from './azure-url.ts';
 import type { Environment } from './environment.ts';
 import { readRoot } from './filesystem-section.ts';
 import { readGcsUrl } from './gcs-url.ts';
+import { plainIf, readKeyRule } from './key-rule-parameter.ts';
 import { Refused, readBoolean, readText } from './parameter.ts';
 import {
   awsEndpoint,
@@ -55,7 +56,7 @@ export function readUrlStorage(url: string, env: Environment): StorageReading {
     case 'http':
     case 'https':
       throw new ConfigError(`A storage is not given as ${scheme}://`, {
-        hint: `for an S3 service write s3://BUCKET/ROOT?endpoint=${scheme}://HOST:PORT`,
+        hint: `write s3://BUCKET/ROOT?endpoint=${scheme}://HOST:PORT, azure://ACCOUNT/CONTAINER/ROOT, gs://BUCKET/ROOT or swift://CONTAINER/PREFIX`,
       });
     default:
       throw new ConfigError(`Storage at ${scheme}:// is not known`, {
@@ -76,7 +77,7 @@ function readFileUrl(url: string): FileSystemSpec {
   return { kind: 'fs', rootDirectory: root };
 }
 
-const QUERY_NAMES = ['endpoint', 'region', 'pathstyle', 'skipverify', 'profile'] as const;
+const QUERY_NAMES = ['endpoint', 'region', 'pathstyle', 'skipverify', 'profile', 'keyrule'] as const;
 type QueryName = (typeof QUERY_NAMES)[number];
 
 function readS3Url(url: string, env: Environment): StorageReading {
@@ -104,6 +105,7 @@ function readS3Url(url: string, env: Environment): StorageReading {
     kind: 's3',
     bucket,
     rootDirectory,
+    ...plainIf(valueIn('"keyrule"', readKeyRule('s3', given.get('keyrule')))),
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
     isPathStyle: usesPathStyle(bucket, {

@@ -1,16 +1,24 @@
 /** Finds out which checksums an Azure Blob service compares with what arrived, by sending wrong ones. */
 import { hash, randomUUID } from 'node:crypto';
+import { crc64, crc64Hex } from '../../core/crc64.ts';
 import { isStorageError } from '../../core/errors.ts';
 import { encodePath } from '../../transport/sigv4.ts';
+import { isRefusalOfBytes } from '../binding.ts';
 import type { Binding, CallContext } from '../driver.ts';
-import type { ServiceClient } from '../http/service-client.ts';
-import { md5Field } from './azure-write.ts';
+import type { Fields, ServiceClient } from '../http/service-client.ts';
+import { blockNameOf, newUploadId } from './azure-block-ids.ts';
+import { md5OfBase64 } from './azure-listing.ts';
+import { type AzureSum, sumFields } from './azure-write.ts';
 
 const BODY = Buffer.from('blobferry probes which checks this server makes\n');
-const WRONG_MD5 = md5Field(hash('md5', 'other bytes', 'hex'));
-/** Of no body that is ever sent here: the right one of these bytes is another. */
-const WRONG_CRC64 = ['x-ms-content-crc64', Buffer.alloc(8, 0x5a).toString('base64')] as const;
+const OTHER = Buffer.from('other bytes');
+const [RIGHT, WRONG] = [BODY, OTHER].map((bytes) => ({
+  md5: { md5: hash('md5', bytes, 'hex') },
+  crc64: { crc64: crc64Hex(crc64(bytes)) },
+})) as [Sums, Sums];
 const TIDY_MS = 5_000;
+
+type Sums = Readonly<Record<keyof AzureSum, AzureSum>>;
 
 /** See `Binding` for the words. */
 export async function probeAzureBinding(
@@ -18,47 +26,103 @@ export async function probeAzureBinding(
   client: ServiceClient<unknown>,
   prefix: string,
 ): Promise<Binding> {
-  const key = `${prefix}${randomUUID()}`;
-  const path = `/${encodePath(key)}`;
-  const put = (sum: readonly [string, string]): Promise<unknown> =>
-    client.send(ctx, {
-      method: 'PUT',
-      operation: 'write a probe to',
-      key,
-      path,
-      headers: [['x-ms-blob-type', 'BlockBlob'], sum],
-      body: BODY,
-      bodyBytes: BODY.length,
-    });
-  const refuses = (sum: readonly [string, string]): Promise<boolean> =>
-    put(sum).then(
-      () => false,
-      (error: unknown) => {
-        if (isStorageError(error, 'corrupt') && error.details.status === 400) return true;
-        throw error;
-      },
-    );
-  const tidy = (signal: AbortSignal): Promise<unknown> =>
-    client.send(
-      { signal },
-      { method: 'DELETE', operation: 'remove a probe from', key, path, accepts: [404] },
-    );
+  const probe = new Probe(client, `${prefix}${randomUUID()}`);
   try {
     // First a right one: without permission to write, every wrong one would look refused.
-    await put(md5Field(hash('md5', BODY, 'hex')));
-    const contentMd5 = await refuses(WRONG_MD5);
-    const contentCrc64 = await refuses(WRONG_CRC64);
-    await tidy(ctx.signal);
+    await probe.put(ctx, RIGHT.md5);
+    const contentMd5 = await probe.refuses(ctx, WRONG.md5);
+    // A checksum that is not taken when it is right is of no use, whatever becomes of a wrong one.
+    const takesCrc64 = await isTaken(probe.put(ctx, RIGHT.crc64));
+    const computesMd5 = takesCrc64 && (await probe.keptMd5(ctx)) === RIGHT.md5.md5;
+    const contentCrc64 = takesCrc64 && (await probe.refuses(ctx, WRONG.crc64));
+    await probe.remove(ctx.signal);
     return {
       payloadSha256: false,
       contentMd5,
       contentCrc64,
+      computesMd5,
       partCrc32: false,
       objectCrc32: false,
       storesSha256: false,
     };
   } catch (error) {
-    await tidy(AbortSignal.timeout(TIDY_MS)).catch(() => undefined);
+    await probe.remove(AbortSignal.timeout(TIDY_MS)).catch(() => undefined);
+    throw error;
+  }
+}
+
+class Probe {
+  readonly #client: ServiceClient<unknown>;
+  readonly #key: string;
+  readonly #path: string;
+
+  constructor(client: ServiceClient<unknown>, key: string) {
+    this.#client = client;
+    this.#key = key;
+    this.#path = `/${encodePath(key)}`;
+  }
+
+  put(ctx: CallContext, sum: AzureSum): Promise<unknown> {
+    return this.#send(ctx, sum, { headers: [['x-ms-blob-type', 'BlockBlob']] });
+  }
+
+  /** As a block and as a whole blob. */
+  async refuses(ctx: CallContext, sum: AzureSum): Promise<boolean> {
+    const block = blockNameOf(newUploadId(), { number: 1, ...sum });
+    const query: Fields = [
+      ['comp', 'block'],
+      ['blockid', block],
+    ];
+    const ofBlock = await isRefused(this.#send(ctx, sum, { query }));
+    return (await isRefused(this.put(ctx, sum))) && ofBlock;
+  }
+
+  async keptMd5(ctx: CallContext): Promise<string | undefined> {
+    const request = { method: 'HEAD', operation: 'look at a probe in', key: this.#key } as const;
+    const { headers } = await this.#client.send(ctx, { ...request, path: this.#path });
+    return md5OfBase64(headers.get('content-md5'));
+  }
+
+  async remove(signal: AbortSignal): Promise<void> {
+    const request = { method: 'DELETE', operation: 'remove a probe from', key: this.#key } as const;
+    await this.#client.send({ signal }, { ...request, path: this.#path, accepts: [404], expects: 202 });
+  }
+
+  #send(
+    ctx: CallContext,
+    sum: AzureSum,
+    { query = [], headers = [] }: { readonly query?: Fields; readonly headers?: Fields },
+  ): Promise<unknown> {
+    return this.#client.send(ctx, {
+      method: 'PUT',
+      operation: 'write a probe to',
+      key: this.#key,
+      path: this.#path,
+      query,
+      headers: [...headers, ...sumFields(sum)],
+      body: BODY,
+      bodyBytes: BODY.length,
+    });
+  }
+}
+
+/** A service that does not know the checksum may compare it wrongly, or mind its header. */
+async function isTaken(attempt: Promise<unknown>): Promise<boolean> {
+  try {
+    return !(await isRefused(attempt));
+  } catch (error) {
+    if (isStorageError(error, 'unsupported') && error.details.scope === 'object') return false;
+    throw error;
+  }
+}
+
+/** Refused for what was wrong about it; any other failure is no finding and is passed on. */
+async function isRefused(attempt: Promise<unknown>): Promise<boolean> {
+  try {
+    await attempt;
+    return false;
+  } catch (error) {
+    if (isRefusalOfBytes(error)) return true;
     throw error;
   }
 }

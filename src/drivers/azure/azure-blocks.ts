@@ -22,17 +22,25 @@ import { checkDocument, eachElement, onlyTextOf, utf8Of } from '../http/xml.ts';
 import type { AzureSpec } from '../spec.ts';
 import { blockNameIn, blockNameOf, isUploadId, newUploadId, type UploadMarks } from './azure-block-ids.ts';
 import { checkAzureKey } from './azure-keys.ts';
-import { encryptionFields, md5Field, md5Of, visibleAttributes } from './azure-write.ts';
+import {
+  type AzureSum,
+  encryptionFields,
+  md5Field,
+  sumFields,
+  sumOf,
+  visibleAttributes,
+} from './azure-write.ts';
 
 /** A list of 50,000 blocks is made into a blob in seconds, mostly. */
-const COMPLETE_TIMEOUT_MS = 10 * 60_000;
+export const COMPLETE_TIMEOUT_MS = 10 * 60_000;
 const KEY_BYTES_MAX = 4_096;
 
 interface Container {
   /** Everything, marks included. */
   list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage>;
   readonly marks: UploadMarks;
-  readonly checksMd5: boolean;
+  /** What blocks are bound by. */
+  readonly sumName: keyof AzureSum | undefined;
 }
 
 export class AzureBlocks implements MultipartFacet {
@@ -78,8 +86,8 @@ export class AzureBlocks implements MultipartFacet {
     const { body, number } = part;
     if (this.#open.get(upload.id) !== upload.key) await this.#checkOpen(ctx, operation, upload);
     ctx.signal.throwIfAborted();
-    const md5 = this.#container.checksMd5 ? await md5Of(ctx, body) : undefined;
-    const name = blockNameOf(upload.id, { number, ...(md5 === undefined ? {} : { md5 }) });
+    const sum = await sumOf(ctx, body, this.#container.sumName);
+    const name = blockNameOf(upload.id, { number, ...sum });
     await this.#client.send(ctx, {
       method: 'PUT',
       operation,
@@ -89,11 +97,11 @@ export class AzureBlocks implements MultipartFacet {
         ['comp', 'block'],
         ['blockid', name],
       ],
-      headers: [...(md5 === undefined ? [] : [md5Field(md5)]), ...encryptionFields(this.#spec)],
+      headers: [...sumFields(sum), ...encryptionFields(this.#spec)],
       body: body.bytes ?? body.open(),
       bodyBytes: body.sizeBytes,
     });
-    return { number, sizeBytes: body.sizeBytes, tag: name, ...(md5 === undefined ? {} : { md5 }) };
+    return { number, sizeBytes: body.sizeBytes, tag: name, ...sum };
   }
 
   async complete(
@@ -106,7 +114,25 @@ export class AzureBlocks implements MultipartFacet {
     // Another process may have aborted it, and its blocks would still be there.
     await this.#checkOpen(ctx, operation, upload);
     this.#checkParts(operation, upload, parts, sizeBytes);
-    const body = Buffer.from(blockList(parts));
+    const written = await this.commit(
+      ctx,
+      operation,
+      upload.key,
+      parts.map(({ tag }) => tag),
+    );
+    // The object stands, whatever becomes of its mark: one that stays is found by listing uploads.
+    await this.#removeMark(ctx, upload).catch(() => undefined);
+    return written;
+  }
+
+  /** Makes a blob of blocks that wait for it. */
+  async commit(
+    ctx: CallContext,
+    operation: string,
+    key: string,
+    blocks: readonly string[],
+  ): Promise<WriteResult> {
+    const body = Buffer.from(blockList(blocks));
     const headers: Fields = [
       ...visibleAttributes(this.#spec),
       ...encryptionFields(this.#spec),
@@ -116,16 +142,14 @@ export class AzureBlocks implements MultipartFacet {
     const response = await this.#client.send(ctx, {
       method: 'PUT',
       operation,
-      key: upload.key,
-      path: pathOf(upload.key),
+      key,
+      path: pathOf(key),
       query: [['comp', 'blocklist']],
       headers,
       body,
       bodyBytes: body.length,
       headTimeoutMs: COMPLETE_TIMEOUT_MS,
     });
-    // The object stands, whatever becomes of its mark: one that stays is found by listing uploads.
-    await this.#removeMark(ctx, upload).catch(() => undefined);
     const version = response.headers.get('etag');
     return version === undefined ? {} : { version };
   }
@@ -245,13 +269,14 @@ export class AzureBlocks implements MultipartFacet {
       key,
       path: pathOf(this.#container.marks.of(id)),
       accepts: [404],
+      expects: 202,
     });
   }
 }
 
 /** `Latest`: where the answer to a first attempt was lost, the blocks are those of the object already. */
-function blockList(parts: readonly PartReceipt[]): string {
-  const blocks = parts.map(({ tag }) => `<Latest>${tag}</Latest>`).join('');
+function blockList(names: readonly string[]): string {
+  const blocks = names.map((name) => `<Latest>${name}</Latest>`).join('');
   return `<?xml version="1.0" encoding="utf-8"?><BlockList>${blocks}</BlockList>`;
 }
 
@@ -265,7 +290,7 @@ function partsIn(upload: Upload, xml: string): readonly PartReceipt[] {
     const size = onlyTextOf(block, 'Size') ?? '';
     const name = blockNameIn(upload.id, tag);
     if (!/^\d+$/.test(size)) throw new RangeError('a block has no size');
-    // A part that was sent twice has two blocks; each is whole, and says by its MD5 what it holds.
+    // A part that was sent twice has two blocks; each is whole, and says by its checksum what it holds.
     if (name) parts.set(name.number, { sizeBytes: Number(size), tag, ...name });
     return true;
   });

@@ -1,9 +1,9 @@
 /** Azure Blob Storage over its REST interface and the direct engine (https://learn.microsoft.com/rest/api/storageservices/blob-service-rest-api). */
-import { compareUtf8 } from '../../core/byte-order.ts';
 import { isStorageError, StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
 import { encodePath } from '../../transport/sigv4.ts';
 import type {
+  AddressFacet,
   Binding,
   BindingFacet,
   Body,
@@ -15,6 +15,7 @@ import type {
   ObjectInfo,
   ReadOptions,
   ReadResult,
+  ServerCopyFacet,
   StorageDriver,
   WriteOptions,
   WriteResult,
@@ -22,30 +23,38 @@ import type {
 import { malformed } from '../http/call.ts';
 import { isRange, lengthOf, totalOf, totalOfUnsatisfied } from '../http/object-answer.ts';
 import { type Fields, ServiceClient } from '../http/service-client.ts';
-import { prefetchedPages } from '../paging.ts';
 import type { AzureSpec, DriverSpec } from '../spec.ts';
 import { probeAzureBinding } from './azure-binding.ts';
 import { UploadMarks } from './azure-block-ids.ts';
 import { AzureBlocks } from './azure-blocks.ts';
 import { checkAzureKey } from './azure-keys.ts';
-import { azureListingOf, md5OfBase64, narrowedPrefix, versionOf } from './azure-listing.ts';
+import { AzureLister, PAGE_NAMES_MAX } from './azure-lister.ts';
+import { type AzureListPage, azureListingOf } from './azure-listing.ts';
+import { azureFacts, identityOf, isRangeOfNothing, type Namespace } from './azure-object.ts';
+import { AzureServerCopy } from './azure-server-copy.ts';
 import { type AzureCredentials, AzureService, type AzureServiceOptions } from './azure-service.ts';
-import { pagesBehind } from './azure-walk.ts';
-import { checksMd5, encryptionFields, md5Field, md5Of, visibleAttributes } from './azure-write.ts';
-import { ByteOrder, isSurelyBehind } from './byte-order.ts';
+import {
+  encryptionFields,
+  sumFields,
+  sumOf,
+  sumOfBlobs,
+  sumOfBlocks,
+  visibleAttributes,
+} from './azure-write.ts';
 
-/** Of one Put Blob, since version 2019-12-12. */
-const PUT_BYTES_MAX = 5_000 * 1024 ** 2;
-/** Below the 5,000 that Azure gives: a page must not take many megabytes. */
-const PAGE_NAMES_MAX = 2_000;
 const ACCOUNT_TIMEOUT_MS = 15_000;
 
 export interface AzureDriverOptions extends AzureServiceOptions {
+  /** What the storage is to be used as: a signature that cannot do that is refused before anything is sent. */
+  readonly role?: 'source' | 'target';
   readonly pageNamesMax?: number;
 }
 
-/** What is known of the account: `unknown` where these credentials may not ask. */
-type Namespace = 'flat' | 'hierarchical' | 'unknown';
+interface AzureDriverParts {
+  readonly namespace: Namespace;
+  readonly addresses: AddressFacet;
+  readonly pageNamesMax?: number;
+}
 
 export class AzureDriver implements StorageDriver {
   readonly kind = 'azure';
@@ -53,77 +62,48 @@ export class AzureDriver implements StorageDriver {
   readonly facts: DriverFacts;
   readonly multipart: MultipartFacet;
   readonly binding: BindingFacet;
+  readonly serverCopy: ServerCopyFacet;
+  readonly addresses: AddressFacet;
   readonly #client: ServiceClient<AzureCredentials>;
   readonly #spec: AzureSpec;
-  readonly #marks: UploadMarks;
+  readonly #lister: AzureLister;
   readonly #binding: Binding | undefined;
   readonly #pageNamesMax: number;
 
   constructor(
     client: ServiceClient<AzureCredentials>,
     { storage, binding }: DriverSpec & { readonly storage: AzureSpec },
-    { namespace, pageNamesMax }: { readonly namespace: Namespace; readonly pageNamesMax?: number },
+    { namespace, addresses, pageNamesMax }: AzureDriverParts,
   ) {
     this.#client = client;
     this.#spec = storage;
     this.#binding = binding;
-    this.#marks = new UploadMarks(storage);
     this.#pageNamesMax = pageNamesMax ?? PAGE_NAMES_MAX;
     this.name = client.name;
-    this.facts = {
-      // A hierarchical account goes from folder to folder: `a/x` comes before `a-b`.
-      listOrder: namespace === 'flat' ? 'bytes' : 'unsorted',
-      // Whoever made a blob may have stored any MD5 with it.
-      md5MayBeOpaque: true,
-      writeBytesMax: PUT_BYTES_MAX,
-      keepsAttributes: false,
-      hasFolders: namespace === 'hierarchical',
-    };
-    this.multipart = new AzureBlocks(client, storage, {
-      list: (ctx, query) => this.#listEverything(ctx, query),
-      marks: this.#marks,
-      checksMd5: checksMd5(binding),
+    this.facts = azureFacts(namespace);
+    const marks = new UploadMarks(storage);
+    this.#lister = new AzureLister({
+      call: client.call('list'),
+      marks,
+      listOrder: this.facts.listOrder,
+      page: (ctx, query, marker) => this.#listPage(ctx, query, marker),
     });
+    const blocks = new AzureBlocks(client, storage, {
+      list: (ctx, query) => this.#lister.everything(ctx, query),
+      marks,
+      sumName: sumOfBlocks(binding),
+    });
+    this.multipart = blocks;
+    this.serverCopy = new AzureServerCopy(client, storage, {
+      blocks,
+      stat: (ctx, key) => this.stat(ctx, key),
+    });
+    this.addresses = addresses;
     this.binding = { probe: (ctx, prefix) => probeAzureBinding(ctx, client, prefix) };
   }
 
-  async *list(ctx: CallContext, query: ListQuery): AsyncGenerator<ListPage> {
-    const isWalked =
-      this.facts.listOrder === 'bytes' && query.after !== undefined && query.delimiter === undefined;
-    const pages = isWalked
-      ? pagesBehind(
-          {
-            pages: (part) => this.#ordered(ctx, part),
-            folder: (prefix, marker) => this.#listPage(ctx, { prefix, delimiter: '/' }, marker),
-          },
-          { ...query, prefix: narrowedPrefix(query) },
-        )
-      : this.#ordered(ctx, query);
-    for await (const page of pages) {
-      const shown = {
-        objects: page.objects.filter(({ key }) => !this.#marks.hides(key)),
-        prefixes: page.prefixes.filter((prefix) => !this.#marks.hides(prefix)),
-      };
-      if (shown.objects.length + shown.prefixes.length > 0) yield { ...page, ...shown };
-    }
-  }
-
-  async *#ordered(ctx: CallContext, query: ListQuery): AsyncGenerator<ListPage> {
-    const ofObjects = new ByteOrder<ObjectInfo>(({ key }) => key);
-    const ofPrefixes = new ByteOrder<string>((prefix) => prefix);
-    for await (const { objects, prefixes, ...page } of this.#listEverything(ctx, query)) {
-      const isLast = page.isLast === true;
-      yield {
-        ...page,
-        objects: ofObjects.take(objects, isLast),
-        prefixes: ofPrefixes.take(prefixes, isLast),
-      };
-    }
-  }
-
-  #listEverything(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
-    const call = { backend: this.name, operation: 'list' };
-    return prefetchedPages(query, call, (marker) => this.#listPage(ctx, query, marker));
+  list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
+    return this.#lister.list(ctx, query);
   }
 
   async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
@@ -134,7 +114,8 @@ export class AzureDriver implements StorageDriver {
       key,
       path: pathOf(key),
     });
-    return { key, sizeBytes: lengthOf(this.#client.call('stat', key), response), ...identity(response) };
+    this.#demandFile('stat', key, response);
+    return { key, sizeBytes: lengthOf(this.#client.call('stat', key), response), ...identityOf(response) };
   }
 
   async read(ctx: CallContext, key: string, into: Uint8Array, options: ReadOptions): Promise<ReadResult> {
@@ -155,6 +136,7 @@ export class AzureDriver implements StorageDriver {
       ...(options.isFresh ? { isFresh: true } : {}),
     });
     const call = this.#client.call('read', key);
+    this.#demandFile('read', key, response);
     if (response.status === 416 || isRangeOfNothing(response)) {
       const totalBytes = totalOfUnsatisfied(response) ?? (await this.stat(ctx, key)).sizeBytes;
       if (totalBytes > offset) throw malformed(call, 'a range inside the object was refused');
@@ -169,7 +151,7 @@ export class AzureDriver implements StorageDriver {
     const totalBytes = totalOf(response) ?? (await this.stat(ctx, key)).sizeBytes;
     const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
     if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
-    return { bytesRead, totalBytes, ...identity(response) };
+    return { bytesRead, totalBytes, ...identityOf(response) };
   }
 
   async write(ctx: CallContext, key: string, body: Body, _options: WriteOptions): Promise<WriteResult> {
@@ -179,7 +161,7 @@ export class AzureDriver implements StorageDriver {
       ['x-ms-blob-type', 'BlockBlob'],
       ...visibleAttributes(this.#spec),
       ...encryptionFields(this.#spec),
-      ...(checksMd5(this.#binding) ? [md5Field(await md5Of(ctx, body))] : []),
+      ...sumFields(await sumOf(ctx, body, sumOfBlobs(this.#binding))),
     ];
     const response = await this.#client.send(ctx, {
       method: 'PUT',
@@ -202,10 +184,13 @@ export class AzureDriver implements StorageDriver {
         operation: 'remove',
         key,
         path: pathOf(key),
+        expects: 202,
       });
     } catch (error) {
       // A container that is missing is not that.
       if (isStorageError(error, 'not-found') && error.details.scope === 'object') return;
+      // The name is a folder's: there is no object to remove.
+      if (isStorageError(error) && error.details.backendCode === 'DirectoryIsNotEmpty') return;
       throw error;
     }
   }
@@ -218,18 +203,35 @@ export class AzureDriver implements StorageDriver {
     this.#client.close();
   }
 
+  /** A hierarchical account shows its folders as empty blobs. */
+  #demandFile(operation: string, key: string, { headers }: HttpResponse): void {
+    if (headers.get('x-ms-resource-type')?.toLowerCase() !== 'directory') return;
+    const { name: backend } = this;
+    const details = {
+      kind: 'not-found',
+      backend,
+      operation,
+      key,
+      isTransient: false,
+      scope: 'object',
+    } as const;
+    throw new StorageError(
+      `Cannot ${operation} "${key}" in ${backend}: there is a folder of this name`,
+      details,
+    );
+  }
+
   async #listPage(
     ctx: CallContext,
-    query: ListQuery,
+    { prefix, delimiter, tellsTier }: ListQuery,
     marker: string | undefined,
-  ): Promise<{ page: ListPage; next?: string }> {
-    const isSorted = this.facts.listOrder === 'bytes';
+  ): Promise<AzureListPage> {
     const fields: Fields = [
       ['restype', 'container'],
       ['comp', 'list'],
-      ['prefix', query.prefix],
+      ['prefix', prefix],
       ['maxresults', String(this.#pageNamesMax)],
-      ...(query.delimiter ? [['delimiter', query.delimiter] as const] : []),
+      ...(delimiter ? [['delimiter', delimiter] as const] : []),
       ...(marker === undefined ? [] : [['marker', marker] as const]),
     ];
     const { body } = await this.#client.send(ctx, {
@@ -238,24 +240,22 @@ export class AzureDriver implements StorageDriver {
       path: '',
       query: fields,
     });
-    const { next, ...listed } = azureListingOf(this.#client.call('list'), body);
-    const page = behind(listed, query.after);
-    const last = listed.objects.at(-1)?.key;
-    const { upTo } = query;
-    const isPast = isSorted && last !== undefined && upTo !== undefined && isSurelyBehind(last, upTo);
-    return next === undefined || isPast ? { page } : { page, next };
+    return azureListingOf(this.#client.call('list'), body, tellsTier);
   }
 }
 
 /** Asks first which order the account lists in. */
 export async function openAzureDriver(
   spec: DriverSpec & { readonly storage: AzureSpec },
-  { pageNamesMax, ...options }: AzureDriverOptions = {},
+  { pageNamesMax, role, ...options }: AzureDriverOptions = {},
 ): Promise<AzureDriver> {
-  const client = new ServiceClient(new AzureService(spec.storage, options));
+  const service = new AzureService(spec.storage, options);
+  if (role !== undefined) service.checkSas(role);
+  const client = new ServiceClient(service);
   const namespace = await namespaceOf(client);
   return new AzureDriver(client, spec, {
     namespace,
+    addresses: service,
     ...(pageNamesMax === undefined ? {} : { pageNamesMax }),
   });
 }
@@ -286,32 +286,6 @@ async function namespaceOf(client: ServiceClient<AzureCredentials>): Promise<Nam
   }
 }
 
-/** No request can say where a listing begins. A group that `after` is in may have more keys behind it. */
-function behind(page: ListPage, after: string | undefined): ListPage {
-  if (after === undefined) return page;
-  return {
-    objects: page.objects.filter(({ key }) => compareUtf8(key, after) > 0),
-    prefixes: page.prefixes.filter((prefix) => after.startsWith(prefix) || compareUtf8(prefix, after) > 0),
-  };
-}
-
 function pathOf(key: string): string {
   return `/${encodePath(key)}`;
-}
-
-/** So Azurite answers where one byte of an empty blob is asked for; the service itself says 416. */
-function isRangeOfNothing({ status, headers }: HttpResponse): boolean {
-  return status === 206 && headers.get('content-length') === '0';
-}
-
-/** Of a range, `content-md5` would be the range's; that of the blob is then in a header of its own. */
-function identity({ status, headers }: HttpResponse): { version?: string; md5?: string } {
-  const version = headers.get('etag');
-  const stored =
-    headers.get('x-ms-blob-content-md5') ?? (status === 206 ? undefined : headers.get('content-md5'));
-  const md5 = headers.get('x-ms-blob-type') === 'BlockBlob' ? md5OfBase64(stored) : undefined;
-  return {
-    ...(version === undefined ? {} : { version: versionOf(version) }),
-    ...(md5 === undefined ? {} : { md5 }),
-  };
 }

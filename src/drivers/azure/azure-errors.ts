@@ -7,6 +7,7 @@ import type { HttpResponse } from '../../transport/http-types.ts';
 import { type HttpCall, type Meaning, refusedError } from '../http/call.ts';
 import { codeSafely, saidSafely } from '../http/said.ts';
 import { textOf } from '../http/xml.ts';
+import type { AzureAccess } from '../spec.ts';
 
 const SAID_BYTES_MAX = 8_192;
 
@@ -22,10 +23,22 @@ const THROTTLED = passing(
   'The account is asked for more than it gives: run again later, or with --requests',
 );
 const CREATE_CONTAINER = 'Create the container or correct its name: blobferry creates no containers';
+const CHECK_ACCOUNT =
+  'Check accountname and serviceurl (endpoint of a URL): the address of an emulator ends with the account, as in http://HOST:10000/ACCOUNT';
 const CHECK_RIGHTS =
   'Give these credentials read, write, delete and list permission on the container: a SAS with "rwdl", or the role Storage Blob Data Contributor';
-const CHECK_KEY =
-  'Check accountname and accountkey or the credentials, or that the SAS has neither ended nor been revoked; if both are right, set the clock of this machine (NTP)';
+/** Stands for what is to be checked of those who ask. */
+const CHECK_KEY = 'CHECK';
+const CHECKS: Readonly<Record<AzureAccess['type'], string>> = {
+  'shared-key':
+    'Check accountname and accountkey, and that they belong to this address; if they do, set the clock of this machine (NTP)',
+  sas: 'Check that the SAS is of this account and container, that its key is still the account’s, and that its policy was not revoked',
+  'client-secret':
+    'Check that the application of clientid has a role for blobs in this account, such as Storage Blob Data Contributor',
+  default:
+    'Check that who was logged in has a role for blobs in this account, such as Storage Blob Data Contributor',
+};
+const CHECK_ENDPOINT = 'Check that the endpoint is an Azure Blob Storage service';
 const OTHER_TYPE =
   'An append or page blob of this name stands in the way, and Azure changes no types: remove it, then run again';
 const BLOCKS_OF_OTHERS =
@@ -33,6 +46,8 @@ const BLOCKS_OF_OTHERS =
 const NEWER = 'The service must speak version 2021-12-02 of the Blob interface, or a newer one';
 const ARCHIVED = 'The blob is archived: rehydrate it to the tier hot, cool or cold first';
 
+const NOT_REACHED =
+  'Azure does not come to the source by its address: where it is in a network of its own, give --server-side never';
 const FOLDER_IN_THE_WAY =
   'In an account with hierarchical namespace a name is a file or a folder: rename one of the two';
 
@@ -67,6 +82,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   PublicAccessNotPermitted: ofBackend('denied', CHECK_KEY),
   AccountRequiresHttps: ofBackend('denied', 'Use an https:// endpoint'),
   ConditionNotMet: { kind: 'precondition' },
+  SourceConditionNotMet: { kind: 'precondition' },
+  // With the status that the source answered with, or 500 where it did not in time.
+  CannotVerifyCopySource: { kind: 'unsupported', hint: NOT_REACHED },
+  InvalidSourceBlobUrl: { kind: 'unsupported', hint: NOT_REACHED },
+  CopyAcrossAccountsNotSupported: { kind: 'unsupported', hint: NOT_REACHED },
   InvalidRange: { kind: 'range' },
   Md5Mismatch: passing('corrupt'),
   Crc64Mismatch: passing('corrupt'),
@@ -93,6 +113,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   InvalidBlobTier: ofBackend('unsupported', 'Check the parameter accesstier'),
   BlobAccessTierNotSupportedForAccountType: ofBackend('unsupported', 'Check the parameter accesstier'),
   EncryptionScopeNotFound: ofBackend('unsupported', 'Check the parameter encryptionscope'),
+  // Premium accounts for page blobs: "Block blobs are not supported."
+  BlobTypeNotSupported: ofBackend(
+    'unsupported',
+    'The account is of a kind that keeps no block blobs (premium page blobs): use one for general purposes, or for block blobs',
+  ),
   FeatureVersionMismatch: { kind: 'unsupported' },
   InvalidHeaderValue: { kind: 'unsupported', hint: NEWER },
   UnsupportedHeader: { kind: 'unsupported', hint: NEWER },
@@ -103,7 +128,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ResourceTypeMismatch: { kind: 'invalid-name', hint: FOLDER_IN_THE_WAY },
 };
 
-export function azureErrorOf(call: HttpCall, response: HttpResponse): StorageError {
+/** @param by how the request was authorized. */
+export function azureErrorOf(call: HttpCall, response: HttpResponse, by: AzureAccess['type']): StorageError {
   const { status, headers } = response;
   const xml = response.body.toString('utf8', 0, SAID_BYTES_MAX);
   const code = codeSafely(headers.get('x-ms-error-code') ?? textOf(xml, 'Code'), call.secrets);
@@ -112,10 +138,18 @@ export function azureErrorOf(call: HttpCall, response: HttpResponse): StorageErr
   const said = saidSafely(line, call.secrets);
   const words = [code, said].filter((word) => word !== '').join(': ');
   const reason = words === '' ? `status ${status}` : `${words} (status ${status})`;
-  return refusedError(call, { status, headers, code, reason }, meaningOf(call, status, code));
+  const isStranger = code === '' && !headers.has('x-ms-request-id');
+  const { hint, ...meaning } = isStranger && status === 404 ? STRANGER : meaningOf(call, status, code);
+  const told = hint === undefined ? {} : { hint: hint.replace(CHECK_KEY, CHECKS[by]) };
+  return refusedError(call, { status, headers, code, reason }, { ...meaning, ...told });
 }
 
+/** Whoever says of an object that it is not there must be the service: what is gone is not copied. */
+const STRANGER = passing('unavailable', CHECK_ENDPOINT);
+
 function meaningOf(call: HttpCall, status: number, code: string): Meaning {
+  // Of a container there is a code of its own: it is the address that leads to none.
+  if (code === 'ResourceNotFound' && call.key === undefined) return ofBackend('not-found', CHECK_ACCOUNT);
   const known = Object.hasOwn(MEANINGS, code) ? MEANINGS[code] : undefined;
   if (known) return known;
   if (status === 401) return ofBackend('denied', CHECK_KEY);

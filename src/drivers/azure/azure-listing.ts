@@ -11,16 +11,16 @@ export interface AzureListPage extends ListPage {
 }
 
 /** @throws StorageError of kind `corrupt` where the answer is no listing, or one that is not whole. */
-export function azureListingOf(call: HttpCall, body: Buffer): AzureListPage {
+export function azureListingOf(call: HttpCall, body: Buffer, tellsTier = false): AzureListPage {
   try {
-    return pageOf(utf8Of(body));
+    return pageOf(utf8Of(body), tellsTier);
   } catch (error) {
     if (error instanceof RangeError || error instanceof URIError) throw malformed(call, error.message);
     throw error;
   }
 }
 
-function pageOf(xml: string): AzureListPage {
+function pageOf(xml: string, tellsTier: boolean): AzureListPage {
   checkDocument(xml, 'EnumerationResults', 'the listing');
   const from = xml.indexOf('<Blobs>');
   const to = xml.lastIndexOf('</Blobs>');
@@ -34,7 +34,8 @@ function pageOf(xml: string): AzureListPage {
     const entry = entryAt(entries, at);
     at = entry.end;
     if (entry.isPrefix) prefixes.push(nameIn(entry.xml));
-    else if (!isFolder(entry.xml)) objects.push(objectOf(entry.xml));
+    else if (!isFolder(entry.xml))
+      objects.push({ ...objectOf(entry.xml), ...(tellsTier ? tierOf(entry.xml) : {}) });
   }
   // A page that does not say whether it is the last one may be cut.
   const rest = isEmpty ? xml : xml.slice(to);
@@ -99,6 +100,13 @@ function objectOf(xml: string): ObjectInfo {
     ...(md5 === undefined ? {} : { md5 }),
     ...(version ? { version: versionOf(version) } : {}),
   };
+}
+
+/** While it is being rehydrated a blob still has the tier Archive, and cannot be read. */
+function tierOf(xml: string): Pick<ObjectInfo, 'tier' | 'archived'> {
+  const tier = onlyTextOf(xml, 'AccessTier') ?? '';
+  if (tier === '') return {};
+  return tier === 'Archive' ? { tier, archived: 'yes' } : { tier };
 }
 
 /** Listings have ETags bare, headers have them in quotes. */

@@ -3,6 +3,8 @@ import type { StorageError } from '../../core/errors.ts';
 import type { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse, Origin } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
+import { encodePath } from '../../transport/sigv4.ts';
+import type { CallContext, CopyAddress } from '../driver.ts';
 import type { HttpCall } from '../http/call.ts';
 import { CredentialKeeper } from '../http/credential-keeper.ts';
 import { openPoolTo, originOf, proxyTo } from '../http/endpoint.ts';
@@ -14,9 +16,13 @@ import {
   type Service,
   type ServiceRequest,
 } from '../http/service-client.ts';
-import type { AzureSpec } from '../spec.ts';
+import { demandSafeAddress } from '../http/token-address.ts';
+import { orAborted } from '../or-aborted.ts';
+import type { AzureAccess, AzureSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
+import { blobSas } from './azure-blob-sas.ts';
 import { azureErrorOf } from './azure-errors.ts';
+import { demandSas, readSas, type Sas, toldOfSas } from './azure-sas.ts';
 import { type AzureToken, entraTokens, type TokenSource } from './azure-token.ts';
 import { SharedKeySigner } from './shared-key.ts';
 
@@ -24,6 +30,8 @@ import { SharedKeySigner } from './shared-key.ts';
 const API_VERSION = '2021-12-02';
 /** Azure takes signatures that are 15 minutes old or young. */
 const SKEW_MS_MIN = 5 * 60_000;
+/** Of a signature that is given to a service for one copy. */
+const ADDRESS_MS = 3_600_000;
 
 /** What a request was authorized with. */
 export interface AzureCredentials {
@@ -50,6 +58,7 @@ export class AzureService implements Service<AzureCredentials> {
   /** Of the container, encoded. */
   readonly #path: string;
   readonly #signer: SharedKeySigner | undefined;
+  readonly #sas: Sas | undefined;
   readonly #tokens: TokenSource | undefined;
   readonly #onNotice: (sentence: string) => void;
   #keeper: CredentialKeeper<AzureToken> | undefined;
@@ -68,22 +77,17 @@ export class AzureService implements Service<AzureCredentials> {
     this.#host = url.host;
     this.#path = `${url.pathname.replace(/\/+$/, '')}/${encodeURIComponent(spec.container)}`;
     this.#onNotice = options.onNotice ?? (() => undefined);
+    if (access.type === 'sas') this.#sas = readSas(access.token);
     if (access.type === 'shared-key') this.#signer = new SharedKeySigner(spec.accountName, access.accountKey);
-    if (access.type === 'client-secret' || access.type === 'default')
+    if (access.type === 'client-secret' || access.type === 'default') {
+      demandSafeAddress(this.name, spec.endpoint);
       this.#tokens = options.tokens ?? entraTokens(this.name, access);
+    }
   }
 
   get secrets(): readonly string[] {
-    const { access } = this.#spec;
     const token = this.#keeper?.current.token;
-    const own =
-      access.type === 'shared-key'
-        ? [access.accountKey]
-        : access.type === 'sas'
-          ? sasSecrets(access.token)
-          : access.type === 'client-secret'
-            ? [access.secret]
-            : [];
+    const own = secretsOf(this.#spec.access);
     return token === undefined ? own : [...own, token];
   }
 
@@ -101,8 +105,34 @@ export class AzureService implements Service<AzureCredentials> {
     return this.#signer !== undefined && response.status === 403 && this.#setsClock(response, by);
   }
 
+  /** Where anybody may read this blob for an hour, or as long as the credentials are good. */
+  async addressOf({ signal }: CallContext, key: string): Promise<CopyAddress> {
+    signal.throwIfAborted();
+    const { access, endpoint, container } = this.#spec;
+    const url = `${endpoint}/${encodeURIComponent(container)}/${encodePath(key)}`;
+    if (access.type === 'sas') return { url: `${url}?${access.token}` };
+    if (this.#signer) {
+      const expiresAtMs = Date.now() + this.#clockOffsetMs + ADDRESS_MS;
+      return { url: url + blobSas(this.#spec, this.#signer, key, expiresAtMs) };
+    }
+    const token = await orAborted(this.#currentToken(), signal);
+    return { url, authorization: `Bearer ${token}` };
+  }
+
+  async #currentToken(): Promise<string> {
+    if (this.#keeper?.isDue) await this.#keeper.renew();
+    if (this.#keeper) return this.#keeper.current.token;
+    if (this.#tokens) return (await this.#firstToken(this.#tokens)).token;
+    throw new Error('Nothing authorizes the requests of this storage');
+  }
+
   errorOf(call: HttpCall, response: HttpResponse): StorageError {
-    return azureErrorOf(call, response);
+    return toldOfSas(azureErrorOf(call, response, this.#spec.access.type), response, this.#sas);
+  }
+
+  /** @throws StorageError where the signature itself says that it does not permit what it is to be used for. */
+  checkSas(role: 'source' | 'target'): void {
+    if (this.#sas !== undefined) demandSas(this.name, this.#sas, role, this.#onNotice);
   }
 
   isOwnAnswer({ headers }: HttpResponse): boolean {
@@ -183,6 +213,20 @@ export class AzureService implements Service<AzureCredentials> {
 /** A token that has ended: 401 from the service itself, 403 with this code from Azurite. */
 function isAboutWho({ status, headers }: HttpResponse): boolean {
   return status === 401 || (status === 403 && headers.get('x-ms-error-code') === 'AuthenticationFailed');
+}
+
+/** What no message may repeat of what the settings hold. */
+export function secretsOf(access: AzureAccess): readonly string[] {
+  switch (access.type) {
+    case 'shared-key':
+      return [access.accountKey];
+    case 'sas':
+      return sasSecrets(access.token);
+    case 'client-secret':
+      return [access.secret];
+    case 'default':
+      return [];
+  }
 }
 
 /** The whole of it, and the signature as it is before and after it is encoded. */

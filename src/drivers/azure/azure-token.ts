@@ -48,7 +48,7 @@ const HINTS = {
   'client-secret':
     'Check tenantid, clientid and secret, that the secret has not ended, and that this machine reaches login.microsoftonline.com',
   default:
-    'Give AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, a managed identity, or a login of the Azure command line',
+    'Give accountkey or sastoken (beside a URL AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN), or let Entra ID know who asks: AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, a managed identity, or a login of the Azure command line',
 } as const;
 
 /** Without a status nobody at Entra ID has answered, and may do so the next time. */

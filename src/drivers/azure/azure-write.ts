@@ -1,15 +1,34 @@
 /** What every write to Azure has in common: checksums and the attributes of the target's configuration. */
 import { createHash, hash } from 'node:crypto';
+import { crc64, crc64Base64, crc64Hex } from '../../core/crc64.ts';
 import type { Binding, Body, CallContext } from '../driver.ts';
 import type { Fields } from '../http/service-client.ts';
 import { untilAborted } from '../or-aborted.ts';
 import type { AzureSpec } from '../spec.ts';
 
-const CONTENT_TYPE = 'application/octet-stream';
+export const CONTENT_TYPE = 'application/octet-stream';
 
-/** Azure compares a body with its Content-MD5; before a probe that is believed of it. */
-export function checksMd5(binding: Binding | undefined): boolean {
-  return binding?.contentMd5 ?? true;
+/** Lower-case hex; at most one of them, as Azure takes only one with a body. */
+export interface AzureSum {
+  readonly md5?: string;
+  readonly crc64?: string;
+}
+
+type SumName = keyof AzureSum | undefined;
+
+/**
+ * What a block is bound by: the CRC-64, which costs a seventh of an MD5, where it was seen to be checked. Azure compares a
+ * body with its Content-MD5; before a probe that is believed of it.
+ */
+export function sumOfBlocks(binding: Binding | undefined): SumName {
+  if (binding?.contentCrc64) return 'crc64';
+  return (binding?.contentMd5 ?? true) ? 'md5' : undefined;
+}
+
+/** A whole blob has an MD5 in listings, by which it is known to be equal: ours, if the service makes none of its own. */
+export function sumOfBlobs(binding: Binding | undefined): SumName {
+  if (binding?.computesMd5) return sumOfBlocks(binding);
+  return (binding?.contentMd5 ?? true) ? 'md5' : sumOfBlocks(binding);
 }
 
 /** Of blobs that become visible: tier and type. */
@@ -29,10 +48,23 @@ export function md5Field(md5Hex: string): readonly [string, string] {
   return ['content-md5', Buffer.from(md5Hex, 'hex').toString('base64')];
 }
 
+/** https://learn.microsoft.com/rest/api/storageservices/put-block: both in base64, the CRC-64 with its lowest byte first. */
+export function sumFields({ md5, crc64: sum }: AzureSum): Fields {
+  if (sum !== undefined) return [['x-ms-content-crc64', crc64Base64(BigInt(`0x${sum}`))]];
+  return md5 === undefined ? [] : [md5Field(md5)];
+}
+
 /** A body that stalls must not outlive the call, so each piece is waited for no longer than the signal lasts. */
-export async function md5Of(ctx: CallContext, body: Body): Promise<string> {
-  if (body.bytes) return hash('md5', body.bytes, 'hex');
+export async function sumOf(ctx: CallContext, body: Body, name: SumName): Promise<AzureSum> {
+  if (name === undefined) return {};
+  if (name === 'crc64') {
+    if (body.bytes) return { crc64: crc64Hex(crc64(body.bytes)) };
+    let sum = 0n;
+    for await (const piece of untilAborted(body.open(), ctx.signal)) sum = crc64(piece, sum);
+    return { crc64: crc64Hex(sum) };
+  }
+  if (body.bytes) return { md5: hash('md5', body.bytes, 'hex') };
   const hasher = createHash('md5');
   for await (const piece of untilAborted(body.open(), ctx.signal)) hasher.update(piece);
-  return hasher.digest('hex');
+  return { md5: hasher.digest('hex') };
 }

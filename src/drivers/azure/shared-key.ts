@@ -49,8 +49,12 @@ export class SharedKeySigner {
 
   /** The value of the `authorization` header. */
   authorize(request: SignedRequest): string {
-    const signature = this.#hmac.hex(stringToSign(this.#account, request));
-    return `SharedKey ${this.#account}:${Buffer.from(signature, 'hex').toString('base64')}`;
+    return `SharedKey ${this.#account}:${this.sign(stringToSign(this.#account, request))}`;
+  }
+
+  /** In base64. */
+  sign(text: string): string {
+    return Buffer.from(this.#hmac.hex(text), 'hex').toString('base64');
   }
 }
 

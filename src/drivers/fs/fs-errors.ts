@@ -144,8 +144,9 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 /** The errno name of a Node error, such as `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  // Node has no names for ESTALE and EDQUOT, which are what NFS and quotas answer with.
-  const [, number] = /^Unknown system error -(\d+)$/.exec(error.code) ?? [];
+  // Node has no names for ESTALE and EDQUOT, which are what NFS and quotas answer with; some calls say just UNKNOWN.
+  const [, said] = /^Unknown system error -(\d+)$/.exec(error.code) ?? [];
+  const number = said ?? (error.code === 'UNKNOWN' && 'errno' in error ? -Number(error.errno) : undefined);
   return number === undefined ? error.code : (NAMES.get(Number(number)) ?? error.code);
 }
 
@@ -163,7 +164,7 @@ export function fromErrno(context: FsContext, error: unknown): unknown {
   if (
     error instanceof StorageError ||
     code === undefined ||
-    !/^(E[A-Z0-9]+|Unknown system error -\d+)$/.test(code)
+    !/^(E[A-Z0-9]+|UNKNOWN|Unknown system error -\d+)$/.test(code)
   )
     return error;
   const meaning = MEANINGS[code] ?? object('unexpected', `the system answered ${code}`);

@@ -58,7 +58,18 @@ export async function finish(target: Target, ctx: CallContext, finished: Finishe
   ctx.signal.throwIfAborted();
   await target.folders.place(context, temp.path, attributes);
   // Asked last: the rename itself changes ctime.
-  return { version: root.versionOf(await root.calls.fstat(temp.fd)) };
+  const version = await versionOfPlaced(target, temp);
+  return version === undefined ? {} : { version };
+}
+
+/** Undefined where another writer has replaced the file since: FUSE file systems know an open file by its path. */
+async function versionOfPlaced({ root }: Target, { fd }: TempFile): Promise<string | undefined> {
+  try {
+    return root.versionOf(await root.calls.fstat(fd));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }
 
 /** Closes the file in any case and takes it away if the work fails. */

@@ -3,6 +3,7 @@
  * from the settings, or from where Google's tools look. The library is loaded only here, and asked for a new token each
  * time: keeping and renewing is the credential keeper's.
  */
+import { createPrivateKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Agent } from 'node:http';
 import type { AuthClient } from 'google-auth-library';
@@ -135,7 +136,7 @@ async function clientFor(
   if (type === 'service_account') {
     return new JWT({
       email: field(given, 'client_email'),
-      key: field(given, 'private_key'),
+      key: privateKeyIn(given),
       ...(given['private_key_id'] === undefined ? {} : { keyId: given['private_key_id'] }),
       scopes: [scope],
       transporterOptions,
@@ -161,6 +162,17 @@ function field(given: Credentials, name: string): string {
   return value;
 }
 
+/** What OpenSSL says of a text that is no key names neither the key nor what is wrong with it. */
+function privateKeyIn(given: Credentials): string {
+  const key = field(given, 'private_key');
+  try {
+    createPrivateKey(key);
+  } catch {
+    throw new RangeError('the "private_key" of the credentials is no private key in PEM');
+  }
+  return key;
+}
+
 interface Refusal {
   readonly code: string;
   readonly words: string;
@@ -169,6 +181,9 @@ interface Refusal {
 
 /** An OAuth 2 refusal (RFC 6749 section 5.2), in whatever the library throws. */
 function refusalIn(error: unknown): Refusal {
+  // The library reads the file itself, and what the parser quotes of it may be the key.
+  if (error instanceof SyntaxError)
+    return { code: '', words: 'the file of the credentials is no JSON', status: undefined };
   const { message = String(error), response } = error as {
     readonly message?: string;
     readonly response?: { readonly status?: number; readonly data?: unknown };
@@ -218,8 +233,12 @@ function meaningOf({ code, words, status }: Refusal, cause: unknown, access: Gcs
   if (status === 429) return { kind: 'throttled', isTransient: true };
   if (status !== undefined && status >= 500) return AWAY;
   const errno = codeOf(cause) ?? '';
-  if (/^E(?:NOENT|ACCES|PERM|ISDIR|NOTDIR)$/.test(errno) && access.kind === 'keyfile') {
-    return denied('Check the parameter keyfile: a JSON file of a service account, that can be read here');
+  if (/^E(?:NOENT|ACCES|PERM|ISDIR|NOTDIR)$/.test(errno)) {
+    return access.kind === 'keyfile'
+      ? denied('Check the parameter keyfile: a JSON file of a service account, that can be read here')
+      : denied(
+          'Check GOOGLE_APPLICATION_CREDENTIALS, and the files that it names: they must be readable here',
+        );
   }
   if (
     status === undefined &&

@@ -1,7 +1,7 @@
 /** Finds out which checksums Cloud Storage compares with what arrives, by sending it wrong ones. */
 import { hash, randomUUID } from 'node:crypto';
 import { crc32c } from '../../core/crc32c.ts';
-import { isStorageError } from '../../core/errors.ts';
+import { isRefusalOfBytes } from '../binding.ts';
 import type { Binding, CallContext, Upload } from '../driver.ts';
 import type { Fields, ServiceClient } from '../http/service-client.ts';
 import { hashHeader } from './gcs-hash.ts';
@@ -37,28 +37,39 @@ export async function probeGcsBinding(
   let upload: Upload | undefined;
   const tidy = async (tidying: CallContext): Promise<void> => {
     if (upload) await multipart.abort(tidying, upload);
-    const request = { operation: 'remove a probe from', key, path: pathOf(key), accepts: [404] } as const;
+    const request = {
+      operation: 'remove a probe from',
+      key,
+      path: pathOf(key),
+      accepts: [404],
+      expects: 204,
+    } as const;
     await client.send(tidying, { ...request, method: 'DELETE' });
   };
   let binding: Binding;
   try {
     // First a right one: without permission to write, every wrong one would look refused.
     await put(hashHeader(RIGHT));
-    const contentMd5 = await isRefused(put(hashHeader(WRONG_MD5)));
-    const ofBody = await isRefused(put(hashHeader(WRONG_CRC32C)));
+    const ofBody = {
+      md5: await isRefused(put(hashHeader(WRONG_MD5))),
+      crc32c: await isRefused(put(hashHeader(WRONG_CRC32C))),
+    };
     upload = await multipart.begin(ctx, key);
     const part: Fields = [
       ['partNumber', '1'],
       ['uploadId', upload.id],
     ];
     await put(hashHeader(RIGHT), part);
-    const ofPart = await isRefused(put(hashHeader(WRONG_CRC32C), part));
+    const ofPart = {
+      md5: await isRefused(put(hashHeader(WRONG_MD5), part)),
+      crc32c: await isRefused(put(hashHeader(WRONG_CRC32C), part)),
+    };
     binding = {
       payloadSha256: false,
-      contentMd5,
+      contentMd5: ofBody.md5 && ofPart.md5,
       partCrc32: false,
       objectCrc32: false,
-      crc32c: ofBody && ofPart,
+      crc32c: ofBody.crc32c && ofPart.crc32c,
       storesSha256: false,
     };
   } catch (error) {
@@ -75,7 +86,7 @@ async function isRefused(attempt: Promise<unknown>): Promise<boolean> {
     await attempt;
     return false;
   } catch (error) {
-    if (isStorageError(error, 'corrupt') && error.details.status === 400) return true;
+    if (isRefusalOfBytes(error)) return true;
     throw error;
   }
 }

@@ -27,7 +27,7 @@ import { hashesIn, hashesOf, hashHeader } from './gcs-hash.ts';
 import { checkGcsKey } from './gcs-keys.ts';
 import { gcsListingOf, listingQuery } from './gcs-listing.ts';
 import { GcsMultipart } from './gcs-multipart.ts';
-import { AS_STORED, generationIn, lookAt, pathOf, storedBytesIn } from './gcs-object.ts';
+import { AS_STORED, generationIn, lookAt, pathOf, removeWrong, storedBytesIn } from './gcs-object.ts';
 import { GcsService, GcsSession } from './gcs-service.ts';
 import { demandSame, gcsObjectHeaders } from './gcs-write.ts';
 
@@ -154,13 +154,18 @@ export class GcsDriver implements StorageDriver {
     });
     const call = this.#client.call('write', key);
     const version = generationIn(call, response);
-    demandSame(call, sent, response);
+    try {
+      demandSame(call, sent, response);
+    } catch (error) {
+      await removeWrong(this.#client, key, version);
+      throw error;
+    }
     return { version };
   }
 
   async remove(ctx: CallContext, key: string): Promise<void> {
     checkGcsKey(this.name, 'remove', key);
-    const request = { operation: 'remove', key, path: pathOf(key), accepts: [404] } as const;
+    const request = { operation: 'remove', key, path: pathOf(key), accepts: [404], expects: 204 } as const;
     await this.#client.send(ctx, { ...request, method: 'DELETE' });
   }
 

@@ -15,6 +15,10 @@ export const NO_BUCKET = ofBackend(
   'not-found',
   'Create the bucket or correct its name: blobferry creates no buckets',
 );
+export const ROLES =
+  'the role Storage Object Viewer on a source bucket has it, Storage Object Admin on a target';
+/** The service names a code in all that it says of a bucket. */
+export const NO_SERVICE = ofBackend('not-found', 'Check that the endpoint is Google Cloud Storage');
 export const OF_RIGHTS: Meaning = {
   kind: 'denied',
   hint: 'Give this account the role Storage Object Viewer on a source bucket, Storage Object Admin on a target',

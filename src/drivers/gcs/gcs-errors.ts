@@ -4,7 +4,15 @@ import type { HttpResponse } from '../../transport/http-types.ts';
 import { type HttpCall, type Meaning, refusedError } from '../http/call.ts';
 import { codeSafely, saidSafely } from '../http/said.ts';
 import { textOf } from '../http/xml.ts';
-import { meaningOfGcsCode, NO_BUCKET, OF_RIGHTS, OF_TOKEN, THROTTLED } from './gcs-error-codes.ts';
+import {
+  meaningOfGcsCode,
+  NO_BUCKET,
+  NO_SERVICE,
+  OF_RIGHTS,
+  OF_TOKEN,
+  ROLES,
+  THROTTLED,
+} from './gcs-error-codes.ts';
 
 /** Refusals are short; what is not is no refusal of the service. */
 const REFUSAL_BYTES_MAX = 64 * 1024;
@@ -21,7 +29,7 @@ export function errorOfGcs(call: HttpCall, response: HttpResponse): StorageError
   const code = codeSafely(said.code, call.secrets);
   const words = saidSafely(said.words, call.secrets);
   const reason = code === '' ? `status ${status}` : [code, words].filter(Boolean).join(': ');
-  return refusedError(call, { status, headers, code, reason }, meaningOf(call, response, code));
+  return refusedError(call, { status, headers, code, reason }, meaningOf(call, response, { code, words }));
 }
 
 function saidInXml(text: string): Said {
@@ -46,13 +54,26 @@ function saidInJson(text: string): Said {
   }
 }
 
+/** The service names the permission that is missing, mostly: `… does not have storage.objects.create access to …`. */
+function ofRights(words: string): Meaning {
+  const [permission] = /\bstorage\.[a-zA-Z]+\.[a-zA-Z]+\b/.exec(words) ?? [];
+  if (permission === undefined) return OF_RIGHTS;
+  return { ...OF_RIGHTS, hint: `Give this account the permission ${permission}: ${ROLES}` };
+}
+
 /** HEAD answers have no body, so only the status tells. */
-function meaningOf(call: HttpCall, { status, headers }: HttpResponse, code: string): Meaning {
+function meaningOf(
+  call: HttpCall,
+  { status, headers }: HttpResponse,
+  { code, words }: { readonly code: string; readonly words: string },
+): Meaning {
   const known = meaningOfGcsCode(code);
+  if (known === OF_RIGHTS) return ofRights(words);
   if (known) return known;
-  if (status === 404) return call.key === undefined ? NO_BUCKET : { kind: 'not-found' };
+  if (status === 404 && call.key === undefined) return code === '' ? NO_SERVICE : NO_BUCKET;
+  if (status === 404) return { kind: 'not-found' };
   if (status === 401) return OF_TOKEN;
-  if (status === 403) return OF_RIGHTS;
+  if (status === 403) return ofRights(words);
   if (status === 408) return { kind: 'timeout', isTransient: true };
   if (status === 409) return { kind: 'unavailable', isTransient: true };
   if (status === 412) return { kind: 'precondition' };

@@ -10,7 +10,7 @@ import { type HttpCall, malformed } from '../http/call.ts';
 const DIGITS = /^\d{1,16}$/;
 const GENERATION = /^\d{1,20}$/;
 /** Nothing else is asked for: a page is a third as long. */
-const FIELDS = 'items(name,size,md5Hash,generation),prefixes,nextPageToken';
+const FIELDS = 'items(name,size,md5Hash,generation,contentType),prefixes,nextPageToken';
 
 export interface GcsListPage extends ListPage {
   readonly next?: string;
@@ -90,10 +90,18 @@ interface Item {
   readonly size?: unknown;
   readonly generation?: unknown;
   readonly md5Hash?: unknown;
+  readonly contentType?: unknown;
 }
 
+/**
+ * What the registry's driver leaves of an upload that it will go on with: up to 256 KiB of its bytes, and the address of a
+ * session. It takes an object of this type for absent, wherever it lies.
+ */
+const UPLOAD_SESSION = 'application/x-docker-upload-session';
+
 function objectOf(call: HttpCall, item: unknown): ObjectInfo {
-  const { name, size, generation, md5Hash }: Item = typeof item === 'object' && item !== null ? item : {};
+  const { name, size, generation, md5Hash, contentType }: Item =
+    typeof item === 'object' && item !== null ? item : {};
   const key = nameOf(call, name);
   const sizeBytes = Number(size);
   if (typeof size !== 'string' || !DIGITS.test(size) || !Number.isSafeInteger(sizeBytes))
@@ -101,6 +109,7 @@ function objectOf(call: HttpCall, item: unknown): ObjectInfo {
   if (typeof generation !== 'string' || !GENERATION.test(generation))
     throw malformed(call, 'the listing has an entry without a generation');
   const bytes = typeof md5Hash === 'string' ? Buffer.from(md5Hash, 'base64') : undefined;
-  if (bytes?.length !== 16) return { key, sizeBytes, version: generation };
-  return { key, sizeBytes, md5: bytes.toString('hex'), version: generation };
+  const object: ObjectInfo = { key, sizeBytes, version: generation };
+  const told = bytes?.length === 16 ? { ...object, md5: bytes.toString('hex') } : object;
+  return contentType === UPLOAD_SESSION ? { ...told, isPlaceholder: true } : told;
 }

@@ -18,12 +18,12 @@ import type {
 import { malformed, subject } from '../http/call.ts';
 import type { Fields, ServiceClient } from '../http/service-client.ts';
 import { allParts, allUploads, sensible, uploadIdIn } from '../http/upload-listing.ts';
-import { checkDocument, escapeXml } from '../http/xml.ts';
+import { checkDocument, escapeXml, textOf } from '../http/xml.ts';
 import type { GcsSpec } from '../spec.ts';
 import { errorOfGcs } from './gcs-errors.ts';
 import { hashesOf, hashHeader } from './gcs-hash.ts';
 import { checkGcsKey } from './gcs-keys.ts';
-import { type GcsObject, lookAt, pathOf } from './gcs-object.ts';
+import { type GcsObject, lookAt, pathOf, removeWrong } from './gcs-object.ts';
 import { demandSame, gcsObjectHeaders } from './gcs-write.ts';
 
 /** Putting a large object together may take minutes. */
@@ -34,6 +34,8 @@ export class GcsMultipart implements MultipartFacet {
   readonly partBytesMin = 5 * 1024 ** 2;
   readonly partBytesMax = 5 * 1024 ** 3;
   readonly partsMax = 10_000;
+  /** https://cloud.google.com/storage/quotas#objects */
+  readonly objectBytesMax = 5 * 1024 ** 4;
   /** The driver makes its own. */
   readonly partChecksum = 'none';
   readonly #client: ServiceClient<unknown>;
@@ -102,8 +104,9 @@ export class GcsMultipart implements MultipartFacet {
     const crc32c = crc32cOf(parts);
     const isIt = (found: GcsObject): boolean =>
       found.sizeBytes === sizeBytes && (crc32c === undefined || found.crc32c === crc32c);
+    let made: string | undefined;
     try {
-      await this.#complete(ctx, upload, parts);
+      made = await this.#complete(ctx, upload, parts);
     } catch (error) {
       // The answer may have been lost; asked again, the service knows of no such upload.
       if (!isStorageError(error, 'not-found') || crc32c === undefined) throw error;
@@ -113,13 +116,20 @@ export class GcsMultipart implements MultipartFacet {
     }
     const found = await lookAt(this.#client, ctx, upload.key);
     if (isIt(found)) return { version: found.version };
+    // Somebody else may have replaced it meanwhile, and has an ETag of their own.
+    if (made !== undefined && made === found.etag) await removeWrong(this.#client, upload.key, found.version);
     throw malformed(
       this.#client.call(operation, upload.key),
       'what was put together is not what its parts are',
     );
   }
 
-  async #complete(ctx: CallContext, upload: Upload, parts: readonly PartReceipt[]): Promise<void> {
+  /** @returns the ETag of what was put together. */
+  async #complete(
+    ctx: CallContext,
+    upload: Upload,
+    parts: readonly PartReceipt[],
+  ): Promise<string | undefined> {
     const operation = 'complete the upload of';
     const body = Buffer.from(completeXml(parts));
     const response = await this.#client.send(ctx, {
@@ -138,6 +148,7 @@ export class GcsMultipart implements MultipartFacet {
     // A 200 may have been sent before the work was done; the code in the body decides, not the status.
     if (/<Error[\s>]/.test(xml)) throw errorOfGcs(call, { ...response, status: 500 });
     sensible(call, () => checkDocument(xml, 'CompleteMultipartUploadResult', 'a result'));
+    return textOf(xml, 'ETag');
   }
 
   async abort(ctx: CallContext, upload: Upload): Promise<void> {
@@ -150,6 +161,7 @@ export class GcsMultipart implements MultipartFacet {
       path: pathOf(upload.key),
       query: [['uploadId', upload.id]],
       accepts: [404],
+      expects: 204,
     });
   }
 

@@ -8,6 +8,8 @@ import type { Fields, ServiceClient } from '../http/service-client.ts';
 import { type GcsHashes, hashesIn } from './gcs-hash.ts';
 
 const DIGITS = /^\d+$/;
+/** A cancelled run answers within 3 s, so its tidying up must be quicker. */
+const REMOVE_MS = 1_500;
 
 /**
  * Objects kept with `Content-Encoding: gzip` come unpacked unless this is said
@@ -16,6 +18,7 @@ const DIGITS = /^\d+$/;
 export const AS_STORED: Fields[number] = ['accept-encoding', 'gzip'];
 
 export interface GcsObject extends GcsHashes {
+  readonly etag: string | undefined;
   readonly sizeBytes: number;
   readonly version: string;
 }
@@ -54,5 +57,27 @@ export async function lookAt(
   const response = await client.send(ctx, request);
   const call = client.call('stat', key);
   const sizeBytes = storedBytesIn(response) ?? lengthOf(call, response);
-  return { sizeBytes, version: generationIn(call, response), ...hashesIn(response.headers) };
+  const etag = response.headers.get('etag');
+  return { sizeBytes, etag, version: generationIn(call, response), ...hashesIn(response.headers) };
+}
+
+/**
+ * Removes this very generation, which the service itself says holds other bytes than it was sent: the next run would take
+ * it for equal by its size. Goes through even when the run is being cancelled. What cannot be removed is told of all the
+ * same, by the failure that led here.
+ */
+export async function removeWrong(
+  client: ServiceClient<unknown>,
+  key: string,
+  version: string,
+): Promise<void> {
+  const request = {
+    method: 'DELETE',
+    operation: 'remove',
+    key,
+    path: pathOf(key),
+    headers: [['x-goog-if-generation-match', version]],
+    accepts: [404, 412],
+  } as const;
+  await client.send({ signal: AbortSignal.timeout(REMOVE_MS) }, request).catch(() => undefined);
 }

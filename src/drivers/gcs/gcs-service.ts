@@ -13,6 +13,7 @@ import {
   type Service,
   type ServiceRequest,
 } from '../http/service-client.ts';
+import { demandSafeAddress } from '../http/token-address.ts';
 import type { GcsSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { type GcsToken, type GcsTokenSource, originOfTokens, secretsOf } from './gcs-auth.ts';
@@ -38,6 +39,7 @@ export class GcsSession {
   constructor(spec: GcsSpec, source: GcsTokenSource) {
     const url = new URL(spec.endpoint ?? GCS_ENDPOINT);
     this.name = storageName(spec);
+    demandSafeAddress(this.name, url.href);
     this.origin = originOf(url);
     this.host = url.host;
     this.base = url.pathname.replace(/\/+$/, '');

@@ -8,7 +8,7 @@ import type { HttpResponse, Origin } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
 import { refusalOf } from '../../transport/tunnel.ts';
 import type { CallContext } from '../driver.ts';
-import type { HttpCall } from './call.ts';
+import { type HttpCall, malformed, serviceOf } from './call.ts';
 import { errorOfWire } from './wire-errors.ts';
 
 const HEAD_TIMEOUT_MS = 60_000;
@@ -34,8 +34,15 @@ export interface ServiceRequest {
   readonly into?: Uint8Array;
   readonly headTimeoutMs?: number;
   readonly isFresh?: boolean;
-  /** Statuses besides 2xx that the caller wants to see. */
+  /** Statuses besides those of success that the caller wants to see. */
   readonly accepts?: readonly number[];
+  /**
+   * The only status of success, where nothing else in the answer would show that it was the service that gave it; default:
+   * any 2xx. Whoever stands before a service may say 200 to everything.
+   */
+  readonly expects?: number;
+  /** What no message may repeat, beside the secrets of the service itself. */
+  readonly secrets?: readonly string[];
 }
 
 /** A request as it goes on the wire. `by`: the credentials it was made with. */
@@ -66,6 +73,7 @@ export interface Service<C> {
 }
 
 const NO_FIELDS: Fields = [];
+const NO_SECRETS: readonly string[] = [];
 
 export class ServiceClient<C> {
   readonly #service: Service<C>;
@@ -79,13 +87,13 @@ export class ServiceClient<C> {
   }
 
   /** What errors say of a request. */
-  call(operation: string, key?: string): HttpCall {
+  call(operation: string, key?: string, more = NO_SECRETS): HttpCall {
     const { name, description, secrets } = this.#service;
     return {
       backend: name,
       operation,
       service: description,
-      secrets,
+      secrets: more.length === 0 ? secrets : [...secrets, ...more],
       ...(key === undefined ? {} : { key }),
     };
   }
@@ -93,10 +101,10 @@ export class ServiceClient<C> {
   /** Sends once, again where the credentials had ended, and returns a 2xx or accepted answer. */
   async send(ctx: CallContext, request: ServiceRequest): Promise<HttpResponse> {
     ctx.signal.throwIfAborted();
-    const call = this.call(request.operation, request.key);
+    const call = this.call(request.operation, request.key, request.secrets);
     const prepared = await this.#service.prepare(request);
     const response = await this.#exchange(ctx, request, call, prepared);
-    if (isAccepted(request, response)) return response;
+    if (isAccepted(call, request, response)) return response;
     const error = this.#errorOf(call, response, prepared);
     if (!(await this.#service.renews(response, prepared.by))) throw error;
     if (isStream(request.body)) {
@@ -106,7 +114,7 @@ export class ServiceClient<C> {
     }
     const again = await this.#service.prepare(request);
     const second = await this.#exchange(ctx, request, call, again);
-    if (isAccepted(request, second)) return second;
+    if (isAccepted(call, request, second)) return second;
     throw this.#errorOf(call, second, again);
   }
 
@@ -163,8 +171,12 @@ export function queryText(query: Fields = NO_FIELDS): string {
   return `?${query.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&')}`;
 }
 
-function isAccepted(request: ServiceRequest, { status }: HttpResponse): boolean {
-  return (status >= 200 && status < 300) || (request.accepts?.includes(status) ?? false);
+/** @throws StorageError of kind `corrupt` for a success that the service does not know. */
+function isAccepted(call: HttpCall, request: ServiceRequest, { status }: HttpResponse): boolean {
+  if (status === request.expects || request.accepts?.includes(status)) return true;
+  if (status < 200 || status >= 300) return false;
+  if (request.expects === undefined) return true;
+  throw malformed(call, `status ${status} came, where ${serviceOf(call)} says ${request.expects}`);
 }
 
 function isStream(body: ServiceRequest['body']): boolean {

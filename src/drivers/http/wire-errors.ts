@@ -48,10 +48,10 @@ function hintOf(call: HttpCall, error: WireError): string | undefined {
   switch (error.fault) {
     case 'connect':
       return /^(ENOTFOUND|EAI_)/.test(code)
-        ? 'Check the host name of the endpoint (on AWS the region), and that this machine can look names up; behind a proxy set HTTPS_PROXY'
+        ? `Check the host name of the endpoint${whatNamesHost(call)}, and that this machine can look names up; behind a proxy set HTTPS_PROXY`
         : 'Check the endpoint, its port and the network; behind a proxy set HTTPS_PROXY';
     case 'tls':
-      return tlsHint(code);
+      return tlsHint(call, code);
     case 'proxy':
       return 'Check HTTPS_PROXY and HTTP_PROXY, and that the proxy runs; hosts in NO_PROXY are reached without it';
     case 'reset':
@@ -65,9 +65,23 @@ function hintOf(call: HttpCall, error: WireError): string | undefined {
   }
 }
 
-function tlsHint(code: string): string {
+/** The parameters that a host name is made of. */
+function whatNamesHost({ backend }: HttpCall): string {
+  if (backend.startsWith('s3://')) return ' (on AWS the region)';
+  if (backend.startsWith('azure://')) return ' (accountname and realm, or serviceurl)';
+  return backend.startsWith('swift://') ? ' (authurl, or the address in the catalog)' : '';
+}
+
+/** What the settings call it. */
+function skipParameterOf({ backend }: HttpCall): string {
+  return backend.startsWith('swift://') ? 'insecureskipverify' : 'skipverify';
+}
+
+function tlsHint(call: HttpCall, code: string): string {
+  const skip = skipParameterOf(call);
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'HOSTNAME_MISMATCH') {
-    return 'Give the endpoint by a name that is in the certificate (path style keeps the bucket out of it), or set skipverify';
+    const pathStyle = call.backend.startsWith('s3://') ? ' (path style keeps the bucket out of it)' : '';
+    return `Give the endpoint by a name that is in the certificate${pathStyle}, or set ${skip}`;
   }
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
     return 'Renew the certificate of the server; if that is in order, set the clock of this machine';
@@ -75,5 +89,5 @@ function tlsHint(code: string): string {
   if (code.startsWith('ERR_SSL') || code === 'EPROTO') {
     return 'If the server speaks plain HTTP on this port, write http:// in the endpoint; else it must offer TLS 1.2 or newer';
   }
-  return 'Trust its authority with NODE_EXTRA_CA_CERTS=ca.pem or AWS_CA_BUNDLE=ca.pem, or set skipverify';
+  return `Trust its authority with NODE_EXTRA_CA_CERTS=ca.pem or AWS_CA_BUNDLE=ca.pem, or set ${skip}`;
 }

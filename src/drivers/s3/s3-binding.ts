@@ -6,6 +6,7 @@ import { hash, randomUUID } from 'node:crypto';
 import { crc32 as crc32Of } from 'node:zlib';
 import { isStorageError } from '../../core/errors.ts';
 import { UNSIGNED_PAYLOAD } from '../../transport/sigv4.ts';
+import { isRefusalOfBytes } from '../binding.ts';
 import { bodyOfBytes } from '../body.ts';
 import type { Binding, CallContext, PartReceipt, Upload } from '../driver.ts';
 import type { S3Client } from './s3-client.ts';
@@ -186,18 +187,14 @@ async function isRefused(attempt: Promise<unknown>): Promise<boolean> {
     await attempt;
     return false;
   } catch (error) {
-    if (isCorruption(error) || isBadRequest(error)) return true;
+    if (isRefusalOfBytes(error) || isBadRequest(error)) return true;
     throw error;
   }
 }
 
 /** What was right was refused. A denial is the caller's matter, and so is whatever may pass. */
 function isUnable(error: unknown): boolean {
-  return isStorageError(error, 'unsupported', 'unexpected') || isCorruption(error);
-}
-
-function isCorruption(error: unknown): boolean {
-  return isStorageError(error, 'corrupt') && error.details.status !== undefined;
+  return isStorageError(error, 'unsupported', 'unexpected') || isRefusalOfBytes(error);
 }
 
 function isBadRequest(error: unknown): boolean {

@@ -2,7 +2,7 @@
 import { StorageError } from '../../core/errors.ts';
 import type { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
-import { EMPTY_SHA256, encodePath, encodeUri, Signer } from '../../transport/sigv4.ts';
+import { EMPTY_SHA256, encodePath, encodeUri, presignedQuery, Signer } from '../../transport/sigv4.ts';
 import { refusalOf } from '../../transport/tunnel.ts';
 import type { CallContext } from '../driver.ts';
 import type { HttpCall } from '../http/call.ts';
@@ -115,6 +115,18 @@ export class S3Client {
     if (isAccepted(request, response)) return response;
     const sent: Sent = { place, credentials, clockOffsetMs };
     return this.#afterRefusal(ctx, request, { response, sent });
+  }
+
+  /** URL of an object that anybody may read until it expires. A secret. */
+  async presigned(ctx: CallContext, key: string, expiresSeconds: number): Promise<string> {
+    if (this.#keeper.isDue) await orAborted(this.#keeper.renew(), ctx.signal);
+    ctx.signal.throwIfAborted();
+    const { pathPrefix, signer, host, origin, spec } = this.#place;
+    const path = `${pathPrefix}/${encodePath(key)}`;
+    const nowMs = Date.now() + signer.clockOffsetMs;
+    const credentials = this.#keeper.current;
+    const query = presignedQuery({ region: spec.region, credentials, host, path, expiresSeconds, nowMs });
+    return `${origin.isTls ? 'https' : 'http'}://${host}${path}?${query}`;
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 /** S3 and its compatibles over the direct engine. */
 import type {
+  AddressFacet,
   Binding,
   BindingFacet,
   Body,
@@ -28,7 +29,9 @@ import { credentialsFor } from './s3-credentials.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf } from './s3-listing.ts';
 import { S3Multipart } from './s3-multipart.ts';
+import { demandRemoval } from './s3-removal.ts';
 import { S3ServerCopy } from './s3-server-copy.ts';
+import { RESTORE_STATUS, RestoreQuestion } from './s3-tiers.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
 /** Answers with a range behind the object's end are told to the caller. */
@@ -45,7 +48,15 @@ const UNPROBED: Binding = {
   storesSha256: false,
 };
 
-export type S3DriverOptions = Omit<S3ClientOptions, 'name'>;
+export interface S3ListOptions {
+  /** Names asked for on a page of a listing; default: as many as the service gives. */
+  readonly pageKeysMax?: number;
+}
+
+export type S3DriverOptions = Omit<S3ClientOptions, 'name'> & S3ListOptions;
+
+/** A service that copies by itself reads at once; temporary credentials may end the address before that. */
+const ADDRESS_SECONDS = 3_600;
 
 export class S3Driver implements StorageDriver {
   readonly kind = 's3';
@@ -54,13 +65,17 @@ export class S3Driver implements StorageDriver {
   readonly multipart: MultipartFacet;
   readonly binding: BindingFacet;
   readonly serverCopy: ServerCopyFacet;
+  readonly addresses: AddressFacet;
   readonly #client: S3Client;
   readonly #objectHeaders: ReturnType<typeof objectHeaders>;
   readonly #binding: Binding;
+  readonly #pageKeysMax: number | undefined;
+  readonly #restoreQuestion = new RestoreQuestion();
 
   constructor(spec: S3Spec, binding: Binding | undefined, options: S3DriverOptions) {
     this.#objectHeaders = objectHeaders(spec);
     this.#binding = binding ?? UNPROBED;
+    this.#pageKeysMax = options.pageKeysMax;
     this.name = storageName(spec);
     this.#client = new S3Client(spec, { name: this.name, ...options });
     this.facts = {
@@ -73,6 +88,9 @@ export class S3Driver implements StorageDriver {
     };
     this.multipart = new S3Multipart(this.#client, spec, this.#binding);
     this.serverCopy = new S3ServerCopy(this.#client, spec, this.#binding);
+    this.addresses = {
+      addressOf: async (ctx, key) => ({ url: await this.#client.presigned(ctx, key, ADDRESS_SECONDS) }),
+    };
     this.binding = {
       probe: (ctx, prefix, options) => {
         // Every check is tried, whatever was believed so far.
@@ -161,7 +179,10 @@ export class S3Driver implements StorageDriver {
 
   async remove(ctx: CallContext, key: string): Promise<void> {
     checkKey(this.name, 'remove', key);
-    await this.#client.send(ctx, { method: 'DELETE', operation: 'remove', key, accepts: [404] });
+    const request = { method: 'DELETE', operation: 'remove', key, accepts: [404] } as const;
+    const { status, headers } = await this.#client.send(ctx, request);
+    const call = { backend: this.name, operation: 'remove', key };
+    demandRemoval(call, status, headers.has('x-amz-request-id'));
   }
 
   async flush(ctx: CallContext): Promise<void> {
@@ -185,9 +206,13 @@ export class S3Driver implements StorageDriver {
     if (query.delimiter) parameters.push(['delimiter', query.delimiter]);
     if (token !== undefined) parameters.push(['continuation-token', token]);
     else if (query.after !== undefined) parameters.push(['start-after', query.after]);
-    const { body } = await this.#client.send(ctx, { method: 'GET', operation: 'list', query: parameters });
+    if (this.#pageKeysMax !== undefined) parameters.push(['max-keys', String(this.#pageKeysMax)]);
+    const request = { method: 'GET', operation: 'list', query: parameters } as const;
+    const { body } = await this.#restoreQuestion.ask(query, (asks) =>
+      this.#client.send(ctx, asks ? { ...request, headers: [RESTORE_STATUS] } : request),
+    );
     const call = { backend: this.name, operation: 'list' };
-    const { nextToken, ...page } = listingOf(call, body, query.upTo);
+    const { nextToken, ...page } = listingOf(call, body, query);
     return nextToken === undefined ? { page } : { page, next: nextToken };
   }
 }
@@ -196,9 +221,10 @@ export class S3Driver implements StorageDriver {
 export async function openS3Driver(
   spec: DriverSpec & { readonly storage: S3Spec },
   onNotice?: (sentence: string) => void,
+  options: S3ListOptions = {},
 ): Promise<S3Driver> {
   const found = await credentialsFor(spec.storage);
-  return new S3Driver(spec.storage, spec.binding, { ...found, onNotice });
+  return new S3Driver(spec.storage, spec.binding, { ...found, ...options, onNotice });
 }
 
 function identity(headers: ReadonlyMap<string, string>): { version?: string; md5?: string } {

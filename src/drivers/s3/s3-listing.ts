@@ -1,14 +1,18 @@
 /** ListObjectsV2 pages (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html). */
 import { compareUtf8 } from '../../core/byte-order.ts';
-import type { ListPage, ObjectInfo } from '../driver.ts';
+import type { ListPage, ListQuery, ObjectInfo } from '../driver.ts';
 import { type HttpCall, malformed } from '../http/call.ts';
 import { md5OfETag } from '../http/etag.ts';
 import { checkDocument, eachElement, isTruncated, onlyTextOf, textOf, utf8Of } from '../http/xml.ts';
 import { entriesIn, scanEntries } from './s3-page-scan.ts';
+import { tierFields, USUAL_TIER } from './s3-tiers.ts';
 
 export interface S3ListPage extends ListPage {
   readonly nextToken?: string;
 }
+
+/** The parts of a query that matter to how its pages are read. */
+export type ListingOptions = Pick<ListQuery, 'upTo' | 'tellsTier'>;
 
 const ENCODED = /[%+]/;
 const DIGITS = /^\d+$/;
@@ -24,11 +28,11 @@ interface Entries {
 }
 
 /**
- * @param upTo entries behind this key are left out and no next page is named (see ListQuery), unless the page is out of
+ * @param options entries behind `upTo` are left out and no next page is named (see ListQuery), unless the page is out of
  *   order: then it is given whole, so that whoever checks the order sees it.
  * @throws RangeError where the text is not a listing, with what is wrong about it.
  */
-export function parseListing(xml: string, upTo?: string): S3ListPage {
+export function parseListing(xml: string, { upTo, tellsTier }: ListingOptions = {}): S3ListPage {
   checkDocument(xml, 'ListBucketResult', 'a listing');
   const decode = nameDecoder(xml);
   let count = 0;
@@ -46,10 +50,10 @@ export function parseListing(xml: string, upTo?: string): S3ListPage {
     if (isBehind) {
       past = key;
       behind ??= key;
-    } else objects.push(objectOf(one, key));
+    } else objects.push(tellsTier ? withTier(one, objectOf(one, key)) : objectOf(one, key));
     return !isDisordered;
   });
-  if (isDisordered) return parseListing(xml);
+  if (isDisordered) return parseListing(xml, tellsTier ? { tellsTier } : {});
   return pageOf(xml, { objects, count, behind });
 }
 
@@ -60,17 +64,21 @@ const PLACEHOLDER = '<Contents></Contents>';
  * The same from bytes, sooner done. What is around the entries is read by the same rules.
  * @throws RangeError where the bytes are not a listing, with what is wrong about it.
  */
-export function readListing(bytes: Buffer, upTo?: string): S3ListPage {
-  return readUsualListing(bytes, upTo) ?? parseListing(utf8Of(bytes), upTo);
+export function readListing(bytes: Buffer, options: ListingOptions = {}): S3ListPage {
+  return readUsualListing(bytes, options) ?? parseListing(utf8Of(bytes), options);
 }
 
 /** @returns undefined where the page is not one of the usual kind, which may or may not be a listing. */
-export function readUsualListing(bytes: Buffer, upTo?: string): S3ListPage | undefined {
+export function readUsualListing(
+  bytes: Buffer,
+  { upTo, tellsTier }: ListingOptions = {},
+): S3ListPage | undefined {
   const place = entriesIn(bytes);
   if (!place) return undefined;
   const around = bytes.toString('latin1', 0, place.from) + PLACEHOLDER + bytes.toString('latin1', place.to);
   const isEncoded = textOf(around, 'EncodingType') === 'url';
-  const entries = scanEntries(bytes, { ...place, isEncoded, upTo, nameBytesMax: NAME_UNITS_MAX });
+  const tells = tellsTier === true;
+  const entries = scanEntries(bytes, { ...place, isEncoded, upTo, tells, nameBytesMax: NAME_UNITS_MAX });
   if (!entries || around.indexOf('<Contents') !== around.lastIndexOf('<Contents')) return undefined;
   checkDocument(around, 'ListBucketResult', 'a listing');
   return { ...pageOf(around, entries), isAscending: true };
@@ -105,9 +113,9 @@ function pageOf(xml: string, { objects, count, behind }: Entries): S3ListPage {
 }
 
 /** @throws StorageError of kind `corrupt` where the answer is no listing. */
-export function listingOf(call: HttpCall, body: Buffer | undefined, upTo: string | undefined): S3ListPage {
+export function listingOf(call: HttpCall, body: Buffer | undefined, options: ListingOptions): S3ListPage {
   try {
-    return readListing(body ?? Buffer.alloc(0), upTo);
+    return readListing(body ?? Buffer.alloc(0), options);
   } catch (error) {
     throw error instanceof RangeError ? malformed(call, error.message) : error;
   }
@@ -131,6 +139,14 @@ function objectOf(xml: string, key: string): ObjectInfo {
   if (version === undefined) return { key, sizeBytes };
   const md5 = md5OfETag(version);
   return md5 === undefined ? { key, sizeBytes, version } : { key, sizeBytes, md5, version };
+}
+
+/** What RestoreStatus says is only there where it was asked for, and of objects that were restored at some time. */
+function withTier(xml: string, object: ObjectInfo): ObjectInfo {
+  const fields = tierFields(onlyTextOf(xml, 'StorageClass') ?? USUAL_TIER);
+  const isRestored =
+    onlyTextOf(xml, 'IsRestoreInProgress') === 'false' && onlyTextOf(xml, 'RestoreExpiryDate') !== undefined;
+  return { ...object, ...(isRestored && fields.tier !== undefined ? { tier: fields.tier } : fields) };
 }
 
 /** @throws RangeError where the name is not UTF-8. */

@@ -20,6 +20,7 @@ import { COMPLETE_TIMEOUT_MS, type S3Client } from './s3-client.ts';
 import { completedVersion, crc32Base64 } from './s3-completed.ts';
 import { errorOfResponse } from './s3-errors.ts';
 import { checkKey } from './s3-keys.ts';
+import { demandRemoval } from './s3-removal.ts';
 import { bodyHeaders, objectHeaders } from './s3-write.ts';
 
 export class S3Multipart implements MultipartFacet {
@@ -97,6 +98,7 @@ export class S3Multipart implements MultipartFacet {
     options: CompleteOptions,
   ): Promise<WriteResult> {
     this.#checkUpload('complete the upload of', upload);
+    this.#checkCover(upload, parts, options.sizeBytes);
     try {
       return await this.#complete(ctx, upload, parts, options);
     } catch (error) {
@@ -151,13 +153,16 @@ export class S3Multipart implements MultipartFacet {
   async abort(ctx: CallContext, upload: Upload): Promise<void> {
     // Nothing was begun, and the request would be one to remove the object.
     if (upload.id === '') return;
-    await this.#client.send(ctx, {
+    const operation = 'abort the upload of';
+    const { status, headers } = await this.#client.send(ctx, {
       method: 'DELETE',
-      operation: 'abort the upload of',
+      operation,
       key: upload.key,
       query: [['uploadId', upload.id]],
       accepts: [404],
     });
+    const call = { backend: this.#client.name, operation, key: upload.key };
+    demandRemoval(call, status, headers.has('x-amz-request-id'));
   }
 
   async listParts(ctx: CallContext, upload: Upload): Promise<readonly PartReceipt[]> {
@@ -189,6 +194,20 @@ export class S3Multipart implements MultipartFacet {
     throw new StorageError(`Cannot ${operation} ${subject(call)}: the upload has no id`, {
       ...call,
       kind: 'not-found',
+      isTransient: false,
+      scope: 'object',
+    });
+  }
+
+  /** Most services make an object of whatever parts are named, and forget the others. */
+  #checkCover({ key }: Upload, parts: readonly PartReceipt[], sizeBytes: number): void {
+    const sum = parts.reduce((bytes, part) => bytes + part.sizeBytes, 0);
+    if (sum === sizeBytes && parts.every(({ number }, index) => number === index + 1)) return;
+    const call = { backend: this.#client.name, operation: 'complete the upload of', key };
+    const what = `its ${parts.length} parts have ${sum} bytes and do not cover its ${sizeBytes}`;
+    throw new StorageError(`Cannot ${call.operation} ${subject(call)}: ${what}`, {
+      ...call,
+      kind: 'unexpected',
       isTransient: false,
       scope: 'object',
     });

@@ -10,6 +10,7 @@
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { ObjectInfo } from '../driver.ts';
+import { tierFields, USUAL_TIER } from './s3-tiers.ts';
 
 export interface ScannedEntries {
   /** Strictly ascending by UTF-8 bytes. */
@@ -27,6 +28,8 @@ export interface ScanOptions {
   /** Names come with percent signs, and plus signs for spaces. */
   readonly isEncoded: boolean;
   readonly upTo: string | undefined;
+  /** Objects come with their storage class. */
+  readonly tells?: boolean;
   /** A longer name is the careful reader's. */
   readonly nameBytesMax: number;
 }
@@ -41,6 +44,8 @@ const SIZE = bytesOf('<Size>');
 const SIZE_END = bytesOf('</Size>');
 const ETAG = bytesOf('<ETag>');
 const ETAG_END = bytesOf('</ETag>');
+const CLASS = bytesOf('<StorageClass>');
+const CLASS_END = bytesOf('</StorageClass>');
 const OWNER = bytesOf('<Owner>');
 const OWNER_END = bytesOf('</Owner>');
 /** How servers write the quotes of an ETag. */
@@ -66,6 +71,7 @@ const QUOTE = 34;
 /** A sha256 in quotes and some more; a longer ETag is the careful reader's. */
 const ETAG_BYTES_MAX = 128;
 const MD5_DIGITS = 32;
+const CLASS_BYTES_MAX = 64;
 /** Fifteen digits are a safe integer whatever they are. */
 const SIZE_DIGITS_MAX = 15;
 
@@ -104,8 +110,11 @@ class EntryScan {
   #sizeBytes = 0;
   #etagBytes = 0;
   #isMd5 = false;
+  readonly #tells: boolean;
+  #class = USUAL_TIER;
 
-  constructor(page: Buffer, { isEncoded, upTo, nameBytesMax }: ScanOptions) {
+  constructor(page: Buffer, { isEncoded, upTo, tells, nameBytesMax }: ScanOptions) {
+    this.#tells = tells === true;
     this.#page = page;
     this.#isEncoded = isEncoded;
     this.#upTo = upTo === undefined ? undefined : Buffer.from(upTo);
@@ -147,6 +156,10 @@ class EntryScan {
     const key = this.#key();
     const version = etag.toString('latin1', 0, this.#etagBytes);
     const sizeBytes = this.#sizeBytes;
+    if (this.#tells) {
+      const md5 = this.#isMd5 ? { md5: version.slice(1, -1) } : {};
+      return { key, sizeBytes, ...md5, version, ...tierFields(this.#class) };
+    }
     if (!this.#isMd5) return { key, sizeBytes, version };
     return { key, sizeBytes, md5: version.slice(1, -1), version };
   }
@@ -158,6 +171,7 @@ class EntryScan {
     let hasKey = false;
     let hasSize = false;
     let hasETag = false;
+    this.#class = USUAL_TIER;
     while (!isAt(page, at, CONTENTS_END)) {
       if (!hasKey && isAt(page, at, KEY)) {
         hasKey = true;
@@ -168,6 +182,8 @@ class EntryScan {
       } else if (!hasETag && isAt(page, at, ETAG)) {
         hasETag = true;
         at = this.#etag(at + ETAG.length);
+      } else if (this.#tells && isAt(page, at, CLASS)) {
+        at = this.#readClass(at + CLASS.length);
       } else {
         at = isAt(page, at, OWNER) ? behindOwner(page, at + OWNER.length) : behindOneOf(page, at, UNUSED);
       }
@@ -204,6 +220,14 @@ class EntryScan {
     this.#nameBytes = used;
     this.#isNameAscii = all < 128;
     return used > 0 && isAt(page, at, KEY_END) ? at + KEY_END.length : -1;
+  }
+
+  #readClass(from: number): number {
+    const page = this.#page;
+    let at = from;
+    while (at - from < CLASS_BYTES_MAX && page[at] !== LESS && page[at] !== AMPERSAND) at += 1;
+    this.#class = page.toString('latin1', from, at);
+    return isAt(page, at, CLASS_END) ? at + CLASS_END.length : -1;
   }
 
   #size(from: number): number {

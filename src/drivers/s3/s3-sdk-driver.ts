@@ -38,12 +38,14 @@ import { credentialsFor } from './s3-credentials.ts';
 import { s3Keeper } from './s3-keeper.ts';
 import { checkKey } from './s3-keys.ts';
 import { listingOf } from './s3-listing.ts';
+import { demandRemoval } from './s3-removal.ts';
 import { identityOf, sizeOf, totalOf } from './s3-sdk-answers.ts';
 import { boundAnswers, keptListing } from './s3-sdk-bodies.ts';
 import { errorOfSdk, type Forwarding } from './s3-sdk-errors.ts';
 import { forwardThrough, sdkHandlerOptions } from './s3-sdk-handler.ts';
 import { addRemedies } from './s3-sdk-remedies.ts';
 import { secretsOf } from './s3-secrets.ts';
+import { RESTORE_STATUS, RestoreQuestion } from './s3-tiers.ts';
 
 /** lib-storage holds this many parts of this size at once. */
 const QUEUE_SIZE = 2;
@@ -69,6 +71,7 @@ export class S3SdkDriver implements StorageDriver {
   readonly #client: S3Client;
   readonly #spec: S3Spec;
   readonly #takesChecksums: boolean;
+  readonly #restoreQuestion = new RestoreQuestion();
   readonly #forwarding: Forwarding | undefined;
   readonly #secrets: () => readonly string[];
 
@@ -85,17 +88,23 @@ export class S3SdkDriver implements StorageDriver {
   list(ctx: CallContext, query: ListQuery): AsyncIterable<ListPage> {
     const call = { backend: this.name, operation: 'list' };
     return prefetchedPages(query, call, async (token) => {
-      const command = new ListObjectsV2Command({
-        Bucket: this.#spec.bucket,
-        Prefix: query.prefix,
-        EncodingType: 'url',
-        ...(query.delimiter === undefined ? {} : { Delimiter: query.delimiter }),
-        ...(query.after === undefined ? {} : { StartAfter: query.after }),
-        ...(token === undefined ? {} : { ContinuationToken: token }),
+      const kept = await this.#restoreQuestion.ask(query, async (asks) => {
+        const command = new ListObjectsV2Command({
+          Bucket: this.#spec.bucket,
+          Prefix: query.prefix,
+          EncodingType: 'url',
+          ...(query.delimiter === undefined ? {} : { Delimiter: query.delimiter }),
+          ...(query.after === undefined ? {} : { StartAfter: query.after }),
+          ...(token === undefined ? {} : { ContinuationToken: token }),
+          ...(asks ? { OptionalObjectAttributes: [RESTORE_STATUS[1]] } : {}),
+        });
+        const body = keptListing(command);
+        await this.#send(ctx, 'list', undefined, () =>
+          this.#client.send(command, { abortSignal: ctx.signal }),
+        );
+        return body();
       });
-      const kept = keptListing(command);
-      await this.#send(ctx, 'list', undefined, () => this.#client.send(command, { abortSignal: ctx.signal }));
-      const { nextToken, ...page } = listingOf(call, kept(), query.upTo);
+      const { nextToken, ...page } = listingOf(call, kept, query);
       return nextToken === undefined ? { page } : { page, next: nextToken };
     });
   }
@@ -145,7 +154,11 @@ export class S3SdkDriver implements StorageDriver {
 
   async remove(ctx: CallContext, key: string): Promise<void> {
     const command = new DeleteObjectCommand({ Bucket: this.#spec.bucket, Key: key });
-    await this.#send(ctx, 'remove', key, () => this.#client.send(command, { abortSignal: ctx.signal }));
+    const { $metadata: answer } = await this.#send(ctx, 'remove', key, () =>
+      this.#client.send(command, { abortSignal: ctx.signal }),
+    );
+    const call = { backend: this.name, operation: 'remove', key };
+    demandRemoval(call, answer.httpStatusCode, answer.requestId !== undefined);
   }
 
   async flush(ctx: CallContext): Promise<void> {

@@ -13,6 +13,8 @@ interface SdkError extends Error {
   readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
   readonly code?: string;
+  /** As the answer has it. */
+  readonly Code?: unknown;
 }
 
 /** A proxy that plain requests are given to: whatever it says looks like the server's own answer. */
@@ -21,9 +23,13 @@ export interface Forwarding {
   readonly origin: Origin;
 }
 
+/** What the SDK says where an answer has no message, as Ceph's have none. */
+const NO_MESSAGE = 'UnknownError';
+
 /** What the SDK makes of an answer without a code in it; of some statuses it makes up a name. */
-function hasNoCode({ name, message }: Error): boolean {
-  return /^(?:\d+|Unknown|UnknownError|Error|SyntaxError)$/.test(name) || message === 'UnknownError';
+function hasNoCode({ name, message, Code }: SdkError): boolean {
+  if (typeof Code === 'string' && Code !== '' && Code === name) return false;
+  return /^(?:\d+|Unknown|UnknownError|Error|SyntaxError)$/.test(name) || message === NO_MESSAGE;
 }
 
 export function errorOfSdk(call: HttpCall, error: unknown, forwarding?: Forwarding): unknown {
@@ -43,7 +49,9 @@ export function errorOfSdk(call: HttpCall, error: unknown, forwarding?: Forwardi
   const reason =
     code === ''
       ? reasonWithoutCode(status, $response?.headers?.['location'])
-      : [code, saidSafely(error.message, call.secrets)].filter(Boolean).join(': ');
+      : [code, error.message === NO_MESSAGE ? '' : saidSafely(error.message, call.secrets)]
+          .filter(Boolean)
+          .join(': ');
   return new StorageError(
     `Cannot ${call.operation} ${subject(call)}: ${reason}`,
     {

@@ -33,6 +33,7 @@ const COPY_BYTES_MAX = 5 * 1024 ** 3;
 type Headers = [string, string][];
 
 export class S3ServerCopy implements ServerCopyFacet {
+  readonly copiesFrom = 'bucket';
   readonly copyBytesMax = COPY_BYTES_MAX;
   readonly #client: S3Client;
   readonly #spec: S3Spec;
@@ -160,10 +161,11 @@ export class S3ServerCopy implements ServerCopyFacet {
   }
 }
 
-function sourceHeaders({ bucket, key, version }: CopySource): Headers {
+function sourceHeaders(source: CopySource): Headers {
+  if (!('bucket' in source)) throw new Error('S3 copies from its own buckets alone');
   return [
-    ['x-amz-copy-source', `/${encodePath(bucket)}/${encodePath(key)}`],
-    ['x-amz-copy-source-if-match', version],
+    ['x-amz-copy-source', `/${encodePath(source.bucket)}/${encodePath(source.key)}`],
+    ['x-amz-copy-source-if-match', source.version],
   ];
 }
 

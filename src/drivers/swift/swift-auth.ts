@@ -46,6 +46,8 @@ export async function authenticate(spec: SwiftSpec, signal: AbortSignal): Promis
 }
 
 interface AuthRequest {
+  /** What a 401 says, as a clause. */
+  readonly whatIsRefused: string;
   readonly url: URL;
   readonly headers: string;
   readonly body?: Buffer;
@@ -54,7 +56,7 @@ interface AuthRequest {
 async function ask(
   call: HttpCall,
   pool: HttpPool,
-  { url, headers, body }: AuthRequest,
+  { url, headers, body, whatIsRefused }: AuthRequest,
   signal: AbortSignal,
 ): Promise<HttpResponse> {
   let response: HttpResponse;
@@ -74,17 +76,27 @@ async function ask(
   }
   if (response.status >= 200 && response.status < 300) return response;
   const { status, headers: said } = response;
-  const reason = status === 401 ? 'user or password are refused (status 401)' : `status ${status}`;
+  const reason = status === 401 ? `${whatIsRefused} (status 401)` : `status ${status}`;
   throw refusedError(call, { status, headers: said, code: '', reason }, meaningOfStatus(status));
 }
 
 const CHECK_USER =
-  'Check username, password, tenant and domain, and that authurl and authversion belong together';
+  'Check username, password, tenant, and their domains, and that authurl and authversion belong together';
 
 function meaningOfStatus(status: number): Meaning {
   if (status === 401 || status === 403) return { kind: 'denied', scope: 'backend', hint: CHECK_USER };
-  if (status === 429) return { kind: 'throttled', isTransient: true };
-  if (status >= 500) return { kind: 'unavailable', isTransient: true };
+  if (status === 429)
+    return {
+      kind: 'throttled',
+      isTransient: true,
+      hint: 'The identity service asks for patience: run again later',
+    };
+  if (status >= 500)
+    return {
+      kind: 'unavailable',
+      isTransient: true,
+      hint: 'See that the identity service at authurl works, then run again',
+    };
   const hint = 'Check authurl (such as https://host:5000/v3 or https://host/auth/v1.0) and authversion';
   return { kind: status === 404 ? 'not-found' : 'unexpected', scope: 'backend', hint };
 }
@@ -97,7 +109,12 @@ async function byTempauth(
 ): Promise<SwiftToken> {
   const user = access.tenant === undefined ? access.user : `${access.tenant}:${access.user}`;
   const headers = `x-auth-user: ${user}\r\nx-auth-key: ${access.password}\r\n`;
-  const response = await ask(call, pool, { url: new URL(access.authUrl), headers }, signal);
+  const response = await ask(
+    call,
+    pool,
+    { url: new URL(access.authUrl), headers, whatIsRefused: 'user or password are refused' },
+    signal,
+  );
   const token = response.headers.get('x-auth-token') ?? response.headers.get('x-storage-token');
   const storageUrl = response.headers.get('x-storage-url');
   if (token === undefined || storageUrl === undefined) throw malformed(call, 'no token came');
@@ -115,6 +132,8 @@ function requestFor(access: SwiftAccess): AuthRequest {
   return {
     url: base,
     headers: 'content-type: application/json\r\n',
+    whatIsRefused:
+      'the log-in is refused, be it user, password, domain or project: Keystone does not tell which',
     body: Buffer.from(JSON.stringify(wanted)),
   };
 }
@@ -135,8 +154,8 @@ function noEndpoint(
   { region, endpointType }: SwiftAccess,
   answer: TokenAnswer,
 ): StorageError {
-  const regions = [...new Set(answer.endpoints.map((endpoint) => endpoint.region).filter(Boolean))];
-  const known = regions.length === 0 ? 'it names no object store at all' : `regions: ${regions.join(', ')}`;
+  const there = answer.endpoints.map((one) => `${one.interface} in ${one.region ?? 'no region'}`);
+  const known = there.length === 0 ? 'it names no object store at all' : `it has ${there.join(', ')}`;
   const asked = region === undefined ? '' : ` in region "${region}"`;
   return new StorageError(
     `Cannot ${call.operation} ${call.backend}: the catalog has no ${endpointType} address of an object store${asked} (${known})`,
@@ -147,7 +166,12 @@ function noEndpoint(
       isTransient: false,
       scope: 'backend',
     },
-    { hint: 'Check region, endpointtype and the tenant' },
+    {
+      hint:
+        there.length === 0
+          ? 'Check tenant, tenantid and their domain: a token without a project has no catalog, and a project may have no object store'
+          : 'Check region and endpointtype',
+    },
   );
 }
 

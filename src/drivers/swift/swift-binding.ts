@@ -1,7 +1,7 @@
 /** Finds out whether a Swift cluster compares the ETag of a PUT with what arrived, by sending a wrong one. */
 import { hash, randomUUID } from 'node:crypto';
-import { isStorageError } from '../../core/errors.ts';
 import { encodePath } from '../../transport/sigv4.ts';
+import { isRefusalOfBytes } from '../binding.ts';
 import type { Binding, CallContext } from '../driver.ts';
 import type { ServiceClient } from '../http/service-client.ts';
 
@@ -30,7 +30,7 @@ export async function probeSwiftBinding(
   const tidy = (signal: AbortSignal): Promise<unknown> =>
     client.send(
       { signal },
-      { method: 'DELETE', operation: 'remove a probe from', key, path, accepts: [404] },
+      { method: 'DELETE', operation: 'remove a probe from', key, path, accepts: [404], expects: 204 },
     );
   let contentMd5 = false;
   try {
@@ -39,7 +39,7 @@ export async function probeSwiftBinding(
     contentMd5 = await put(WRONG_MD5).then(
       () => false,
       (error: unknown) => {
-        if (isStorageError(error, 'corrupt') && error.details.status === 422) return true;
+        if (isRefusalOfBytes(error)) return true;
         throw error;
       },
     );

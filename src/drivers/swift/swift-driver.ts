@@ -1,7 +1,7 @@
 /** OpenStack Swift over its own API and the direct engine. */
 import { createHash, hash } from 'node:crypto';
 import { compareUtf8 } from '../../core/byte-order.ts';
-import { StorageError } from '../../core/errors.ts';
+import { isStorageError, StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
 import { encodePath } from '../../transport/sigv4.ts';
 import type {
@@ -39,6 +39,11 @@ const PUT_BYTES_MAX = 5 * 1024 ** 3;
 /** Below the 10,000 that clusters allow (`container_listing_limit`): a page must not take many megabytes. */
 const PAGE_NAMES_MAX = 2_000;
 const MD5 = /^[0-9a-f]{32}$/;
+/**
+ * Copies of an object may lag behind each other, and whichever is asked first answers; with this all of them are asked
+ * (https://docs.openstack.org/api-ref/object-store/, "X-Newest").
+ */
+const OF_ALL_COPIES: Fields[number] = ['x-newest', 'true'];
 
 export interface SwiftDriverOptions {
   readonly pageNamesMax?: number;
@@ -49,6 +54,7 @@ export class SwiftDriver implements StorageDriver {
   readonly name: string;
   readonly facts: DriverFacts = {
     listOrder: 'bytes',
+    listsLate: true,
     md5MayBeOpaque: false,
     writeBytesMax: PUT_BYTES_MAX,
     keepsAttributes: false,
@@ -99,8 +105,9 @@ export class SwiftDriver implements StorageDriver {
     query: ListQuery,
     client: ServiceClient<unknown> = this.#client,
   ): AsyncIterable<ListPage> {
-    const call = { backend: this.name, operation: 'list' };
-    return prefetchedPages(query, call, (marker) => this.#listPage(ctx, query, marker, client));
+    return prefetchedPages(query, client.call('list'), (marker) =>
+      this.#listPage(ctx, query, marker, client),
+    );
   }
 
   #clientOf(container: string): ServiceClient<unknown> {
@@ -115,11 +122,9 @@ export class SwiftDriver implements StorageDriver {
 
   async stat(ctx: CallContext, key: string): Promise<ObjectInfo> {
     this.#checkKey('stat', key);
-    const response = await this.#client.send(ctx, {
-      method: 'HEAD',
-      operation: 'stat',
-      key,
-      path: pathOf(key),
+    const response = await this.#head(ctx, key).catch((error: unknown) => {
+      if (isStorageError(error, 'not-found')) return this.#head(ctx, key, [OF_ALL_COPIES]);
+      throw error;
     });
     const call = { ...this.#client.call('stat', key), key };
     // Of more parts than a page of its listing holds the service gives no sum.
@@ -136,7 +141,7 @@ export class SwiftDriver implements StorageDriver {
     const headers: [string, string][] = [];
     if (!isWhole) headers.push(['range', `bytes=${offset}-${offset + into.length - 1}`]);
     if (options.version !== undefined) headers.push(['if-match', options.version]);
-    const response = await this.#client.send(ctx, {
+    const request = {
       method: 'GET',
       operation: 'read',
       key,
@@ -145,6 +150,10 @@ export class SwiftDriver implements StorageDriver {
       into,
       accepts: [416],
       ...(options.isFresh ? { isFresh: true } : {}),
+    } as const;
+    const response = await this.#client.send(ctx, request).catch((error: unknown) => {
+      if (isStorageError(error, 'not-found')) return this.#isGone(ctx, key, error);
+      throw error;
     });
     const call = { ...this.#client.call('read', key), key };
     if (response.status === 416) {
@@ -161,7 +170,8 @@ export class SwiftDriver implements StorageDriver {
     const announced = Math.min(into.length, Math.max(0, totalBytes - offset));
     if (bytesRead < announced) throw malformed(call, `${bytesRead} bytes came instead of ${announced}`);
     await this.#manifests.sizeOf(ctx, call, response, totalBytes);
-    return { bytesRead, totalBytes, ...identity(response) };
+    const lacksParts = totalBytes === 0 && response.headers.has('x-object-manifest');
+    return { bytesRead, totalBytes, ...identity(response), ...(lacksParts ? { lacksParts } : {}) };
   }
 
   async write(ctx: CallContext, key: string, body: Body, _options: WriteOptions): Promise<WriteResult> {
@@ -178,6 +188,8 @@ export class SwiftDriver implements StorageDriver {
       body: body.bytes ?? body.open(),
       bodyBytes: body.sizeBytes,
     });
+    // https://docs.openstack.org/api-ref/object-store/ has no 202 here; the proxy says it where a newer object is there already.
+    if (response.status === 202) throw this.#isOutrun(key);
     const version = response.headers.get('etag');
     // Whoever stands before the service may say 200 to everything; what it took is in no container.
     if (version === undefined) throw malformed(this.#client.call('write', key), 'no ETag came');
@@ -196,6 +208,41 @@ export class SwiftDriver implements StorageDriver {
   async close(): Promise<void> {
     this.#client.close();
     for (const client of this.#others.values()) client.close();
+  }
+
+  #head(ctx: CallContext, key: string, headers: Fields = []): Promise<HttpResponse> {
+    const request = { method: 'HEAD', operation: 'stat', key, path: pathOf(key), headers } as const;
+    return this.#client.send(ctx, request);
+  }
+
+  /** @throws the refusal, or that the object is there all the same: then it is worth another try. */
+  /** Whether that other object has the same bytes is not known. */
+  #isOutrun(key: string): StorageError {
+    return new StorageError(
+      `Cannot write "${key}" in ${this.name}: somebody else wrote it at the same moment, and Swift kept theirs`,
+      {
+        kind: 'unavailable',
+        backend: this.name,
+        operation: 'write',
+        key,
+        status: 202,
+        isTransient: true,
+        scope: 'object',
+      },
+      { hint: 'Let nothing else write there while a copy runs' },
+    );
+  }
+
+  async #isGone(ctx: CallContext, key: string, refusal: StorageError): Promise<never> {
+    await this.#head(ctx, key, [OF_ALL_COPIES]).catch((error: unknown) => {
+      throw isStorageError(error, 'not-found') ? refusal : error;
+    });
+    const { message, details } = refusal;
+    throw new StorageError(
+      `${message}; it is there, and one of its copies lags behind`,
+      { ...details, kind: 'unavailable', isTransient: true },
+      { hint: 'The cluster is behind with its copies: run again when it has caught up' },
+    );
   }
 
   /** Swift compares the ETag of a PUT with the MD5 of what arrived; before a probe that is believed of it. */

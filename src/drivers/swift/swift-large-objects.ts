@@ -24,10 +24,9 @@ import type {
 import { malformed } from '../http/call.ts';
 import type { ServiceClient } from '../http/service-client.ts';
 import { untilAborted } from '../or-aborted.ts';
+import { LISTING_LAG_MS_MAX } from './swift-manifests.ts';
 import type { SegmentNames } from './swift-segments.ts';
 
-/** Listings may lag behind writes; the registry's driver waits this long for them. */
-const LAG_MS_MAX = 15_000;
 const LAG_PAUSE_MS = 250;
 const REMOVALS_AT_ONCE = 8;
 
@@ -207,7 +206,7 @@ export class SwiftLargeObjects implements MultipartFacet {
 
   /** @param look true, or what is wrong as yet. */
   async #afterLag(ctx: CallContext, look: () => Promise<true | string>, upload: Upload): Promise<void> {
-    const until = performance.now() + LAG_MS_MAX;
+    const until = performance.now() + LISTING_LAG_MS_MAX;
     for (;;) {
       const seen = await look();
       if (seen === true) return;
@@ -308,7 +307,14 @@ export class SwiftLargeObjects implements MultipartFacet {
   }
 
   async #delete(ctx: CallContext, operation: string, name: string, key: string): Promise<void> {
-    await this.#client.send(ctx, { method: 'DELETE', operation, key, path: pathOf(name), accepts: [404] });
+    await this.#client.send(ctx, {
+      method: 'DELETE',
+      operation,
+      key,
+      path: pathOf(name),
+      accepts: [404],
+      expects: 204,
+    });
   }
 }
 

@@ -14,6 +14,9 @@ export type ListContainer = (
   query: ListQuery,
 ) => AsyncIterable<ListPage>;
 
+/** Listings may lag behind; the registry's own driver waits this long for them. */
+export const LISTING_LAG_MS_MAX = 15_000;
+
 export class SwiftManifests {
   readonly #list: ListContainer;
   /** What was found whole: the ETag is made of the parts'. */
@@ -43,7 +46,7 @@ export class SwiftManifests {
     const parts: ObjectInfo[] = [];
     for await (const { objects } of this.#list(ctx, place.container, { prefix: place.prefix }))
       parts.push(...objects);
-    const why = whyNotWhole(parts, place.prefix, saidBytes);
+    const why = whyNotWhole(parts, place.prefix, saidBytes, isOld(headers));
     if (why !== undefined) throw malformed(call, why);
     this.#remember(call.key, mark);
     return saidBytes ?? parts.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
@@ -55,4 +58,10 @@ export class SwiftManifests {
     const [oldest] = this.#seen.keys();
     if (this.#seen.size > SEEN_MAX && oldest !== undefined) this.#seen.delete(oldest);
   }
+}
+
+/** By the server's clock alone; of an answer that does not tell, nothing is known. */
+function isOld(headers: HttpResponse['headers']): boolean {
+  const ageMs = Date.parse(headers.get('date') ?? '') - Date.parse(headers.get('last-modified') ?? '');
+  return ageMs > LISTING_LAG_MS_MAX;
 }

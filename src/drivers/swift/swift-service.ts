@@ -113,19 +113,21 @@ function wordsIn(response: HttpResponse): string {
   return paragraph.replace(/<[^>]*>/g, ' ');
 }
 
-const CHECK_RIGHTS =
-  'Give this user read and write access to the container (its ACLs, or a role in the project)';
+const CHECK_READING =
+  'Give this user read access to the container (X-Container-Read with .rlistings, or a role in the project)';
+const CHECK_WRITING =
+  'Give this user write access to the container (X-Container-Write, or a role in the project)';
+/** As they stand in messages; everything else writes. */
+const READING: readonly string[] = ['list', 'stat', 'read'];
 const CHECK_LOGIN = 'Check username and password, and that this user may use the project';
 
 /** https://docs.openstack.org/api-ref/object-store/ lists the statuses; quotas answer 413 (container_quotas). */
 function meaningOf(call: HttpCall, { status, headers }: HttpResponse, said: string): Meaning {
   if (status === 401) return { kind: 'denied', scope: 'backend', hint: CHECK_LOGIN };
-  if (status === 403) return { kind: 'denied', hint: CHECK_RIGHTS };
-  if (status === 404 && call.key === undefined) {
-    const hint = 'Create the container or correct its name: blobferry creates no containers';
-    return { kind: 'not-found', scope: 'backend', hint };
+  if (status === 403) {
+    return { kind: 'denied', hint: READING.includes(call.operation) ? CHECK_READING : CHECK_WRITING };
   }
-  if (status === 404) return { kind: 'not-found' };
+  if (status === 404) return call.key === undefined ? ofNoContainer(headers) : { kind: 'not-found' };
   if (status === 408) return { kind: 'timeout', isTransient: true };
   // Two writers of one name at the same moment: the next attempt has a later time.
   if (status === 409) return { kind: 'unavailable', isTransient: true };
@@ -136,7 +138,8 @@ function meaningOf(call: HttpCall, { status, headers }: HttpResponse, said: stri
   if (status === 416) return { kind: 'range' };
   // The bytes that arrived are not those of the ETag that was sent.
   if (status === 422) return { kind: 'corrupt', isTransient: true };
-  if (status === 429 || status === 498) return THROTTLED;
+  // 498 is Swift's own (its middleware "ratelimit"); some providers say 413 with a time to wait.
+  if (status === 429 || status === 498 || (status === 413 && headers.has('retry-after'))) return THROTTLED;
   if (status === 501 || status === 413) return { kind: 'unsupported' };
   if (status === 503 && headers.has('retry-after')) return THROTTLED;
   if (status === 507) {
@@ -144,6 +147,15 @@ function meaningOf(call: HttpCall, { status, headers }: HttpResponse, said: stri
   }
   if (status >= 500) return { kind: 'unavailable', isTransient: true };
   return { kind: 'unexpected' };
+}
+
+/** The service gives a number to everything that it answers; a page of whoever stands there instead has none. */
+function ofNoContainer(headers: HttpResponse['headers']): Meaning {
+  const isOwn = headers.has('x-trans-id') || headers.has('x-openstack-request-id');
+  const hint = isOwn
+    ? 'Create the container or correct its name: blobferry creates no containers'
+    : 'Check that authurl, or the address in the catalog, is that of an OpenStack Swift service';
+  return { kind: 'not-found', scope: 'backend', hint };
 }
 
 const THROTTLED: Meaning = {

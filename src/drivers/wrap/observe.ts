@@ -50,6 +50,7 @@ export function withCounters(driver: StorageDriver, side: Side, counters: Counte
     ...(driver.binding ? { binding: driver.binding } : {}),
     ...(multipart ? { multipart: observedMultipart(multipart, observe) } : {}),
     ...(serverCopy ? { serverCopy: observedServerCopy(serverCopy, observe) } : {}),
+    ...(driver.addresses ? { addresses: driver.addresses } : {}),
     ...(streamUpload
       ? {
           streamUpload: {
@@ -82,6 +83,7 @@ function observedMultipart(multipart: MultipartFacet, observe: Observe): Multipa
     partBytesMin: multipart.partBytesMin,
     partBytesMax: multipart.partBytesMax,
     partsMax: multipart.partsMax,
+    ...(multipart.objectBytesMax === undefined ? {} : { objectBytesMax: multipart.objectBytesMax }),
     partChecksum: multipart.partChecksum,
     begin: (ctx, key) => observe('begin', () => multipart.begin(ctx, key)),
     putPart: (ctx, upload, part) =>
@@ -101,6 +103,7 @@ function observedMultipart(multipart: MultipartFacet, observe: Observe): Multipa
 /** Nothing of an object crosses the wire. */
 function observedServerCopy(facet: ServerCopyFacet, observe: Observe): ServerCopyFacet {
   return {
+    copiesFrom: facet.copiesFrom,
     copyBytesMax: facet.copyBytesMax,
     look: (ctx, key) => observe('stat', () => facet.look(ctx, key)),
     copy: (ctx, source, key) => observe('copy', () => facet.copy(ctx, source, key)),

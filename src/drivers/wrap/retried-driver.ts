@@ -35,6 +35,7 @@ export function retriedDriver(driver: StorageDriver, run: Run): StorageDriver {
     ...(streamUpload ? { streamUpload: retriedUpload(streamUpload, run) } : {}),
     ...(multipart ? { multipart: retriedMultipart(multipart, run) } : {}),
     ...(serverCopy ? { serverCopy: retriedServerCopy(serverCopy, run) } : {}),
+    ...(driver.addresses ? { addresses: driver.addresses } : {}),
     list: (ctx, query) => retriedList(driver, ctx, query, run),
     stat: (ctx, key) => run(ctx, 'stat', () => driver.stat(ctx, key)),
     read: (ctx, key, into, options) => run(ctx, 'read', () => driver.read(ctx, key, into, options)),
@@ -51,6 +52,7 @@ function retriedMultipart(multipart: MultipartFacet, run: Run): MultipartFacet {
     partBytesMin: multipart.partBytesMin,
     partBytesMax: multipart.partBytesMax,
     partsMax: multipart.partsMax,
+    ...(multipart.objectBytesMax === undefined ? {} : { objectBytesMax: multipart.objectBytesMax }),
     partChecksum: multipart.partChecksum,
     begin: (ctx, key) => run(ctx, 'begin', () => multipart.begin(ctx, key)),
     putPart: (ctx, upload, part) =>
@@ -65,6 +67,7 @@ function retriedMultipart(multipart: MultipartFacet, run: Run): MultipartFacet {
 
 function retriedServerCopy(facet: ServerCopyFacet, run: Run): ServerCopyFacet {
   return {
+    copiesFrom: facet.copiesFrom,
     copyBytesMax: facet.copyBytesMax,
     look: (ctx, key) => run(ctx, 'stat', () => facet.look(ctx, key)),
     copy: (ctx, source, key) => run(ctx, 'copy', () => facet.copy(ctx, source, key)),

@@ -35,6 +35,7 @@ export function withPermits(driver: StorageDriver, permits: Permits): StorageDri
     ...(binding ? { binding } : {}),
     ...(multipart ? { multipart: permittedMultipart(multipart, run, send) } : {}),
     ...(serverCopy ? { serverCopy: permittedServerCopy(serverCopy, run) } : {}),
+    ...(driver.addresses ? { addresses: driver.addresses } : {}),
     ...(streamUpload
       ? {
           streamUpload: {
@@ -66,6 +67,7 @@ function permittedMultipart(
     partBytesMin: multipart.partBytesMin,
     partBytesMax: multipart.partBytesMax,
     partsMax: multipart.partsMax,
+    ...(multipart.objectBytesMax === undefined ? {} : { objectBytesMax: multipart.objectBytesMax }),
     partChecksum: multipart.partChecksum,
     begin: (ctx, key) => run(ctx, 'write', 0, () => multipart.begin(ctx, key)),
     putPart: (ctx, upload, part) => send(ctx, part.body, () => multipart.putPart(ctx, upload, part)),
@@ -80,6 +82,7 @@ function permittedMultipart(
 /** What the service moves by itself takes none of the bandwidth. */
 function permittedServerCopy(facet: ServerCopyFacet, run: Permitted): ServerCopyFacet {
   return {
+    copiesFrom: facet.copiesFrom,
     copyBytesMax: facet.copyBytesMax,
     look: (ctx, key) => run(ctx, 'read', 0, () => facet.look(ctx, key)),
     copy: (ctx, source, key) => run(ctx, 'write', 0, () => facet.copy(ctx, source, key)),

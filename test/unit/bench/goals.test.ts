@@ -144,6 +144,28 @@ describe('goals', () => {
     assert.match(judge('large-sha256', lines('large-old', 1.8, 'PutObject')).note, /one PUT/);
   });
 
+  it('for other services are multiples of what S3 costs, by object where these are small and by byte where not', () => {
+    const medium = runsOf('medium', { cpu: 1 });
+    const azure = (cpu: number) => ({
+      medium,
+      'azure-medium-unbound': runsOf('azure-medium-unbound', { cpu }),
+      'azure-medium': runsOf('azure-medium', { cpu: 2 * cpu }),
+    });
+    assert.equal(judge('azure-medium', azure(1.2)).value?.toFixed(2), '1.20');
+    assert.equal(judge('azure-medium', azure(1.29)).isReached, true);
+    assert.equal(judge('azure-medium', azure(1.31)).isReached, false);
+    assert.equal(judge('azure-medium-bound', azure(1.2)).value?.toFixed(2), '2.40');
+    assert.equal(judge('azure-medium-bound', azure(1.2)).isReached, false);
+    assert.equal(judge('azure-medium', { medium }).value, undefined);
+    const small = {
+      small: runsOf('small', { cpu: 1 }),
+      'gcs-small-unbound': runsOf('gcs-small-unbound', { cpu: 1.1 }),
+    };
+    const { value, note } = judge('gcs-small', small);
+    assert.equal(value?.toFixed(2), '1.10');
+    assert.match(note, /^0\.11\d* ms\/object, to S3 0\.10/);
+  });
+
   it('for TLS take the difference to http', () => {
     const lines = (http: number, https: number): Verdict =>
       judge('large-tls', {

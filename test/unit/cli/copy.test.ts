@@ -8,7 +8,7 @@ import { makeSmallTree, writeSmallTree } from '../../support/small-tree.ts';
 import { makeTempFolder, type TempFolder, tempFolderFor } from '../../support/temp.ts';
 
 const KEYS = { AWS_ACCESS_KEY_ID: 'testkey', AWS_SECRET_ACCESS_KEY: 'testsecret' };
-const BUCKETS = ['plain', 'events', 'metrics', 'stopped'] as const;
+const BUCKETS = ['plain', 'events', 'back', 'metrics', 'stopped'] as const;
 
 describe('blobferry copy', () => {
   const tree = makeSmallTree();
@@ -57,6 +57,15 @@ describe('blobferry copy', () => {
     assert.equal(second.code, 0, second.stderr);
     assert.equal(second.summary?.['objectsCopied'], 0);
     assert.equal(second.summary?.['objectsSkipped'], tree.objects.size);
+  });
+
+  it('reads back with --read-back what a target that checks has taken, and says so', async () => {
+    const reads = async (): Promise<number> => (await server.stats()).requestsByOperation.GetObject ?? 0;
+    const before = await reads();
+    const { code, stderr } = await runBlobferry(['copy', ...storages('back'), '--read-back'], { env: KEYS });
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^target check: the target was seen to refuse .*; every object is read back/m);
+    assert.equal((await reads()) - before, tree.objects.size);
   });
 
   it('serves metrics of the copy that runs, and none when it has ended', async () => {

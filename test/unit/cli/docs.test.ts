@@ -3,6 +3,8 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import type { Command } from 'commander';
 import { buildProgram } from '../../../src/cli/program.ts';
+import { readUrlStorage } from '../../../src/cli/storage/url-storage.ts';
+import { ConfigError } from '../../../src/core/errors.ts';
 
 const nothing = async (): Promise<void> => undefined;
 const actions = { plan: nothing, copy: nothing, verify: nothing, probe: nothing, completion: nothing };
@@ -21,6 +23,24 @@ function documentedFlags(text: string, command: string): readonly string[] {
 
 function flagsOf(command: Command): readonly string[] {
   return command.options.map(({ flags }) => flags).sort();
+}
+
+function unknownSchemeHint(): string {
+  try {
+    readUrlStorage('ftp://host', {});
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.hint ?? '';
+  }
+  assert.fail('ftp:// is no storage');
+}
+
+/** With what stands below the options. */
+function helpOf(command: Command): string {
+  let text = '';
+  command.configureOutput({ writeOut: (piece) => (text += piece) });
+  command.outputHelp();
+  return text;
 }
 
 describe('docs/cli.md', () => {
@@ -85,6 +105,24 @@ describe('README.md and the documents', () => {
       const named = [...(await read(file)).matchAll(/blobferry-([\d.]+)\.tgz/g)];
       assert.ok(named.length > 0 && named.every(([, one]) => one === version), file);
     }
+  });
+
+  it('name every backend that there is, as the help does', async () => {
+    const [, known = ''] = /^known are (.+)$/.exec(unknownSchemeHint()) ?? [];
+    const schemes = [...known.matchAll(/\b(\w+:\/\/)/g)].map(([, scheme = '']) => scheme);
+    assert.deepEqual(schemes, ['file://', 's3://', 'azure://', 'gs://', 'swift://']);
+    const help = helpOf(program);
+    const manual = await read('docs/blobferry.1');
+    for (const file of ['README.md', 'docs/cli.md', 'docs/configuration.md']) {
+      const text = await read(file);
+      for (const scheme of schemes) assert.ok(text.includes(scheme), `${file}: ${scheme}`);
+    }
+    for (const scheme of schemes) {
+      assert.ok(help.includes(`\n  ${scheme}`), `help: ${scheme}`);
+      assert.ok(manual.includes(`\n.B ${scheme}`), `docs/blobferry.1: ${scheme}`);
+    }
+    const metrics = await read('docs/metrics.md');
+    assert.match(metrics, /^\| `backend` \| `fs`, `s3`, `azure`, `gcs`, `swift`/m);
   });
 
   it('tell the same exit codes', async () => {

@@ -57,7 +57,14 @@ describe('probeStorage()', () => {
 
   it('finds a source usable, tells layout, key rule and first objects, and writes nothing', async () => {
     const report = await probe(s3('full'));
-    assert.deepEqual(outcomes(report), ['reach ok', 'list ok', 'clock ok', 'layout ok', 'read ok']);
+    assert.deepEqual(outcomes(report), [
+      'reach ok',
+      'list ok',
+      'clock ok',
+      'keys ok',
+      'layout ok',
+      'read ok',
+    ]);
     assert.equal(report.isUsable, true);
     assert.equal(report.layout, 'distribution');
     assert.equal(report.keyPrefix, 'root/');
@@ -72,6 +79,7 @@ describe('probeStorage()', () => {
       'reach ok',
       'list ok',
       'clock ok',
+      'keys open',
       'layout ok',
       'read open',
       'write ok',
@@ -98,7 +106,7 @@ describe('probeStorage()', () => {
     const source = await probe(s3('empty'));
     assert.ok(outcomes(source).includes('layout failed'));
     const target = await probe(s3('empty'), { role: 'target' });
-    assert.deepEqual(outcomes(target).slice(3), ['layout ok', 'read open', 'write open']);
+    assert.deepEqual(outcomes(target).slice(3), ['keys open', 'layout ok', 'read open', 'write open']);
     assert.equal(target.isUsable, true);
   });
 
@@ -225,25 +233,30 @@ describe('probeStorage()', () => {
 
     it('says which rule keys follow, and the true size of a large object', async () => {
       const report = await probeOf(`old/files/${BLOB}`);
-      assert.deepEqual(outcomes(report), ['reach ok', 'list ok', 'layout ok', 'read ok']);
+      assert.deepEqual(outcomes(report), ['reach ok', 'list ok', 'keys ok', 'layout ok', 'read ok']);
       assert.deepEqual([report.keyPrefix, report.layout], ['old/files/', 'distribution']);
       assert.deepEqual(report.firstObjects, [{ path: BLOB, sizeBytes: 7, class: 'blob' }]);
       const text = probeText(report, (_, words) => words);
-      assert.match(
-        text,
-        /keys are "old\/files\/" \+ the registry's own path \(Swift: prefix, then files\/\)/,
-      );
+      assert.match(text, /keys are "old\/files\/" \+ the registry's own path \(keyrule: distribution\)/);
     });
 
-    for (const stray of ['old/', '', 'files/']) {
+    for (const [stray, hint] of [
+      ['old/', /^set keyrule: plain; in a URL swift:\/\/registry\/old\?keyrule=plain$/],
+      ['', /^set keyrule: plain and prefix: ""; in a URL swift:\/\/registry\?keyrule=plain$/],
+      ['files/', /^set prefix: ""; in a URL swift:\/\/registry\?keyrule=distribution$/],
+    ] as const) {
       it(`says that a registry lies at "${stray}", where its driver does not look`, async () => {
         const report = await probeOf(`${stray}${BLOB}`);
         const keys = report.findings.find(({ check }) => check === 'keys');
         assert.equal(keys?.outcome, 'failed');
         assert.match(
           keys?.text ?? '',
-          new RegExp(`a registry lies at "${stray}docker/registry/v2/", but its keys are`),
+          new RegExp(
+            `a registry lies at "${stray}docker/registry/v2/" .*, but the settings say that keys are`,
+          ),
         );
+        assert.match(keys?.hint ?? '', hint);
+        assert.equal(report.otherRegistries[0]?.keyPrefix, stray);
         assert.equal(report.isUsable, false);
         const target = await probeOf(`${stray}${BLOB}`, { role: 'target' });
         assert.equal(target.findings.find(({ check }) => check === 'keys')?.outcome, 'open');

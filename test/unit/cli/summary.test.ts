@@ -29,6 +29,8 @@ function summary(more: Partial<CopySummary> = {}): CopySummary {
     objectsServerSide: 0,
     bytesServerSide: 0,
     serverCopiesWrong: 0,
+    readsWrong: 0,
+    writesWrong: 0,
     serverCopiesUnseen: 0,
     objectsVanished: 0,
     objectsUnsettled: 0,
@@ -213,6 +215,14 @@ Next
     assert.match(said, /left out, [^:]*: 4,000\n {2}docker\/_uploads\/0\n/);
     assert.match(said, /… and 3,990 more/);
     assert.match(said, /warning: listing out of order/);
+  });
+
+  it('tells that bytes were changed on their way, and where to look', () => {
+    assert.doesNotMatch(text(COPIED), /changed bytes/);
+    const said = text({ ...COPIED, readsWrong: 1, writesWrong: 3 });
+    assert.match(said, /^ {2}1 time the source gave changed bytes: .*they were read again$/m);
+    assert.match(said, /^ {2}3 times changed bytes reached the target: .*they were sent again$/m);
+    assert.match(said, /check the network/);
   });
 
   it('tells what the service copied by itself, and how each object is proved', () => {

@@ -141,7 +141,7 @@ describe('Journal', () => {
     for (const isFrozen of [false, true]) {
       const journal = Journal.open(directory, 'a -> b');
       const pass = journal.beginPass(RUN, { ...OPTIONS, isFrozen });
-      pass.bound('bound by sha256', BINDING);
+      pass.bound('bound by sha256', BINDING, false);
       pass.addExceptions([]);
       pass.addExceptions(exceptions.slice(0, 1));
       pass.addExceptions(exceptions.slice(1));
@@ -157,7 +157,7 @@ describe('Journal', () => {
       ],
     );
     const { journalDirectory: _none, ...options } = OPTIONS;
-    assert.deepEqual(JSON.parse(String(passes[0]?.['options'])), options);
+    assert.deepEqual(JSON.parse(String(passes[0]?.['options'])), { ...options, readsBack: false });
     const [pass] = rows(directory, 'SELECT summary, started_ms, ended_ms FROM pass WHERE id = 2');
     assert.equal(JSON.parse(String(pass?.['summary'])).objectsCopied, 5);
     assert.ok(Number(pass?.['ended_ms']) >= Number(pass?.['started_ms']));
@@ -338,6 +338,19 @@ describe('Journal', () => {
     end(9, well);
     end(10, { ...well, isComplete: false, stoppedBy: { name: 'Error', message: 'a deaf thread' } });
     assert.equal(journal.hasUnseenWrites, true);
+    journal.close();
+  });
+
+  it('knows whether such a run read back what it wrote, be that asked for or not', async (t) => {
+    const journal = Journal.open(await tempFolderFor(t, 'journal'), 'a -> b');
+    journal.beginPass('000000000001', OPTIONS).bound('', BINDING, false);
+    assert.deepEqual([journal.hasUnseenWrites, journal.hasUnreadWrites], [true, false]);
+    journal.beginPass('000000000002', OPTIONS).bound('', undefined, true);
+    journal.beginPass('000000000003', OPTIONS).bound('', BINDING, false);
+    assert.deepEqual([journal.hasUnseenWrites, journal.hasUnreadWrites], [true, true]);
+    const well = { isComplete: true, isStopped: false, objectsUnsettled: 0, objectsDamaged: 0 };
+    journal.beginPass('000000000004', OPTIONS).end(well as CopySummary, true);
+    assert.deepEqual([journal.hasUnseenWrites, journal.hasUnreadWrites], [false, false]);
     journal.close();
   });
 

@@ -35,6 +35,21 @@ function slabsOf(slabBudgetBytes: number, partBytes: number): number {
 }
 
 describe('planMemory()', () => {
+  it('leaves room for what Azure and Cloud Storage take in every thread', () => {
+    const given = {
+      memoryBytes: defaultMemoryBytes(2),
+      threads: 2,
+      partBytes: 'auto',
+      residentBytes: 0,
+    } as const;
+    const budgetOf = (...kinds: readonly string[]) => planMemory({ ...given, kinds }).slabBudgetBytes;
+    for (const kind of ['azure', 'gcs']) {
+      assert.equal(budgetOf('s3', kind), budgetOf('s3', 's3') - 8 * 1024 ** 2);
+      assert.equal(budgetOf(kind, kind), budgetOf('s3', kind));
+    }
+    assert.equal(budgetOf('fs', 'swift'), budgetOf('s3', 's3'));
+  });
+
   it('takes the default for any number of threads', () => {
     for (let threads = 1; threads <= 256; threads += 1) {
       const plan = planMemory({

@@ -59,7 +59,7 @@ describe('PassJournal', () => {
   it('commits what it hears of shards once a second, the last of it', async (t) => {
     const { database, pass } = await worldFor(t);
     pass.planned(shards(3));
-    pass.bound('words', undefined);
+    pass.bound('words', undefined, false);
     t.mock.timers.tick(1_000);
     const before = database.commits;
     assert.equal(database.prepare('SELECT binding FROM pass').get()?.['binding'], 'words');

@@ -248,4 +248,33 @@ describe('describeBinding()', () => {
     assert.doesNotMatch(describeBinding(driver, { ...nothing, contentMd5: true }), /sha256|read back/);
     assert.match(describeBinding(driver, undefined), /temporary name, flushed to disk, renamed/);
   });
+
+  it('calls an MD5 what the service calls it', () => {
+    const byMd5 = { ...nothing, contentMd5: true };
+    assert.match(describeBinding({ kind: 'azure' }, byMd5), /to refuse a wrong Content-MD5$/);
+    const both = { ...byMd5, contentCrc64: true };
+    assert.match(describeBinding({ kind: 'azure' }, both), /a wrong CRC-64, a wrong Content-MD5$/);
+    assert.match(
+      describeBinding({ kind: 'gcs' }, { ...byMd5, crc32c: true }),
+      /a wrong CRC-32C, a wrong MD5$/,
+    );
+    assert.match(describeBinding({ kind: 'swift' }, byMd5), /to refuse a wrong ETag, which is the MD5$/);
+  });
+
+  it('says that everything is read back where that was asked for', () => {
+    for (const binding of [undefined, { ...nothing, payloadSha256: true }])
+      assert.match(
+        describeBinding({ kind: 'x' }, binding, { readsBack: true }),
+        /; every object is read back$/,
+      );
+  });
+
+  it('says that everything is read back where what was refused binds no body', () => {
+    const readBack = /, but nothing that binds every body: every object is read back/;
+    const ofParts = { ...nothing, partCrc32: true, objectCrc32: true };
+    assert.match(describeBinding({ kind: 's3' }, ofParts), readBack);
+    const byMd5 = { ...nothing, contentMd5: true };
+    assert.doesNotMatch(describeBinding({ kind: 's3' }, byMd5), readBack);
+    assert.match(describeBinding({ kind: 's3' }, byMd5, { engine: 'sdk' }), readBack);
+  });
 });

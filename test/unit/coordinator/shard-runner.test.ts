@@ -7,7 +7,7 @@ import { allocateCounters } from '../../../src/core/counters.ts';
 const SHARD: Shard = { id: 'blobs-1', phase: 'blobs', range: { prefix: 'blobs/' } };
 
 describe('ShardRunner', () => {
-  it('has what a dead thread may have written doubted by whoever goes on, and by no other shard', async () => {
+  async function doubts(settings: Partial<PassSettings>): Promise<readonly unknown[]> {
     const tasks: ShardTask[] = [];
     const runner = new ShardRunner({
       pool: {
@@ -18,7 +18,7 @@ describe('ShardRunner', () => {
           return { ok: true, result: { exceptions: [], leftOut: [], warnings: [], extras: [] } };
         },
       },
-      settings: {} as PassSettings,
+      settings: settings as PassSettings,
       counters: allocateCounters(counterRows(1)),
       threads: 1,
       uploadsOf: () => [],
@@ -29,9 +29,11 @@ describe('ShardRunner', () => {
     });
     await runner.run(SHARD);
     await runner.run({ ...SHARD, id: 'blobs-2' });
-    assert.deepEqual(
-      tasks.map(({ pass }) => pass.doubtsTarget === true),
-      [false, true, false],
-    );
+    return tasks.map(({ pass }) => pass.doubtsTarget === true);
+  }
+
+  it('has what a dead thread had not read back doubted by whoever goes on, and by no other shard', async () => {
+    assert.deepEqual(await doubts({ readsBack: true }), [false, true, false]);
+    assert.deepEqual(await doubts({ readsBack: false }), [false, false, false]);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type PartPlan, planParts } from '../../../src/copy/plan-parts.ts';
+import { objectBytesMaxOf, type PartPlan, planParts } from '../../../src/copy/plan-parts.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -99,5 +99,14 @@ describe('planParts()', () => {
       name: 'RangeError',
       message: 'An object of 11 bytes does not fit into 2 parts of 5',
     });
+  });
+});
+
+describe('objectBytesMaxOf()', () => {
+  it('is what the largest parts hold together, or less where the backend says so', () => {
+    const limits = { partBytesMin: 1, partBytesMax: 5, partsMax: 3 };
+    assert.equal(objectBytesMaxOf(limits), 15);
+    assert.equal(objectBytesMaxOf({ ...limits, objectBytesMax: 12 }), 12);
+    assert.equal(objectBytesMaxOf({ ...limits, objectBytesMax: 20 }), 15);
   });
 });

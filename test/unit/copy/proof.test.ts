@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { judgeWhole, statedMd5 } from '../../../src/copy/judge.ts';
+import type { StorageDriver } from '../../../src/drivers/driver.ts';
 import { msrLayout } from '../../../src/layout/msr.ts';
+import { rawLayout } from '../../../src/layout/raw.ts';
 import type { Effect, Fault } from '../../support/fault-driver.ts';
 import {
   assertCopied,
@@ -71,6 +73,37 @@ describe('copyObject() proves', () => {
     assert.equal(await proofOf({ source: { hides: ['checksums'] } }, path, BYTES), 'stored');
     assert.equal(await proofOf({ source: { hides: ['md5'] } }, path, BYTES), 'stored');
     assert.equal(await proofOf({}, path, LARGE), 'stored');
+  });
+
+  it('no blob of an MSR that is empty only because none of its parts is there', async () => {
+    const nothing = Buffer.alloc(0);
+    const partless = (driver: StorageDriver): StorageDriver => {
+      const read: StorageDriver['read'] = async (...given) => {
+        return { ...(await driver.read(...given)), lacksParts: true };
+      };
+      const get = (_: StorageDriver, name: string | symbol): unknown => {
+        const value: unknown = name === 'read' ? read : Reflect.get(driver, name, driver);
+        return typeof value === 'function' ? value.bind(driver) : value;
+      };
+      return new Proxy(driver, { get });
+    };
+    const byId = 'docker/registry/v2/blobs/id/3f/3f9c/data';
+    for (const [isFrozen, state] of [
+      [false, 'unsettled'],
+      [true, 'damaged'],
+    ] as const) {
+      const options = { layout: msrLayout, source: SILENT, isFrozen, wrap: partless };
+      await inWorld(options, async (world) => {
+        world.put(byId, nothing);
+        const outcome = await world.copy(byId);
+        assert.equal(outcome.state, state);
+        assert.match(('error' in outcome && outcome.error.message) || '', /none of its parts is there/);
+        assert.equal(world.inTarget(byId), undefined);
+      });
+      // The registry makes the blob of no bytes so as well, and of an upload that has none yet.
+      assert.equal(await proofOf(options, blobPath(nothing), nothing), 'digest');
+      assert.equal(await proofOf({ ...options, layout: rawLayout }, byId, nothing), 'none');
+    }
   });
 
   it('blobs of an MSR by nothing in their path', async () => {

@@ -3,6 +3,8 @@ import { describe, it } from 'node:test';
 import { copyObject } from '../../../src/copy/copy-object.ts';
 import { differenceByContent } from '../../../src/copy/equal.ts';
 import { findBorder } from '../../../src/copy/find-border.ts';
+import type { StorageDriver } from '../../../src/drivers/driver.ts';
+import { withRetries } from '../../../src/drivers/wrap/retry.ts';
 import { rawLayout } from '../../../src/layout/raw.ts';
 import { fails, first } from '../../support/fault-driver.ts';
 import { assertAsPlanned, copySeen, inPlanWorld, planOf } from '../plan/plan-world.ts';
@@ -19,6 +21,7 @@ import { blobPath, otherPath } from './registry-names.ts';
 const SMALL = 'a small layer';
 const LARGE = Buffer.alloc(3 * PART_BYTES + 5, 'l');
 const EMPTY = '';
+const AT_ONCE = { attemptsMax: 3, delayMsMin: 1, delayMsMax: 1, random: () => 0 };
 /** As Swift: nothing tells large objects from empty ones. */
 const UNSURE: Shape = { listsAsEmpty: () => true };
 
@@ -135,6 +138,59 @@ describe('a pass over a source whose listing does not tell the sizes of large ob
       assert.equal(world.sourceDriver.callsOf('stat', path).length, 1);
       assert.equal(world.inTarget(path), undefined);
       assert.equal(world.inTarget(blobPath(SMALL))?.toString(), SMALL);
+    });
+  });
+
+  it('goes on with all others while one is asked for its size again', { timeout: 30_000 }, async () => {
+    const [slow, ...others] = ['a', 'b', 'c', 'd'] as const;
+    const copied = Promise.withResolvers<void>();
+    const world: { current?: CopyWorld } = {};
+    // It is known only when all others are in the target: were they to wait for it, nothing would ever end.
+    const late = { before: () => copied.promise };
+    const look = {
+      after: () => {
+        const isDone = others.every((key) => world.current?.inTarget(key) !== undefined);
+        if (isDone) copied.resolve();
+      },
+    };
+    const given = {
+      source: UNSURE,
+      layout: rawLayout,
+      threads: 1,
+      sourceFaults: [
+        { on: 'stat', key: slow, does: fails('corrupt', { isTransient: true }) },
+        { on: 'stat', key: slow, nth: 2, does: late },
+      ],
+      targetFaults: [{ on: 'write', times: 'always', does: look }],
+      wrap: (driver: StorageDriver) => withRetries(driver, AT_ONCE, () => undefined),
+    } as const;
+    await inWorld(given, async (inner) => {
+      world.current = inner;
+      for (const key of [slow, ...others]) inner.put(key, `content of ${key}`);
+      const { exceptions, stoppedBy } = await inner.wholePhase('names');
+      assert.deepEqual([exceptions, stoppedBy], [[], undefined]);
+      assert.equal(inner.inTarget(slow)?.toString(), `content of ${slow}`);
+    });
+  });
+
+  it('names one whose size cannot be had after all attempts either', async () => {
+    const given = {
+      source: UNSURE,
+      layout: rawLayout,
+      sourceFaults: [
+        { on: 'stat', key: 'a', times: 'always', does: fails('corrupt', { isTransient: true }) },
+      ],
+      wrap: (driver: StorageDriver) => withRetries(driver, AT_ONCE, () => undefined),
+    } as const;
+    await inWorld(given, async (world) => {
+      for (const key of ['a', 'b']) world.put(key, key);
+      const { exceptions } = await world.wholePhase('names');
+      assert.deepEqual(
+        exceptions.map(({ state, path }) => [state, path]),
+        [['failed', 'a']],
+      );
+      assert.equal(world.sourceDriver.callsOf('stat', 'a').length, AT_ONCE.attemptsMax);
+      assert.equal(world.inTarget('b')?.toString(), 'b');
     });
   });
 

@@ -37,10 +37,18 @@ function keeping(world: CopyWorld, hex: string): Partial<CopyContext> {
     sha256: hex,
   });
   const never = () => Promise.reject(new Error('nothing was to be copied'));
-  const serverCopy = { copyBytesMax: 1, look, copy: never, begin: never, copyPart: never, complete: never };
+  const serverCopy = {
+    copiesFrom: 'bucket' as const,
+    copyBytesMax: 1,
+    look,
+    copy: never,
+    begin: never,
+    copyPart: never,
+    complete: never,
+  };
   return {
     target: bound(target, { serverCopy }),
-    serverSide: new ServerSide({ bucket: 'source', computes: true }),
+    serverSide: new ServerSide({ reach: { bucket: 'source' }, computes: true }),
   };
 }
 
@@ -88,7 +96,7 @@ describe('A copy inside one service that nobody has seen proved', () => {
       assert.equal((await goOn(world, BYTES, { ...kept, ...doubted() })).state, 'skipped');
       assert.equal(world.targetDriver.callsOf('read').length, 0);
       // Its source may have had a sum, which the service may have copied along with other bytes.
-      const streamed = new ServerSide({ bucket: 'source', computes: true });
+      const streamed = new ServerSide({ reach: { bucket: 'source' }, computes: true });
       const outcome = await goOn(world, WRONG, { ...kept, ...marked(), serverSide: streamed });
       assertCopied(outcome, 'digest');
       assert.ok(world.inTarget(BLOB)?.equals(BYTES));

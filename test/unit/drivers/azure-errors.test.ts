@@ -5,6 +5,8 @@ import { azureErrorOf } from '../../../src/drivers/azure/azure-errors.ts';
 import { whyInvalidAzureKey } from '../../../src/drivers/azure/azure-keys.ts';
 import type { HttpResponse } from '../../../src/transport/http-types.ts';
 
+/** In everything that the service itself says. */
+const OWN = { 'x-ms-request-id': '1' };
 const CALL = { backend: 'azure://account/container', operation: 'read', key: 'a/b' };
 
 function answer(status: number, headers: Readonly<Record<string, string>>, body = ''): HttpResponse {
@@ -56,36 +58,66 @@ const TABLE: readonly Row[] = [
 describe('a refusal of Azure', () => {
   for (const [status, code, kind, isTransient, scope] of TABLE) {
     it(`${status} ${code || 'without a code'} is ${kind}`, () => {
-      const headers: Record<string, string> = code === '' ? {} : { 'x-ms-error-code': code };
-      const { details } = azureErrorOf(CALL, answer(status, headers));
+      const headers: Record<string, string> = code === '' ? OWN : { ...OWN, 'x-ms-error-code': code };
+      const { details } = azureErrorOf(CALL, answer(status, headers), 'shared-key');
       assert.deepEqual(
         [details.kind, details.isTransient, details.scope, details.status, details.key],
         [kind, isTransient, scope, status, 'a/b'],
       );
-      const byBody = azureErrorOf(CALL, answer(status, {}, code === '' ? '' : xml(code, 'said')));
+      const byBody = azureErrorOf(
+        CALL,
+        answer(status, OWN, code === '' ? '' : xml(code, 'said')),
+        'shared-key',
+      );
       assert.equal(byBody.kind, kind, 'a code in the body counts as well');
     });
   }
 
   it('of a container that is missing without a code is of the whole backend', () => {
     const { key: _key, ...call } = CALL;
-    assert.equal(azureErrorOf(call, answer(404, {})).details.scope, 'backend');
+    assert.equal(azureErrorOf(call, answer(404, OWN), 'shared-key').details.scope, 'backend');
+  });
+
+  it('is none of Azure where somebody else says that an object is not there', () => {
+    const { kind, details, hint } = azureErrorOf(
+      CALL,
+      answer(404, {}, '<html>Not found</html>'),
+      'shared-key',
+    );
+    assert.deepEqual([kind, details.isTransient, details.scope], ['unavailable', true, 'object']);
+    assert.equal(hint, 'Check that the endpoint is an Azure Blob Storage service');
+  });
+
+  it('says what to check of those who ask', () => {
+    const refused = answer(403, { ...OWN, 'x-ms-error-code': 'AuthenticationFailed' });
+    for (const [by, hint] of [
+      ['shared-key', /accountname and accountkey.*clock/],
+      ['sas', /the SAS is of this account/],
+      ['client-secret', /application of clientid/],
+      ['default', /who was logged in/],
+    ] as const) {
+      assert.match(azureErrorOf(CALL, refused, by).hint ?? '', hint);
+    }
   });
 
   it('says how long to wait', () => {
     const busy = answer(503, { 'x-ms-error-code': 'ServerBusy', 'retry-after': '7' });
-    assert.equal(azureErrorOf(CALL, busy).details.retryAfterMs, 7_000);
+    assert.equal(azureErrorOf(CALL, busy, 'shared-key').details.retryAfterMs, 7_000);
   });
 
   for (const [code, hint] of [
-    ['AuthenticationFailed', /accountkey.*SAS.*clock/s],
+    ['AuthenticationFailed', /accountkey.*clock/s],
+    ['BlobTypeNotSupported', /no block blobs/],
     ['ContainerNotFound', /Create the container/],
     ['BlobArchived', /rehydrate/],
     ['InvalidBlobType', /append or page blob/],
     ['KeyBasedAuthenticationNotPermitted', /Entra ID/],
   ] as const) {
     it(`${code} says what to do`, () => {
-      assert.match(azureErrorOf(CALL, answer(400, { 'x-ms-error-code': code })).hint ?? '', hint);
+      assert.match(
+        azureErrorOf(CALL, answer(400, { 'x-ms-error-code': code }), 'shared-key').hint ?? '',
+        hint,
+      );
     });
   }
 
@@ -95,7 +127,7 @@ describe('a refusal of Azure', () => {
       'Refused: https://a/c?sv=1&amp;sig=abc%2Bdef= SharedKey account:c2lnbmF0dXJl the-key',
       "<AuthenticationErrorDetail>The MAC signature 'zzz' is not the same; string to sign was GET</AuthenticationErrorDetail>",
     );
-    const { message } = azureErrorOf({ ...CALL, secrets: ['the-key'] }, answer(403, {}, body));
+    const { message } = azureErrorOf({ ...CALL, secrets: ['the-key'] }, answer(403, {}, body), 'sas');
     assert.match(
       message,
       /^Cannot read "a\/b" in azure:\/\/account\/container: AuthenticationFailed: Refused/,

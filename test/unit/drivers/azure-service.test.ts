@@ -280,7 +280,8 @@ describe('a key of the account', () => {
       const text = [method, ...places, ...lines, `/account${pathname}`, ...query].join('\n');
       const signature = createHmac('sha256', Buffer.from(KEY, 'base64')).update(text).digest('base64');
       const isRight = headers.authorization === `SharedKey account:${signature}`;
-      return isRight ? { headers: { etag: '"0x1"' } } : { status: 403 };
+      if (!isRight) return { status: 403 };
+      return { status: method === 'DELETE' ? 202 : 201, headers: { etag: '"0x1"' } };
     });
     const driver = await open(t, endpoint, BY_KEY);
     await driver.write(CTX, '/docker/a b+é', bodyOfBytes(Buffer.from('bytes')), {});
@@ -414,20 +415,38 @@ describe('what is written', () => {
     assert.deepEqual([sent[0]?.['content-md5'], sent[2]?.['content-md5']], [undefined, undefined]);
   });
 
-  it('has the attributes of the configuration', async (t) => {
-    const headers: IncomingMessage['headers'][] = [];
+  it('has the attributes of the configuration, in one piece and in blocks', async (t) => {
+    const sent: { readonly what: string; readonly headers: IncomingMessage['headers'] }[] = [];
+    let mark = '';
     const endpoint = await serve(t, (request) => {
-      headers.push(request.headers);
+      const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
+      const isMark = pathname.includes('blobferry-uploads');
+      const what = `${request.method} ${isMark ? 'mark' : (searchParams.get('comp') ?? 'blob')}`;
+      sent.push({ what, headers: request.headers });
+      if (what === 'PUT mark') mark = 'b';
+      if (what === 'GET mark') return { status: 200, headers: { etag: '"0x1"' }, body: mark };
       return { status: 201, headers: { etag: '"0x1"' } };
     });
     const storage = { ...specOf(endpoint, BY_KEY), accessTier: 'Cool', encryptionScope: 'scope' };
     const driver = await openAzureDriver({ storage, engine: 'direct' });
     t.after(() => driver.close());
-    await driver.write(CTX, 'a', bodyOfBytes(Buffer.from('abc')), {});
-    const [sent] = headers;
-    assert.equal(sent?.['x-ms-access-tier'], 'Cool');
-    assert.equal(sent?.['x-ms-encryption-scope'], 'scope');
-    assert.equal(sent?.['x-ms-blob-content-type'], 'application/octet-stream');
-    assert.equal(sent?.['content-md5'], 'kAFQmDzST7DWlj99KOF/cg==');
+    const body = bodyOfBytes(Buffer.from('abc'));
+    await driver.write(CTX, 'a', body, {});
+    const upload = await driver.multipart.begin(CTX, 'b');
+    const receipt = await driver.multipart.putPart(CTX, upload, { number: 1, offset: 0, body });
+    await driver.multipart.complete(CTX, upload, [receipt], { sizeBytes: 3 });
+    const attributes = (wanted: string): readonly unknown[] => {
+      const found = sent.find(({ what }) => what === wanted)?.headers;
+      assert.ok(found, `${wanted} among ${sent.map(({ what }) => what).join()}`);
+      return [found['x-ms-access-tier'], found['x-ms-encryption-scope'], found['x-ms-blob-content-type']];
+    };
+    const whole = ['Cool', 'scope', 'application/octet-stream'];
+    assert.deepEqual(attributes('PUT blob'), whole);
+    assert.deepEqual(attributes('PUT blocklist'), whole);
+    // https://learn.microsoft.com/rest/api/storageservices/put-block: a scope, and no tier or type.
+    assert.deepEqual(attributes('PUT block'), [undefined, 'scope', undefined]);
+    assert.deepEqual(attributes('PUT mark'), [undefined, 'scope', undefined]);
+    const first = sent.find(({ what }) => what === 'PUT blob')?.headers;
+    assert.equal(first?.['content-md5'], 'kAFQmDzST7DWlj99KOF/cg==');
   });
 });

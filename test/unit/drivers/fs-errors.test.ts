@@ -109,6 +109,19 @@ describe('fromErrno()', () => {
     assert.equal(mapped('Unknown system error -99999').kind, 'unexpected');
   });
 
+  it('knows them by their number where Node says no more than UNKNOWN', () => {
+    for (const [errno, name] of [
+      [-116, 'ESTALE'],
+      [-122, 'EDQUOT'],
+      [-99_999, 'UNKNOWN'],
+    ] as const) {
+      const raw = Object.assign(new Error('UNKNOWN: unknown error, write'), { code: 'UNKNOWN', errno });
+      const error = fromErrno(context, raw);
+      assert.ok(error instanceof StorageError);
+      assert.deepEqual([error.details.backendCode, error.kind], [name, EXPECTED[name]?.[0] ?? 'unexpected']);
+    }
+  });
+
   it('leaves alone what is not an error of the file system', () => {
     const reason = new DOMException('stopped', 'AbortError');
     const ours = refusal(context, { kind: 'corrupt', sentence: 'it is too short' });

@@ -68,6 +68,7 @@ describe('the driver for Cloud Storage', () => {
     const hashes = ['crc32c=AAAAAA==', `md5=${hash('md5', BYTES, 'base64')}`];
     fake.alter = (_, answer) => ({ ...answer, headers: { ...answer.headers, 'x-goog-hash': hashes } });
     assert.match((await errorOf(driver.write(CTX, 'a', BODY, {}))).message, /holds other bytes/);
+    assert.equal(fake.bucket.objects.size, 0, 'what holds other bytes is taken away again');
     fake.alter = () => ({ status: 200, body: 'Welcome to the guest network' });
     assert.match((await errorOf(driver.write(CTX, 'a', BODY, {}))).message, /no generation/);
     const into = new Uint8Array(28);
@@ -163,6 +164,22 @@ describe('the driver for Cloud Storage', () => {
     assert.match(error.message, /not what its parts are/);
   });
 
+  it('takes an object away that it put together wrong, and leaves one that came in its place meanwhile', async (t) => {
+    for (const isReplaced of [false, true]) {
+      const { fake, driver } = await gcsWorldFor(t);
+      const { complete } = await uploaded(driver, 'a');
+      fake.alter = ({ method }, answer) => {
+        if (method !== 'POST') return answer;
+        const { etag } = fake.bucket.put('a', Buffer.from('bytes of an Object'), {}, true);
+        if (isReplaced) fake.bucket.put('a', Buffer.from('of another'), {}, true);
+        const body = `<CompleteMultipartUploadResult><ETag>${etag}</ETag></CompleteMultipartUploadResult>`;
+        return { ...answer, body };
+      };
+      assert.match((await errorOf(complete())).message, /not what its parts are/);
+      assert.equal(fake.bucket.objects.size, isReplaced ? 1 : 0);
+    }
+  });
+
   it('reads a refusal in a 200 to Complete', async (t) => {
     const { fake, driver } = await gcsWorldFor(t);
     const { complete } = await uploaded(driver, 'a');
@@ -200,6 +217,15 @@ describe('the driver for Cloud Storage', () => {
       assert.deepEqual([binding?.crc32c, binding?.contentMd5], [checks, checks]);
       assert.deepEqual([fake.bucket.objects.size, fake.uploads.count], [0, 0]);
     }
+  });
+
+  it('believes a check of bodies only where parts are checked as well', async (t) => {
+    const { fake, driver } = await gcsWorldFor(t);
+    // Whoever answers for parts here takes everything.
+    fake.intercept = ({ method, target }) =>
+      method === 'PUT' && target.includes('uploadId') ? { status: 200, headers: { etag: '"x"' } } : undefined;
+    const binding = await driver.binding?.probe(CTX, 'probe/');
+    assert.deepEqual([binding?.crc32c, binding?.contentMd5], [false, false]);
   });
 
   it('passes on why a probe failed, and leaves nothing', async (t) => {

@@ -95,12 +95,12 @@ const RUNS = { numRuns: 3_000 };
 describe('a listing of which one thing is changed', () => {
   for (const [server, text] of Object.entries(LISTINGS)) {
     it(`of ${server} is refused, or holds as many entries as before`, () => {
-      assert.equal(listingOf(CALL, Buffer.from(text), undefined).objects.length, KEYS.length);
+      assert.equal(listingOf(CALL, Buffer.from(text), {}).objects.length, KEYS.length);
       fc.assert(
         fc.property(change, (changes) => {
           const changed = changes(Buffer.from(text));
           try {
-            const page = listingOf(CALL, changed, undefined);
+            const page = listingOf(CALL, changed, {});
             // Whole elements that are gone together with the count of them leave no trace.
             if (changed.includes('<KeyCount>3</KeyCount>'))
               assert.ok(page.objects.length >= KEYS.length, `${page.objects.length} entries`);
@@ -121,7 +121,7 @@ describe('a listing of which one thing is changed', () => {
     const text = LISTINGS['AWS'] ?? '';
     for (const count of ['4', '-1', 'NaN', '', '1e9', '9'.repeat(50), '3</KeyCount><KeyCount>3'])
       assert.throws(
-        () => listingOf(CALL, Buffer.from(text.replace('>3</KeyCount>', `>${count}</KeyCount>`)), undefined),
+        () => listingOf(CALL, Buffer.from(text.replace('>3</KeyCount>', `>${count}</KeyCount>`)), {}),
         (error) => isStorageError(error, 'corrupt'),
         count,
       );

@@ -163,12 +163,14 @@ describe('S3Driver.binding.probe()', () => {
 describe('S3Driver.binding.probe() and servers that are not what they seem', () => {
   const uploadId = '<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>';
   const completed = '<CompleteMultipartUploadResult><ETag>"x"</ETag></CompleteMultipartUploadResult>';
+  const removed = 'HTTP/1.1 204 No Content\r\n\r\n';
 
   it('does not take a server that keeps what it is sent, unseen, for one that stores a sha256', async (t) => {
     let kept = '';
     const { driver } = await scriptedS3(t, ({ method, headers, query }) => {
       if (method === 'HEAD') return ok('', { 'x-amz-checksum-sha256': kept });
       kept = headers.get('x-amz-checksum-sha256') ?? kept;
+      if (method === 'DELETE') return removed;
       if (query.has('uploads')) return ok(uploadId);
       return method === 'POST' ? ok(completed) : ok('', { ETag: '"x"' });
     });
@@ -180,6 +182,7 @@ describe('S3Driver.binding.probe() and servers that are not what they seem', () 
       const { driver } = await scriptedS3(t, ({ method, headers, query }) => {
         if ([...headers.keys()].some((name) => name.startsWith('x-amz-checksum')))
           return refusal(status, 'NotImplemented');
+        if (method === 'DELETE') return removed;
         if (query.has('uploads')) return ok(uploadId);
         return method === 'POST' ? ok(completed) : ok('', { ETag: '"x"' });
       });
@@ -189,6 +192,7 @@ describe('S3Driver.binding.probe() and servers that are not what they seem', () 
 
   it('does not take a server that cannot complete uploads with a checksum for one that checks it', async (t) => {
     const { driver } = await scriptedS3(t, ({ method, headers, query }) => {
+      if (method === 'DELETE') return removed;
       if (query.has('uploads')) return ok(uploadId);
       if (method !== 'POST') return ok('', { ETag: '"x"' });
       return headers.has('x-amz-checksum-crc32')
@@ -207,6 +211,7 @@ describe('S3Driver.binding.probe() and servers that are not what they seem', () 
         right ||= payload;
         if (payload !== right) return refusal('403 Forbidden', 'SignatureDoesNotMatch');
       }
+      if (method === 'DELETE') return removed;
       if (query.has('uploads')) return ok(uploadId);
       return method === 'POST' ? ok(completed) : ok('', { ETag: '"x"' });
     });

@@ -5,7 +5,7 @@ import { isStorageError } from '../../../src/core/errors.ts';
 import type { ListQuery, StorageDriver } from '../../../src/drivers/driver.ts';
 import { openS3Driver } from '../../../src/drivers/s3/s3-driver.ts';
 import { openS3SdkDriver } from '../../../src/drivers/s3/s3-sdk-driver.ts';
-import { type Asked, ok, type Scripted, scriptedServer } from './scripted-s3.ts';
+import { type Asked, ok, refusal, type Scripted, scriptedServer } from './scripted-s3.ts';
 
 const CTX = { signal: new AbortController().signal };
 const ENGINES = ['direct', 'sdk'] as const;
@@ -165,3 +165,33 @@ for (const engine of ENGINES) {
     });
   });
 }
+
+describe('a service that refuses to be asked what is restored', () => {
+  for (const engine of ENGINES) {
+    it(`gives its listings with their classes all the same, asked once more (${engine})`, async (t) => {
+      const archived = `<Contents><Key>a</Key><Size>1</Size><StorageClass>GLACIER</StorageClass></Contents>`;
+      for (const [status, code] of [
+        ['501 Not Implemented', 'NotImplemented'],
+        ['400 Bad Request', 'InvalidArgument'],
+      ] as const) {
+        const { driver, asked } = await open(t, engine, ({ headers, query }) => {
+          if (headers.has('x-amz-optional-object-attributes')) return refusal(status, code);
+          return query.has('continuation-token') ? ok(last(entry('b'))) : ok(more(archived, 'next'));
+        });
+        const tiers: (string | undefined)[] = [];
+        for await (const { objects } of driver.list(CTX, { prefix: '', tellsTier: true }))
+          tiers.push(...objects.map(({ tier }) => tier));
+        assert.deepEqual(tiers, ['GLACIER', undefined]);
+        assert.equal(asked.length, 3);
+      }
+    });
+
+    it(`is believed where it refuses the listing itself (${engine})`, async (t) => {
+      const { driver, asked } = await open(t, engine, () => refusal('501 Not Implemented', 'NotImplemented'));
+      await assert.rejects(keysOf(driver, { tellsTier: true }), (error: unknown) =>
+        isStorageError(error, 'unsupported'),
+      );
+      assert.equal(asked.length, 2);
+    });
+  }
+});

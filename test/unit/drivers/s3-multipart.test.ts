@@ -51,6 +51,23 @@ describe('S3Driver.multipart.complete()', () => {
     assert.equal(one.headers.get('x-amz-checksum-crc32'), undefined);
   });
 
+  it('sends nothing where the parts are not the whole object: a service would make one of what is named', async (t) => {
+    const { driver, asked } = await scriptedS3(t, () => ok(COMPLETED), { binding: SIGNED });
+    const [first, second] = PARTS;
+    assert.ok(first && second);
+    const given = [
+      { parts: [first], sizeBytes: 8 },
+      { parts: [second], sizeBytes: 3 },
+      { parts: [second, first], sizeBytes: 8 },
+      { parts: PARTS, sizeBytes: 9 },
+    ];
+    for (const { parts, sizeBytes } of given) {
+      const completing = driver.multipart.complete(CTX, UPLOAD, parts, { sizeBytes });
+      await assert.rejects(completing, (error) => isStorageError(error, 'unexpected'));
+    }
+    assert.equal(asked.length, 0);
+  });
+
   it('sends the checksum of the whole and of each part that has one, to a server that checks them', async (t) => {
     const { driver, asked } = await scriptedS3(t, () => ok(COMPLETED), { binding: CRC32 });
     const [first, second] = PARTS;

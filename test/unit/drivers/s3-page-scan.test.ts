@@ -13,6 +13,7 @@ interface Entry {
   readonly size: string;
   /** With its quotes, as written. */
   readonly etag: string;
+  readonly storageClass: string;
 }
 
 interface Service {
@@ -33,24 +34,24 @@ const SERVICES: readonly Service[] = [
   {
     name: 'AWS',
     nameOf: keepingSlashes,
-    entry: ({ name, size, etag }) =>
-      `<Contents><Key>${name}</Key>${DATE}<ETag>${etag}</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType><Size>${size}</Size><StorageClass>STANDARD</StorageClass></Contents>`,
+    entry: ({ name, size, etag, storageClass }) =>
+      `<Contents><Key>${name}</Key>${DATE}<ETag>${etag}</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType><Size>${size}</Size><StorageClass>${storageClass}</StorageClass></Contents>`,
     page: (entries, more) =>
       `${START}<Name>b</Name><Prefix>p</Prefix>${more}<EncodingType>url</EncodingType>${entries}${END}`,
   },
   {
     name: 'MinIO',
     nameOf: (text) => keepingSlashes(text).replaceAll('%20', '+'),
-    entry: ({ name, size, etag }) =>
-      `<Contents><Key>${name}</Key>${DATE}<ETag>${etag}</ETag><Size>${size}</Size>${OWNER}<StorageClass>STANDARD</StorageClass></Contents>`,
+    entry: ({ name, size, etag, storageClass }) =>
+      `<Contents><Key>${name}</Key>${DATE}<ETag>${etag}</ETag><Size>${size}</Size>${OWNER}<StorageClass>${storageClass}</StorageClass></Contents>`,
     page: (entries, more) =>
       `${START}<Name>b</Name>${more}${entries}<EncodingType>url</EncodingType>${END}\n`,
   },
   {
     name: 'Ceph',
     nameOf: encodeURIComponent,
-    entry: ({ name, size, etag }) =>
-      `<Contents><Key>${name}</Key>${DATE}<ETag>${etag}</ETag><Size>${size}</Size><StorageClass>STANDARD</StorageClass>${OWNER}<Type>Normal</Type></Contents>`,
+    entry: ({ name, size, etag, storageClass }) =>
+      `<Contents><Key>${name}</Key>${DATE}<ETag>${etag}</ETag><Size>${size}</Size><StorageClass>${storageClass}</StorageClass>${OWNER}<Type>Normal</Type></Contents>`,
     page: (entries, more) => `${START}<EncodingType>url</EncodingType>${more}${entries}${END}`,
   },
   {
@@ -76,7 +77,10 @@ const oddETags = [
 ];
 const etag = fc.oneof({ arbitrary: usualETag, weight: 20 }, fc.constantFrom(...oddETags));
 const size = fc.oneof(fc.nat().map(String), fc.constantFrom('007', '999999999999999', '9007199254740991'));
-const entry = fc.record({ name: key, size, etag });
+const storageClass = fc.constantFrom(
+  ...['STANDARD', 'GLACIER', 'DEEP_ARCHIVE', 'INTELLIGENT_TIERING', 'a&amp;b', '', 'x'.repeat(80)],
+);
+const entry = fc.record({ name: key, size, etag, storageClass });
 
 const MORE = '<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>';
 
@@ -97,17 +101,18 @@ function told(read: () => unknown): unknown {
 }
 
 /** @returns whether the quick reader took it. */
-function assertSame(text: string, upTo: string | undefined): boolean {
+function assertSame(text: string, upTo: string | undefined, tellsTier?: true): boolean {
+  const options = { ...(upTo === undefined ? {} : { upTo }), ...(tellsTier ? { tellsTier } : {}) };
   const bytes = Buffer.from(text);
   let isUsual = false;
   const quick = told(() => {
-    const page = readUsualListing(bytes, upTo);
+    const page = readUsualListing(bytes, options);
     isUsual = page !== undefined;
     return page;
   });
   if (quick === undefined) return false;
   const page = typeof quick === 'object' ? { ...quick, isAscending: undefined } : quick;
-  const careful = told(() => ({ ...parseListing(text, upTo), isAscending: undefined }));
+  const careful = told(() => ({ ...parseListing(text, options), isAscending: undefined }));
   assert.deepEqual(page, careful);
   return isUsual;
 }
@@ -122,6 +127,7 @@ describe('readUsualListing()', () => {
           fc.boolean(),
           (entries, upTo, isSorted) => {
             assertSame(written(service, entries, isSorted), upTo);
+            assertSame(written(service, entries, isSorted), upTo, true);
           },
         ),
         { numRuns: 500 },
@@ -132,11 +138,19 @@ describe('readUsualListing()', () => {
       const names = ['11', '12', 'ab', 'ff'].map(
         (two) => `docker/registry/v2/blobs/sha256/${two}/${two}0/data`,
       );
-      const entries = names.map((name) => ({ name, size: '12', etag: `&quot;${MD5}&quot;` }));
+      const entries = names.map((name, index) => ({
+        name,
+        size: '12',
+        etag: `&quot;${MD5}&quot;`,
+        storageClass: index === 1 ? 'GLACIER' : 'STANDARD',
+      }));
       const text = written(service, entries, true);
       assert.ok(assertSame(text, undefined));
+      assert.ok(assertSame(text, undefined, true));
       assert.ok(assertSame(text, 'docker/registry/v2/blobs/sha256/ab/'));
-      const page = readUsualListing(Buffer.from(text), 'docker/registry/v2/blobs/sha256/ab/');
+      const page = readUsualListing(Buffer.from(text), {
+        upTo: 'docker/registry/v2/blobs/sha256/ab/',
+      });
       assert.deepEqual(
         page?.objects.map((one) => one.key),
         names.slice(0, 2),
@@ -181,7 +195,7 @@ describe('readUsualListing()', () => {
     assert.ok(usual > 100, `only ${usual} of the pages were still usual ones`);
   });
 
-  const one = { name: 'a', size: '1', etag: `"${MD5}"` };
+  const one = { name: 'a', size: '1', etag: `"${MD5}"`, storageClass: 'STANDARD' };
   const [AWS] = SERVICES;
   assert.ok(AWS);
   const page = written(AWS, [one, { ...one, name: 'b' }], true);

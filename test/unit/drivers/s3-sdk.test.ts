@@ -86,6 +86,24 @@ describe('S3SdkDriver.read()', () => {
 });
 
 describe('S3SdkDriver', () => {
+  it('knows a refusal by its code where the server gives no message, as Ceph gives none', async (t) => {
+    const body = '<?xml version="1.0"?><Error><Code>XAmzContentSHA256Mismatch</Code></Error>';
+    const { driver } = await open(t, () => ok(body, {}, '400 Bad Request'));
+    await assert.rejects(driver.write(CTX, 'a key', bodyOfBytes(Buffer.from('x')), {}), (error) => {
+      assert.ok(isCorrupt(error) && isStorageError(error));
+      assert.match(error.message, /: XAmzContentSHA256Mismatch$/);
+      return error.details.backendCode === 'XAmzContentSHA256Mismatch';
+    });
+  });
+
+  it('makes no code of an answer that has none', async (t) => {
+    const { driver } = await open(t, () => ok('<html></html>', {}, '404 Not Found'));
+    await assert.rejects(driver.write(CTX, 'a key', bodyOfBytes(Buffer.from('x')), {}), (error) => {
+      assert.ok(isStorageError(error, 'not-found'));
+      return error.details.backendCode === undefined;
+    });
+  });
+
   it('does not take a success without an ETag for one of the storage', async (t) => {
     const { driver } = await open(t, () => ok('<html></html>', { 'Content-Type': 'text/html' }));
     const body = bodyOfBytes(Buffer.from(DIGITS));

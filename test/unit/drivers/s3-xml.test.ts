@@ -223,7 +223,7 @@ describe('parseListing()', () => {
       fc.property(fc.uniqueArray(key, { maxLength: 12 }), key, fc.boolean(), (keys, upTo, isSorted) => {
         const order = isSorted ? [...keys].sort(compareUtf8) : keys;
         const objects = order.map((one) => ({ key: one, sizeBytes: 1 }));
-        const page = parseListing(listing({ objects, token: 't' }, plain), upTo);
+        const page = parseListing(listing({ objects, token: 't' }, plain), { upTo });
         const given = page.objects.map((one) => one.key);
         const wanted = order.filter((one) => compareUtf8(one, upTo) <= 0);
         const isPast = wanted.length < order.length;
@@ -249,7 +249,7 @@ describe('parseListing()', () => {
 
   it('does not end a listing whose first page lies behind the range in descending order', () => {
     const objects = ['z', 'y', 'x'].map((one) => ({ key: one, sizeBytes: 1 }));
-    const page = parseListing(listing({ objects, token: 't' }, plain), 'm');
+    const page = parseListing(listing({ objects, token: 't' }, plain), { upTo: 'm' });
     assert.equal(page.nextToken, 't');
     assert.equal(page.objects.length, 3);
   });

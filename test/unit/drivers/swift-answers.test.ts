@@ -136,6 +136,77 @@ describe('SwiftDriver.read()', () => {
   });
 });
 
+/** A manifest of a listing that has none of its parts, written so long ago. */
+function emptyManifest(ageSeconds: number): Answers {
+  return (request, response) => {
+    if (request.url?.includes('format=json')) return void response.end('[]');
+    const now = Date.now();
+    const headers = {
+      etag: '"d41d8cd98f00b204e9800998ecf8427e"',
+      'x-object-manifest': 'c/parts/',
+      'content-length': 0,
+      date: new Date(now).toUTCString(),
+      'last-modified': new Date(now - ageSeconds * 1_000).toUTCString(),
+    };
+    response.writeHead(200, headers).end();
+  };
+}
+
+describe('a large object without parts', () => {
+  it('is one whose parts are not listed yet, while it is new', async () => {
+    await withAnswers(emptyManifest(5), async (driver) => {
+      await assert.rejects(driver.stat(CTX, 'key'), isCorrupt(/none of them is there/));
+      await assert.rejects(read(driver, 0), isCorrupt(/none of them is there/));
+    });
+  });
+
+  it('is an empty object once every listing knows its parts, as the registry makes of an upload', async () => {
+    await withAnswers(emptyManifest(60), async (driver) => {
+      const { sizeBytes, md5, isSizeUnsure } = await driver.stat(CTX, 'key');
+      assert.deepEqual([sizeBytes, md5, isSizeUnsure], [0, undefined, undefined]);
+      const { totalBytes, bytesRead, md5: readMd5, lacksParts } = await read(driver, 0);
+      assert.deepEqual([totalBytes, bytesRead, readMd5, lacksParts], [0, 0, undefined, true]);
+    });
+  });
+});
+
+describe('an object that the first copy asked does not know', () => {
+  /** Answers 404 unless all copies are asked. */
+  const behind = (asked: string[], isThere: boolean): Answers => {
+    return (request, response) => {
+      const newest = request.headers['x-newest'] === 'true';
+      asked.push(`${request.method}${newest ? ' of all' : ''}`);
+      if (newest && isThere) response.writeHead(200, { etag: ETAG, 'content-length': 5 }).end();
+      else response.writeHead(404).end();
+    };
+  };
+
+  it('has its size of another copy, and is worth another try where it is read', async () => {
+    const asked: string[] = [];
+    await withAnswers(behind(asked, true), async (driver) => {
+      assert.equal((await driver.stat(CTX, 'key')).sizeBytes, 5);
+      await assert.rejects(read(driver, 5), (error: unknown) => {
+        assert.ok(error instanceof StorageError);
+        assert.match(error.message, /Cannot read "key" .* it is there, and one of its copies lags behind/);
+        return error.details.kind === 'unavailable' && error.details.isTransient;
+      });
+    });
+    assert.deepEqual(asked, ['HEAD', 'HEAD of all', 'GET', 'HEAD of all']);
+  });
+
+  it('is gone where none knows it', async () => {
+    await withAnswers(behind([], false), async (driver) => {
+      for (const call of [driver.stat(CTX, 'key'), read(driver, 5)]) {
+        await assert.rejects(call, (error: unknown) => {
+          return error instanceof StorageError && error.details.kind === 'not-found';
+        });
+      }
+      const refusal = await read(driver, 5).catch((error: unknown) => error);
+      assert.ok(refusal instanceof StorageError && refusal.details.operation === 'read');
+    });
+  });
+});
+
 describe('SwiftDriver.write()', () => {
   it('believes no 201 without an ETag: what whoever answers so took is in no container', async () => {
     await withAnswers(
@@ -143,6 +214,20 @@ describe('SwiftDriver.write()', () => {
       async (driver) => {
         const body = bodyOfBytes(Buffer.from('bytes'));
         await assert.rejects(driver.write(CTX, 'key', body, {}), isCorrupt(/no ETag came/));
+      },
+    );
+  });
+
+  it('says that somebody else wrote at the same moment, where a newer object was kept', async () => {
+    await withAnswers(
+      (_, response) => void response.writeHead(202).end(),
+      async (driver) => {
+        const body = bodyOfBytes(Buffer.from('bytes'));
+        await assert.rejects(driver.write(CTX, 'key', body, {}), (error: unknown) => {
+          assert.ok(error instanceof StorageError);
+          assert.match(error.message, /somebody else wrote it at the same moment/);
+          return error.details.isTransient && error.details.kind === 'unavailable';
+        });
       },
     );
   });

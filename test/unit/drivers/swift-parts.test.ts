@@ -23,6 +23,13 @@ describe('whyNotWhole()', () => {
     }
   });
 
+  it('takes none for an empty object where the manifest is old, and nothing says that there were some', () => {
+    assert.equal(whyNotWhole([], REGISTRY, 0, true), undefined);
+    assert.equal(whyNotWhole([], REGISTRY, undefined, true), undefined);
+    assert.match(whyNotWhole([], REGISTRY, 5, true) ?? '', /it has 5 bytes, its parts .* have 0/);
+    assert.match(whyNotWhole([], CLIENT, 0, true) ?? '', /have 0 bytes, .* named as those of 30/);
+  });
+
   for (const [name, prefix, names, said, why] of [
     ['no part', REGISTRY, [], 0, /none of them is there/],
     ['a listing that is behind', REGISTRY, ['0000000000000001'], 20, /it has 20 bytes, its parts .* have 10/],

@@ -114,6 +114,7 @@ describe('withRetries() and denials', () => {
     const denies = () => Promise.reject(denied());
     const look = async () => ({ key: 'k', sizeBytes: 1, hasSha256: false });
     const serverCopy = {
+      copiesFrom: 'bucket' as const,
       copyBytesMax: 1,
       look,
       copy: denies,

@@ -79,11 +79,13 @@ describe('detecting the layout of a storage', () => {
     });
   });
 
-  it('refuses an empty root even when told that it is a registry, and does not offer raw then', async () => {
-    assert.deepEqual(await refusal([], 'registry'), {
-      message: 'Cannot find a registry in s3://bucket/root: nothing is stored under "docker/registry/v2/"',
-      hint: 'the root is empty',
-    });
+  it('refuses an empty root, and does not offer raw then: it is a name that was misspelt', async () => {
+    for (const choice of ['auto', 'registry'] as const) {
+      assert.deepEqual(await refusal([], choice), {
+        message: 'Cannot find a registry in s3://bucket/root: nothing is stored under "docker/registry/v2/"',
+        hint: 'the root is empty: check that it is written as in the settings of the registry',
+      });
+    }
   });
 
   it('does not take folders without content or unfinished uploads for a registry', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { GcsSpec, S3Spec, StorageSpec, SwiftSpec } from '../../../src/drivers/spec.ts';
-import { keyPrefixOf, keyRuleText, overlapOf, strayPrefixesOf } from '../../../src/layout/key-rule.ts';
+import { keyPrefixOf, keyRuleText, overlapOf } from '../../../src/layout/key-rule.ts';
 
 const PATH = 'docker/registry/v2/x';
 
@@ -68,16 +68,23 @@ describe('the key of a logical path', () => {
   it('is told in words, for people', () => {
     assert.equal(
       keyRuleText(swift('old')),
-      'keys are "old/files/" + the registry\'s own path (Swift: prefix, then files/)',
+      'keys are "old/files/" + the registry\'s own path (keyrule: distribution)',
     );
-    assert.equal(keyRuleText(s3('/a/')), 'keys are "a/" + the registry\'s own path');
+    assert.equal(keyRuleText(s3('/a/')), 'keys are "a/" + the registry\'s own path (keyrule: distribution)');
   });
 
-  it('may be missed by who does not know the rule of swift: those places are known', () => {
-    assert.deepEqual(strayPrefixesOf(swift('')), ['']);
-    assert.deepEqual(strayPrefixesOf(swift('/old/')), ['old/', '', 'files/']);
-    assert.deepEqual(strayPrefixesOf(s3('/a/')), []);
-  });
+  for (const [root, key] of [
+    ['', 'docker/registry/v2/x'],
+    ['/', '/docker/registry/v2/x'],
+    ['//', '//docker/registry/v2/x'],
+    ['a', 'a/docker/registry/v2/x'],
+    ['/a//b/', '/a//b/docker/registry/v2/x'],
+  ] as const) {
+    it(`under the rule "plain" with the root ${JSON.stringify(root)} is ${key}, in every store`, () => {
+      for (const make of [s3, gcs, swift])
+        assert.equal(keyPrefixOf(make(root, { keyRule: 'plain' })) + PATH, key);
+    });
+  }
 
   it('decides whether two prefixes of one Swift container overlap', async () => {
     assert.equal(await overlapOf(swift('a'), swift('a')), 'same');

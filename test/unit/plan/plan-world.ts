@@ -30,6 +30,7 @@ export function planOf(world: CopyWorld, given: Partial<PlanOptions> = {}): Prom
     target: world.targetDriver,
     sourcePrefix: world.sourcePrefix,
     targetPrefix: world.targetPrefix,
+    keyRules: { source: '', target: '' },
     detect: async () => world.ctx.layout,
     ownedBefore: async () => world.ctx.ownsTarget,
     whyInvalidKey: () => undefined,

@@ -204,6 +204,29 @@ describe('faults', () => {
     );
   });
 
+  it('list in no order over all pages, each key once, wherever a listing is to begin', async () => {
+    await withFault(
+      { operation: 'ListObjectsV2', fault: { kind: 'unordered-listing', over: 'listing' } },
+      async ({ client, server }) => {
+        const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+        await server.put(
+          'box',
+          keys.map((key) => ({ key, body: BODY })),
+        );
+        const found: string[] = [];
+        let more = '&start-after=f';
+        do {
+          const { text } = await client.send({ target: `/box?list-type=2&max-keys=2${more}` });
+          found.push(...elements(text, 'Key'));
+          const [token] = elements(text, 'NextContinuationToken');
+          more = token === undefined ? '' : `&continuation-token=${token}`;
+        } while (more !== '');
+        assert.notDeepEqual(found, keys);
+        assert.deepEqual(found.toSorted(), keys);
+      },
+    );
+  });
+
   for (const how of ['told', 'silent'] as const) {
     it(`answer with another range than the one asked for, which is ${how}`, async () => {
       await withFault({ fault: { kind: 'wrong-range', shiftBytes: 1_000, how } }, async ({ client }) => {

@@ -92,7 +92,7 @@ describe('multipart uploads', () => {
       const upload = await Upload.begin(client, {
         'content-type': 'a/b',
         'x-amz-meta-c': 'd',
-        'x-amz-storage-class': 'GLACIER',
+        'x-amz-storage-class': 'STANDARD_IA',
       });
       await upload.putAll();
       assert.equal(
@@ -108,7 +108,7 @@ describe('multipart uploads', () => {
       assert.equal(got.headers['etag'], `"${etag}"`);
       assert.equal(got.headers['content-type'], 'a/b');
       assert.equal(got.headers['x-amz-meta-c'], 'd');
-      assert.equal(got.headers['x-amz-storage-class'], 'GLACIER');
+      assert.equal(got.headers['x-amz-storage-class'], 'STANDARD_IA');
       const across = await client.send({
         target: '/box/big',
         headers: { range: `bytes=${FIRST.length - 3}-${FIRST.length + 2}` },

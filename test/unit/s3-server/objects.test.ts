@@ -326,7 +326,7 @@ describe('objects', () => {
 
   it('are copied with their content and description, or with a new one', async () => {
     await withServer({ buckets: ['box', 'other'] }, async ({ client, server }) => {
-      const headers = { 'content-type': 'a/b', 'x-amz-meta-a': 'b', 'x-amz-storage-class': 'GLACIER' };
+      const headers = { 'content-type': 'a/b', 'x-amz-meta-a': 'b', 'x-amz-storage-class': 'GLACIER_IR' };
       await client.send({ method: 'PUT', target: '/box/%C3%BC', body: 'hello', headers });
       const source = { 'x-amz-copy-source': '/box/%C3%BC' };
       const copy = await client.send({ method: 'PUT', target: '/other/copy', headers: source });

@@ -45,7 +45,7 @@ describe('the azure section of a registry', () => {
     const { spec, notes } = readYaml(yaml(WITH_KEY));
     assert.deepEqual(spec, PLAIN);
     assert.deepEqual(notes, [
-      'old.yml:1: names begin with a slash, as distribution 2 writes them (trimlegacyrootprefix: false)',
+      'old.yml:1: names begin with a slash, as distribution 2 writes them (keyrule: distribution-2)',
     ]);
   });
 
@@ -62,6 +62,29 @@ describe('the azure section of a registry', () => {
     [[WITH_KEY, 'skipverify: true'], { hasSlashRoot: false, skipsTlsVerify: true }],
     [[WITH_KEY, 'accesstier: COOL', 'encryptionscope: x'], { accessTier: 'Cool', encryptionScope: 'x' }],
     [[`sastoken: "?${SAS}"`], { access: { type: 'sas', token: SAS } }],
+    [[`connectionstring: "AccountName=account;AccountKey=${KEY}"`], { hasSlashRoot: false }],
+    [
+      [
+        `connectionstring: "DefaultEndpointsProtocol=http;AccountName=account;AccountKey=${KEY};EndpointSuffix=core.chinacloudapi.cn"`,
+      ],
+      { hasSlashRoot: false, endpoint: 'http://account.blob.core.chinacloudapi.cn' },
+    ],
+    [
+      [
+        `connectionstring: "BlobEndpoint=http://127.0.0.1:10000/account;QueueEndpoint=http://127.0.0.1:10001/account;SharedAccessSignature=${SAS}"`,
+        'trimlegacyrootprefix: false',
+      ],
+      { endpoint: 'http://127.0.0.1:10000/account', access: { type: 'sas', token: SAS } },
+    ],
+    [
+      [
+        `connectionstring: "AccountName=account;AccountKey=${KEY};BlobEndpoint=http://127.0.0.1:1/x"`,
+        `sastoken: ${SAS}`,
+        'realm: core.windows.net',
+        'trimlegacyrootprefix: false',
+      ],
+      { access: { type: 'sas', token: SAS } },
+    ],
     [[WITH_KEY, 'credentials:', '  type: shared_key'], { hasSlashRoot: false }],
     [['credentials:', '  type: default_credentials'], { hasSlashRoot: false, access: { type: 'default' } }],
     [
@@ -91,6 +114,26 @@ describe('the azure section of a registry', () => {
     [
       [`sastoken: https://account.blob.core.windows.net/?${SAS}`],
       'old.yml:4: "sastoken" of azure must be a shared access signature (sv=…&sig=…), not an address',
+    ],
+    [
+      [`connectionstring: "AccountName=another;AccountKey=${KEY}"`],
+      'old.yml:4: "connectionstring" of azure is of another account than "accountname", "account"',
+    ],
+    [
+      ['connectionstring: UseDevelopmentStorage=true'],
+      'old.yml:4: "connectionstring" of azure must name an account: that of an emulator is given by accountname, accountkey and serviceurl',
+    ],
+    [
+      ['connectionstring: "AccountName=account;AccountKey=hidden!"'],
+      'old.yml:4: "connectionstring" of azure has a part AccountKey that must be the key in base64, as the portal shows it',
+    ],
+    [
+      ['connectionstring: "AccountName=account;Colour=hidden"'],
+      'old.yml:4: "connectionstring" of azure must be AccountName=…;AccountKey=…;EndpointSuffix=…, as the portal shows it',
+    ],
+    [
+      ['connectionstring: "AccountName=account"'],
+      'old.yml:4: "connectionstring" of azure has neither AccountKey nor SharedAccessSignature',
     ],
     [
       [WITH_KEY, 'accesstier: archive'],
@@ -140,7 +183,7 @@ describe('an Azure URL', () => {
     assert.deepEqual(spec, expected);
     assert.deepEqual(notes, [
       'who asks azure://account/registry is taken from AZURE_STORAGE_KEY',
-      'names begin without a slash, as distribution 3 writes them (trimlegacyrootprefix: true)',
+      'names begin without a slash, as distribution 3 writes them (keyrule: distribution-3)',
     ]);
   });
 

@@ -38,11 +38,24 @@ describe('docs/configuration.md', () => {
     });
   }
 
-  it('has examples that are read', () => {
+  it('has examples that are read, as have the first steps and the README', () => {
     const env = { REGION: 'eu-central-1', OLD_ACCESS_KEY: 'a', OLD_SECRET_KEY: 'b', SITE: 'x' };
     const ceph = { CEPH_ACCESS_KEY: 'a', CEPH_SECRET_KEY: 'b' };
-    const examples = [...reference.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
-    assert.equal(examples.length, 7);
-    for (const text of examples) assert.ok(readYaml(text, { ...env, ...ceph }).spec);
+    const others = {
+      AZURE_KEY: Buffer.alloc(64).toString('base64'),
+      SWIFT_PASSWORD: 'p',
+      S3_KEY: 'a',
+      S3_SECRET: 'b',
+    };
+    for (const [file, count] of [
+      ['docs/configuration.md', 9],
+      ['docs/getting-started.md', 4],
+      ['README.md', 4],
+    ] as const) {
+      const document = readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
+      const examples = [...document.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
+      assert.equal(examples.length, count, file);
+      for (const text of examples) assert.ok(readYaml(text, { ...env, ...ceph, ...others }).spec, file);
+    }
   });
 });

@@ -187,7 +187,7 @@ describe('a Swift URL', () => {
       'a user in the URL',
       'swift://mover:hidden@c',
       KEYSTONE,
-      'A Swift URL names a container and a prefix, and nothing else',
+      'A Swift URL names a container, a prefix and a keyrule, and nothing else',
     ],
     ['no container', 'swift://', KEYSTONE, 'A Swift URL names a container and has no fragment ("#")'],
   ] as const) {

@@ -28,6 +28,8 @@ interface StoreOptions {
   readonly listsMd5?: boolean;
   readonly md5MayBeOpaque?: boolean;
   readonly pageSize?: number;
+  /** Its listings may lag behind. */
+  readonly listsLate?: boolean;
 }
 
 export class FakeStore implements StorageDriver {
@@ -58,6 +60,7 @@ export class FakeStore implements StorageDriver {
       md5MayBeOpaque: options.md5MayBeOpaque ?? false,
       writeBytesMax: Number.MAX_SAFE_INTEGER,
       keepsAttributes: false,
+      ...(options.listsLate ? { listsLate: true } : {}),
       hasFolders: false,
     };
   }

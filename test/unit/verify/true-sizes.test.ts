@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { distributionLayout } from '../../../src/layout/distribution.ts';
 import { type VerifySummary, verifyExitCodeOf } from '../../../src/verify/summary.ts';
+import type { VerifyProgress } from '../../../src/verify/tally.ts';
 import { runVerify, type VerifyOptions } from '../../../src/verify/verify.ts';
 import { blobPath, FakeStore, TEST_LAYOUT } from './fake-store.ts';
 
@@ -82,6 +83,19 @@ for (const [name, make] of SIDES) {
       const { found, exit } = await verify(source, target);
       assert.match(found[0] ?? '', /^wrong-content target repos\/app\/note/);
       assert.equal(exit, 3);
+    });
+
+    it('counts the true bytes of what is missing', async () => {
+      const [source, target] = make();
+      assert.ok(source && target);
+      source.put(blobPath(LAYER), LAYER);
+      source.put('here', 'x');
+      target.put('here', 'x');
+      const bytes: number[] = [];
+      const onProgress = ({ bytesCompared }: VerifyProgress): void => void bytes.push(bytesCompared);
+      const { found } = await verify(source, target, { onProgress });
+      assert.deepEqual(found, [`missing target ${blobPath(LAYER)}: not in the target`]);
+      assert.equal(bytes.at(-1), LAYER.length + 1);
     });
 
     it('says which object could not be asked for its size', async () => {
