@@ -1,5 +1,6 @@
 /** A command in a container: what is run, or shown to be run by hand. */
 import { BlobferryError } from '../core/errors.ts';
+import { quoted } from './shell.ts';
 
 export interface ContainerSpec {
   /** See `containerName`. */
@@ -28,6 +29,10 @@ export interface ContainerRunner {
    * @throws ContainerError; the signal's reason.
    */
   run(spec: ContainerSpec, signal: AbortSignal): Promise<ContainerEnd>;
+  /** What became of an earlier run of this name; one that runs still is waited for. `none`: nothing is known of any. */
+  past(spec: ContainerSpec, signal: AbortSignal): Promise<'none' | 'ended-well' | 'failed'>;
+  /** Does this version of a command know a flag? */
+  knowsFlag(image: string, command: readonly string[], flag: string, signal: AbortSignal): Promise<boolean>;
   /** Takes away what is left of it once its effect was seen; none being there is fine. */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
@@ -85,6 +90,11 @@ export function demandHarmless({ name, image, command, secretEnv }: ContainerSpe
   if (odd !== undefined) throw new TypeError('A secret is named by a variable, never given');
 }
 
+/** @param help what a command prints of itself. @param flag without its dashes. */
+export function listsFlag(help: string, flag: string): boolean {
+  return new RegExp(`(?:^|[\\s,])--${flag}(?![\\w-])`).test(help);
+}
+
 /** What follows `docker`. There is never a terminal: a backup is refused to one, and would be changed by it. */
 export function runArguments(spec: ContainerSpec): readonly string[] {
   const { name, image, command, secretEnv, stdinFile, stdoutFile } = spec;
@@ -108,8 +118,4 @@ export function shellCommand(spec: ContainerSpec): string {
   const input = spec.stdinFile === undefined ? '' : ` < ${quoted(spec.stdinFile)}`;
   const line = `${secrets.join('')}${words}${input}`;
   return spec.stdoutFile === undefined ? line : `(umask 077; ${line} > ${quoted(spec.stdoutFile)})`;
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -12,6 +12,7 @@ import {
   type ContainerRunner,
   type ContainerSpec,
   demandHarmless,
+  listsFlag,
   runArguments,
 } from './container.ts';
 import { callDocker, type DockerAccess, type DockerAnswer } from './docker-client.ts';
@@ -57,6 +58,21 @@ export class Docker implements ContainerRunner {
       hint: `Remove it with: docker rm ${name}`,
       log: answer.log,
     });
+  }
+
+  async past(spec: ContainerSpec, signal: AbortSignal): Promise<'none' | 'ended-well' | 'failed'> {
+    const found = await this.#ended(spec, signal);
+    if (!found || found.exitCode === -1) return 'none';
+    return found.exitCode === 0 ? 'ended-well' : 'failed';
+  }
+
+  async knowsFlag(
+    image: string,
+    command: readonly string[],
+    flag: string,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    return listsFlag(await this.help(image, command, signal), flag);
   }
 
   /** What a command says of itself, which needs nobody's rights. @returns its standard output, at most 1 MiB. */

@@ -7,6 +7,7 @@ import {
   demandHarmless,
   shellCommand,
 } from './container.ts';
+import { quoted } from './shell.ts';
 
 /** Shows lines, of which the last is the command, and waits for an answer: was it done? */
 export type Awaiter = (lines: readonly string[], signal: AbortSignal) => Promise<boolean>;
@@ -27,6 +28,25 @@ export class PrintedCommands implements ContainerRunner {
     throw new ContainerError('not-done', `${what} was not run, says whoever was asked`, {
       hint: 'Run the same migration again: it shows the command again, unless its effect is there',
     });
+  }
+
+  /** Nothing is known of what people did before they were asked. */
+  async past(): Promise<'none'> {
+    return 'none';
+  }
+
+  async knowsFlag(
+    image: string,
+    command: readonly string[],
+    flag: string,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const words = ['docker', 'run', '--rm', image, ...command].map(quoted).join(' ');
+    const lines = [
+      `Run this on a node with Docker: does it print a line with --${flag}? Answer no where it prints nothing:`,
+      `${words} 2>&1 | grep -e ${quoted(`--${flag}`)}`,
+    ];
+    return await this.#await(lines, signal);
   }
 
   /** It is whoever ran it that removes it: nothing is known of that Docker here. */

@@ -52,29 +52,29 @@ export function restoreSpec(
   return { ...spec(access, run, 'restore', flags), stdinFile: file };
 }
 
-/** @param help what `helpCommand` printed: the flag that keeps tags is passed where this version lists it. */
+/** The flag that keeps tags; newer releases keep them by themselves and may not know it any more. */
+export const MIGRATED_FLAG = 'storage-migrated';
+
+/** @param knowsMigrated is the flag that keeps tags known to this version? */
 export function reconfigureSpec(
   access: DtrAccess,
   run: DtrRun,
   storage: LocalStorage,
-  help: string,
+  knowsMigrated: boolean,
 ): ContainerSpec {
-  const migrated = listsFlag(help, 'storage-migrated') ? ['--storage-migrated'] : [];
+  const migrated = knowsMigrated ? [`--${MIGRATED_FLAG}`] : [];
   const flags = ['--existing-replica-id', access.replicaId, ...storageFlags(storage), ...migrated];
   return spec(access, run, 'reconfigure', flags);
 }
 
-export function destroySpec(access: DtrAccess, run: DtrRun): ContainerSpec {
-  return spec(access, run, 'destroy', ['--replica-id', access.replicaId]);
+/** It takes the volumes of the replica with it, images in a volume of its own among them. */
+export function destroySpec(access: DtrAccess, run: DtrRun, replicaId = access.replicaId): ContainerSpec {
+  return spec(access, run, 'destroy', ['--replica-id', replicaId]);
 }
 
 /** What this very version knows. */
 export function helpCommand(command: 'reconfigure' | 'restore' | 'backup'): readonly string[] {
   return [command, '--help-extended'];
-}
-
-export function listsFlag(help: string, flag: string): boolean {
-  return new RegExp(`(?:^|[\\s,])--${flag}(?![\\w-])`).test(help);
 }
 
 function spec(

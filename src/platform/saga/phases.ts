@@ -89,15 +89,23 @@ export class Phases {
   }
 
   async held(step: Step): Promise<Held> {
-    const held = await this.#phase<Held>(step, 'held', async () => {
-      if (step.held) return await step.held(this.#context(step));
-      const effect = await step.effect(this.#context(step));
-      return effect.is === 'shown' ? { is: 'held' } : { is: 'lost', why: effect.why };
-    });
+    const held = await this.#phase<Held>(step, 'held', () => this.#look(step));
     // Where nobody can say that it held, it is taken to have broken.
     if (held.is === 'thrown') return { is: 'unknown', why: held.why };
     this.note(step.id, `held-${held.is}`, held.is === 'held' ? '' : held.why);
     return held;
+  }
+
+  /** The same as one look of many, of which the journal says nothing: what it finds is kept by the step itself. */
+  async watch(id: string): Promise<Held> {
+    const step = this.#steps.find((one) => one.id === id);
+    if (!step) throw new TypeError(`There is no step "${id}"`);
+    try {
+      return this.#safely(await this.#look(step));
+    } catch (error) {
+      if (this.#options.signal.aborted) throw new Stopped(id);
+      return { is: 'unknown', why: this.#thrown(error).why };
+    }
   }
 
   async undo(step: Step): Promise<Thrown | undefined> {
@@ -129,6 +137,12 @@ export class Phases {
     let said = text;
     for (const secret of this.#secrets()) said = said.replaceAll(secret, '***');
     return said;
+  }
+
+  async #look(step: Step): Promise<Held> {
+    if (step.held) return await step.held(this.#context(step));
+    const effect = await step.effect(this.#context(step));
+    return effect.is === 'shown' ? { is: 'held' } : { is: 'lost', why: effect.why };
   }
 
   async #seen(step: Step, name: 'effect' | 'undone', call: () => Promise<Effect>): Promise<Effect | Thrown> {
@@ -183,6 +197,7 @@ export class Phases {
       attempt: this.progress.of(step.id).attempt,
       memory: this.#memory(step.id),
       memoryOf: (other) => ({ get: (name) => this.#log.get(other, name) }),
+      heldOf: (other) => this.watch(other),
     };
   }
 

@@ -7,6 +7,7 @@
  *     what a step rests on did not hold     that and everything resting on it start anew
  */
 import { ConfigError } from '../../core/errors.ts';
+import { pause } from '../../transport/pause.ts';
 import type { Outcome, StepFailure } from './outcome.ts';
 import { Phases, type PhasesOptions, Stopped, type Thrown } from './phases.ts';
 import {
@@ -33,9 +34,13 @@ export interface SagaOptions extends PhasesOptions {
   readonly startAt?: string | undefined;
   /** Asks a person about these steps. Not called where a flag has answered. */
   readonly ask: (question: Question, steps: readonly Step[]) => Promise<boolean>;
+  /** Between two looks at what has to hold while a person thinks; default 5 s. */
+  readonly watchMs?: number | undefined;
   /** What is so when the run is stuck behind a forward step: the first sentence that is told. */
   readonly stuck?: ((progress: Progress) => string) | undefined;
 }
+
+const WATCH_MS = 5_000;
 
 /** So often may what others rest on break before the run is given up. */
 const BREAKS_MAX = 3;
@@ -250,11 +255,30 @@ class Runner {
   async #asked(question: Question, steps: readonly Step[], next: Step): Promise<boolean> {
     const { signal, ask } = this.#options;
     if (signal.aborted) throw new Stopped(next.id);
+    const answered = new AbortController();
+    const watching = this.#watch(AbortSignal.any([signal, answered.signal]));
     try {
       return await ask(question, steps);
     } catch (error) {
       if (signal.aborted) throw new Stopped(next.id);
       throw error;
+    } finally {
+      answered.abort();
+      await watching;
+    }
+  }
+
+  /** An answer may take hours, and what nobody watched meanwhile could not be shown to have held. */
+  async #watch(until: AbortSignal): Promise<void> {
+    const { watchMs = WATCH_MS } = this.#options;
+    const run = this.#log.last;
+    if (run === undefined || run.end !== undefined) return;
+    while (!until.aborted) {
+      await pause(watchMs, until).catch(() => undefined);
+      if (until.aborted) return;
+      for (const { id } of holders(this.#steps, this.#phases.progress)) {
+        await this.#phases.watch(id).catch(() => undefined);
+      }
     }
   }
 

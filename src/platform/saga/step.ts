@@ -57,6 +57,8 @@ export interface StepContext {
   readonly memory: StepMemory;
   /** What another step has kept. */
   memoryOf(step: string): Pick<StepMemory, 'get'>;
+  /** Looks whether the effect of another step holds, for whatever rests on it: again and again while it works. */
+  heldOf(step: string): Promise<Held>;
 }
 
 export interface Step {

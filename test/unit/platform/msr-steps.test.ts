@@ -4,14 +4,14 @@ import { describe, it } from 'node:test';
 import type { MsrConnection } from '../../../src/platform/msr/msr-connection.ts';
 import { cronsAway } from '../../../src/platform/msr/steps/crons-away.ts';
 import { jobsDrained } from '../../../src/platform/msr/steps/jobs-drained.ts';
-import { type ReadOnlyOptions, readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
+import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
 import type { Outcome } from '../../../src/platform/saga/outcome.ts';
 import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
 import type { Step } from '../../../src/platform/saga/step.ts';
-import { msrWorld } from './msr-world.ts';
+import { msrWorld, QUICK_PACE, siteOf } from './msr-world.ts';
 import { MemoryLog } from './saga/memory-log.ts';
 
-const QUICK: ReadOnlyOptions = { switchMsMax: 60_000, pollMs: 1, gapMsMax: 600_000 };
+const QUICK = QUICK_PACE;
 const OPTIONS: SagaOptions = {
   signal: new AbortController().signal,
   yes: true,
@@ -41,8 +41,8 @@ function plain(id: string, more: Partial<Step> = {}): Step {
 
 function migration(connection: MsrConnection, final: Step, options = QUICK): readonly Step[] {
   return [
-    cronsAway(connection),
-    readOnlyStep(connection, options),
+    cronsAway(siteOf(connection)),
+    readOnlyStep(siteOf(connection, options)),
     { ...final, restsOn: ['read-only'] },
     plain('restore', { kind: 'forward' }),
   ];
@@ -82,7 +82,9 @@ function is(outcome: Outcome, expected: Outcome['is']): void {
 }
 
 describe('jobs that write', () => {
-  const drained = (one: World, msMax = 60_000) => [jobsDrained(one.connection, { msMax, pollMs: 1 })];
+  const drained = (one: World, msMax = 60_000) => [
+    jobsDrained(siteOf(one.connection, { ...QUICK, drainMsMax: msMax })),
+  ];
 
   it('are waited for, whoever made them, and however they end', async (t) => {
     const one = await world(t, []);

@@ -1,7 +1,9 @@
 /** A stand-in without registries, and a connection to it: what tests of the client's calls need. */
 import { join } from 'node:path';
+import { ByHand } from '../../../src/platform/msr/by-hand.ts';
 import { MsrConnection } from '../../../src/platform/msr/msr-connection.ts';
 import { isMsrError, type MsrError, type MsrErrorKind } from '../../../src/platform/msr/msr-error.ts';
+import type { MsrPace, MsrSite } from '../../../src/platform/msr/msr-site.ts';
 import { type Msr, startMsr } from '../../support/msr/msr.ts';
 import type { MsrOptions } from '../../support/msr/state.ts';
 import { tempFolderFor } from '../../support/temp.ts';
@@ -38,6 +40,21 @@ export function connect(
   const connection = new MsrConnection(whole);
   test.after(async () => connection.close());
   return connection;
+}
+
+/** Looks all the time, and gives up late. */
+export const QUICK_PACE: MsrPace = {
+  pollMs: 1,
+  switchMsMax: 60_000,
+  gapMsMax: 600_000,
+  drainMsMax: 60_000,
+  containerMsMax: 300_000,
+  collectionMsMax: 60_000,
+};
+
+export function siteOf(msr: MsrConnection, pace = QUICK_PACE): Pick<MsrSite, 'msr' | 'pace' | 'byHand'> {
+  const access = { username: 'admin', secretEnv: 'MSR_TOKEN', trust: { by: 'nobody' } } as const;
+  return { msr, pace, byHand: new ByHand({ url: msr.name, ...access }) };
 }
 
 /** For `assert.rejects`. */

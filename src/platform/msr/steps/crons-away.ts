@@ -1,10 +1,11 @@
 /** Takes away the crons that write to the registry or delete from it, and puts them back as they were. */
 import type { Json } from '../../saga/saga-log.ts';
 import type { Effect, Step, StepMemory } from '../../saga/step.ts';
-import type { MsrConnection } from '../msr-connection.ts';
-import { changesRegistry, deleteCron, listCrons, type MsrCron, putCron, readCron } from '../msr-crons.ts';
+import { changesRegistry, deleteCron, listCrons, type MsrCron, putCron } from '../msr-crons.ts';
+import type { MsrSite } from '../msr-site.ts';
+import { areCronsBack, cronsByHand, namesOf, savedCrons } from './saved-crons.ts';
 
-export function cronsAway(msr: MsrConnection): Step {
+export function cronsAway({ msr, byHand }: Pick<MsrSite, 'msr' | 'byHand'>): Step {
   const writers = async (signal: AbortSignal): Promise<readonly MsrCron[]> =>
     (await listCrons(msr, signal)).filter(({ action }) => changesRegistry(action));
   return {
@@ -32,33 +33,9 @@ export function cronsAway(msr: MsrConnection): Step {
     undo: async ({ signal, memory }) => {
       for (const cron of savedCrons(memory)) await putCron(msr, signal, cron);
     },
-    undone: async ({ signal, memory }): Promise<Effect> => {
-      for (const { action, schedule } of savedCrons(memory)) {
-        const now = await readCron(msr, signal, action);
-        if (now?.schedule === schedule) continue;
-        const is = now ? `has the schedule "${now.schedule}"` : 'is not there';
-        return { is: 'missing', why: `the cron "${action}" ${is}, and was "${schedule}"` };
-      }
-      return { is: 'shown', evidence: 'the crons are as they were' };
-    },
-    ways: ({ memory }) => ({
-      forward: [],
-      back: savedCrons(memory).map(
-        ({ action, schedule }) =>
-          `Under System > Garbage Collection, or by POST ${msr.name}/api/v0/crons: ${JSON.stringify({ action, schedule })}`,
-      ),
-    }),
+    undone: ({ signal, memory }) => areCronsBack(msr, signal, savedCrons(memory)),
+    ways: ({ memory }) => ({ forward: [], back: cronsByHand(byHand, savedCrons(memory)) }),
   };
-}
-
-/** As they were before they were removed; one that somebody made anew meanwhile is as that person wanted it. */
-function savedCrons(memory: Pick<StepMemory, 'get'>): readonly MsrCron[] {
-  const saved = new Map<string, MsrCron>();
-  for (let batch = 0; ; batch += 1) {
-    const crons = memory.get(`crons-${batch}`) as unknown as readonly MsrCron[] | undefined;
-    if (crons === undefined) return [...saved.values()];
-    for (const cron of crons) saved.set(cron.action, cron);
-  }
 }
 
 /** A batch for each time: one that somebody made meanwhile is as much to be put back as the first ones. */
@@ -66,8 +43,4 @@ function keepBatch(memory: StepMemory, crons: readonly MsrCron[]): void {
   let batch = 0;
   while (memory.get(`crons-${batch}`) !== undefined) batch += 1;
   memory.keepFirst(`crons-${batch}`, crons as unknown as Json);
-}
-
-function namesOf(crons: readonly MsrCron[]): string {
-  return `${crons.length === 1 ? 'cron' : 'crons'} ${crons.map(({ action }) => `"${action}"`).join(', ')}`;
 }

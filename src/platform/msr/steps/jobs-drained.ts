@@ -2,18 +2,16 @@
 import { pause } from '../../../transport/pause.ts';
 import type { Effect, Step } from '../../saga/step.ts';
 import { followJob } from '../follow-job.ts';
+import type { Patience } from '../look-at-replicas.ts';
 import type { MsrConnection } from '../msr-connection.ts';
 import { changesRegistry } from '../msr-crons.ts';
 import { isMsrError, MsrError } from '../msr-error.ts';
 import { listJobs, type MsrJob, mayStillAct } from '../msr-jobs.ts';
+import type { MsrSite } from '../msr-site.ts';
 
-export interface JobsDrainedOptions {
-  /** How long all of them together may take. */
-  readonly msMax: number;
-  readonly pollMs: number;
-}
-
-export function jobsDrained(msr: MsrConnection, options: JobsDrainedOptions): Step {
+export function jobsDrained({ msr, pace }: Pick<MsrSite, 'msr' | 'pace'>): Step {
+  // How long all of them together may take.
+  const options = { msMax: pace.drainMsMax, pollMs: pace.pollMs };
   return {
     id: 'jobs-drained',
     title: 'Wait for running garbage collection, tag pruning and mirroring to end',
@@ -54,7 +52,7 @@ async function waitFor(
   msr: MsrConnection,
   signal: AbortSignal,
   job: MsrJob,
-  { msMax, pollMs }: JobsDrainedOptions,
+  { msMax, pollMs }: Patience,
 ): Promise<void> {
   try {
     // How it ends does not matter, only that it does.

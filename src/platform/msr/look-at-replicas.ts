@@ -1,0 +1,84 @@
+/** One look at all replicas, and waiting until they are as somebody wants them. */
+import { pause } from '../../transport/pause.ts';
+import type { ReadOnlyLook } from '../read-only-epoch.ts';
+import { readClusterStatus } from './msr-cluster.ts';
+import type { MsrConnection } from './msr-connection.ts';
+import { isMsrError } from './msr-error.ts';
+import { readSettings } from './msr-settings.ts';
+import { type ReadOnlyEvidence, readOnlyEvidence } from './read-only-evidence.ts';
+
+interface Looked {
+  readonly look: ReadOnlyLook;
+  readonly evidence: ReadOnlyEvidence;
+}
+
+export interface Patience {
+  readonly msMax: number;
+  readonly pollMs: number;
+}
+
+/** One that MSR does not answer has seen no replica. @throws MsrError for what will not pass by itself. */
+export async function lookAtReplicas(msr: MsrConnection, signal: AbortSignal): Promise<Looked> {
+  const beganMs = Date.now();
+  const evidence = await evidenceNow(msr, signal);
+  const replicas = Object.fromEntries([...evidence.replicas].map(([id, is]) => [id, { is }]));
+  return { look: { beganMs, endedMs: Date.now(), replicas }, evidence };
+}
+
+/** Those that are configured: one that is down may come back, and take writes. */
+export async function configuredReplicas(
+  msr: MsrConnection,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  return (await readSettings(msr, signal)).replicas;
+}
+
+/** Waits until every replica is shown to be so. @returns a sentence where that takes too long. */
+export async function awaitReplicas(
+  msr: MsrConnection,
+  signal: AbortSignal,
+  wanted: ReadOnlyEvidence['is'],
+  patience: Patience,
+): Promise<Looked | string> {
+  let last: Looked | undefined;
+  const late = await awaited(signal, patience, async () => {
+    last = await lookAtReplicas(msr, signal);
+    const states = [...last.evidence.replicas.values()];
+    // Whoever wants it writable again wants that of every replica.
+    if (states.length > 0 && states.every((state) => state === wanted)) return undefined;
+    return last.evidence.reasons.join('; ') || 'every replica is read-only';
+  });
+  return late ?? last ?? 'nobody has looked';
+}
+
+/**
+ * Looks again and again until there is nothing wrong any more. What fails for a reason that may pass is wrong for now.
+ * @param wrong what is wrong, as a sentence; undefined: nothing.
+ * @returns what was wrong at the end, undefined where all was well in time.
+ */
+export async function awaited(
+  signal: AbortSignal,
+  { msMax, pollMs }: Patience,
+  wrong: () => Promise<string | undefined>,
+): Promise<string | undefined> {
+  const untilMs = performance.now() + msMax;
+  for (;;) {
+    const found = await wrong().catch((error: unknown) => {
+      if (isMsrError(error) && error.details.isTransient) return error.message;
+      throw error;
+    });
+    if (found === undefined) return undefined;
+    if (performance.now() + pollMs > untilMs) return `After ${Math.round(msMax / 1000)} s: ${found}`;
+    await pause(pollMs, signal);
+  }
+}
+
+async function evidenceNow(msr: MsrConnection, signal: AbortSignal): Promise<ReadOnlyEvidence> {
+  try {
+    const known = await configuredReplicas(msr, signal);
+    return readOnlyEvidence(await readClusterStatus(msr, signal), known);
+  } catch (error) {
+    if (isMsrError(error) && error.details.isTransient) return readOnlyEvidence(undefined);
+    throw error;
+  }
+}

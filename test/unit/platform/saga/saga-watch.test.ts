@@ -1,0 +1,88 @@
+/** What a step rests on is looked at while it works, and while people think. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { runSaga, type SagaOptions } from '../../../../src/platform/saga/saga.ts';
+import type { Step } from '../../../../src/platform/saga/step.ts';
+import { MemoryLog } from './memory-log.ts';
+
+const OPTIONS: SagaOptions = {
+  signal: new AbortController().signal,
+  yes: true,
+  yesForward: true,
+  ask: async () => true,
+};
+
+function plain(id: string): Step {
+  let isDone = false;
+  return {
+    id,
+    title: id,
+    changes: '',
+    kind: 'read',
+    check: async () => ({ is: isDone ? 'done' : 'todo' }),
+    do: async () => {
+      isDone = true;
+    },
+    effect: async () => (isDone ? { is: 'shown', evidence: '' } : { is: 'missing', why: 'not done' }),
+  };
+}
+
+describe('a step that others rest on', () => {
+  /** `held` of the first one is counted; the second rests on it, the last one is forward. */
+  const watched = (more: Partial<Step>, looks: { count: number; breaksAt?: number }): readonly Step[] => [
+    {
+      ...plain('window'),
+      held: async () => {
+        looks.count += 1;
+        return looks.count === looks.breaksAt ? { is: 'lost', why: 'it was lifted' } : { is: 'held' };
+      },
+    },
+    { ...plain('final'), restsOn: ['window'], ...more },
+    { ...plain('restore'), kind: 'forward' },
+  ];
+
+  it('is looked at by a step while it works, without a word in the journal', async () => {
+    const looks = { count: 0, breaksAt: 2 };
+    const found: unknown[] = [];
+    const log = new MemoryLog();
+    let isDone = false;
+    const steps = watched(
+      {
+        do: async ({ heldOf }) => {
+          found.push(await heldOf('window'), await heldOf('window'));
+          isDone = true;
+        },
+        effect: async () => (isDone ? { is: 'shown', evidence: '' } : { is: 'missing', why: 'not yet' }),
+      },
+      looks,
+    );
+    assert.equal((await runSaga(steps, log, OPTIONS)).is, 'done');
+    assert.deepEqual(found, [{ is: 'held' }, { is: 'lost', why: 'it was lifted' }]);
+    assert.equal(log.entries.filter(({ what }) => what === 'held-begun').length, looks.count - 2);
+    await assert.rejects(
+      new Promise((resolve, reject) => {
+        const odd: Step = {
+          ...plain('odd'),
+          do: async ({ heldOf }) => void heldOf('nobody').then(resolve, reject),
+        };
+        void runSaga([odd], new MemoryLog(), OPTIONS);
+      }),
+      /There is no step "nobody"/,
+    );
+  });
+
+  it('is watched while somebody thinks about an answer', async () => {
+    const looks = { count: 0 };
+    const ask: SagaOptions['ask'] = async () => {
+      const before = looks.count;
+      while (looks.count < before + 3) await setImmediate();
+      return true;
+    };
+    const options = { ...OPTIONS, yesForward: false, ask, watchMs: 1 };
+    assert.equal((await runSaga(watched({}, looks), new MemoryLog(), options)).is, 'done');
+    const { count } = looks;
+    for (let turns = 0; turns < 20; turns += 1) await setImmediate();
+    assert.equal(looks.count, count, 'and not afterwards');
+  });
+});
