@@ -135,7 +135,8 @@ class Runner {
       if (!step) break;
       const came = await this.#step(step);
       if (came === 'not-agreed') return notAgreed(step);
-      const failure = came === 'done' ? await this.#checkRestsOn(step) : came === 'anew' ? undefined : came;
+      const failure =
+        came === 'anew' ? undefined : await this.#checkRestsOn(step, came === 'done' ? undefined : came);
       if (failure) return await this.#failed(failure);
     }
     if (until && nextStep(this.#steps, this.#phases.progress)) return { is: 'until', step: until.id };
@@ -170,8 +171,12 @@ class Runner {
     return effect.is === 'shown' ? 'done' : failureOf(step, thrown ?? effect);
   }
 
-  async #checkRestsOn(step: Step): Promise<StepFailure | undefined> {
-    return (step.restsOn ?? []).length === 0 ? undefined : await this.#checkHeld();
+  /** A step that failed because what it rests on broke is no failure: it starts anew with that. */
+  async #checkRestsOn(step: Step, failed?: StepFailure): Promise<StepFailure | undefined> {
+    if ((step.restsOn ?? []).length === 0) return failed;
+    const breaks = this.#breaks;
+    const failure = await this.#checkHeld();
+    return failure ?? (this.#breaks > breaks ? undefined : failed);
   }
 
   /** What broke is reset together with what rests on it. @returns a failure where it breaks again and again. */

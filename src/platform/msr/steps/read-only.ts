@@ -9,11 +9,13 @@ import type { MsrConnection } from '../msr-connection.ts';
 import { requestReadOnly } from '../msr-settings.ts';
 import type { MsrPace, MsrSite } from '../msr-site.ts';
 
+export const READ_ONLY = 'read-only';
+
 export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
   const { msr, pace } = site;
   const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
   return {
-    id: 'read-only',
+    id: READ_ONLY,
     title: 'Switch the registry to read-only',
     changes: 'Pushes and deletes are refused from now on; replicas restart one after the other',
     kind: 'reversible',

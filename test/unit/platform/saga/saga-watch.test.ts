@@ -85,4 +85,38 @@ describe('a step that others rest on', () => {
     for (let turns = 0; turns < 20; turns += 1) await setImmediate();
     assert.equal(looks.count, count, 'and not afterwards');
   });
+
+  it('and broke makes no failure of a step that ended for that reason', async () => {
+    let windows = 0;
+    let finals = 0;
+    let isBroken = false;
+    const steps: readonly Step[] = [
+      {
+        ...plain('window'),
+        check: async () => ({ is: 'todo' }),
+        do: async () => {
+          windows += 1;
+          isBroken = false;
+        },
+        effect: async () => ({ is: 'shown', evidence: '' }),
+        held: async () => (isBroken ? { is: 'lost', why: 'it was lifted' } : { is: 'held' }),
+      },
+      {
+        ...plain('final'),
+        restsOn: ['window'],
+        check: async () => ({ is: 'todo' }),
+        do: async () => {
+          finals += 1;
+          isBroken = finals === 1;
+          if (finals < 3) throw new Error('it was ended');
+        },
+        effect: async () =>
+          finals < 3 ? { is: 'missing', why: 'not all of it' } : { is: 'shown', evidence: '' },
+      },
+      { ...plain('restore'), kind: 'forward' },
+    ];
+    const outcome = await runSaga(steps, new MemoryLog(), OPTIONS);
+    // Where nothing broke, the second attempt failed for a reason of its own.
+    assert.deepEqual([outcome.is, windows, finals], ['refused', 2, 2]);
+  });
 });

@@ -1,0 +1,152 @@
+/**
+ * Has MSR write a backup of its metadata, reads it, and makes the index of digests of it. Of the two of a migration the
+ * first is of a registry that lives on, and says only what blobs must hash to; the second is of a read-only one and is
+ * the one that is restored.
+ */
+import { createReadStream } from 'node:fs';
+import { chmod, mkdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { BlobferryError } from '../../../core/errors.ts';
+import { containerName } from '../../container.ts';
+import type { Checked, Effect, Step, StepContext, StepMemory } from '../../saga/step.ts';
+import { watched } from '../../steps/watched.ts';
+import { indexBackup } from '../backup/index-backup.ts';
+import type { BackupSummary } from '../backup/read-backup.ts';
+import { backupSpec } from '../dtr-commands.ts';
+import { changesRegistry } from '../msr-crons.ts';
+import { readVersion } from '../msr-info.ts';
+import type { MsrSite } from '../msr-site.ts';
+import { READ_ONLY } from './read-only.ts';
+
+export type BackupId = 'backup-1' | 'backup-2';
+
+const TAKEN = z.object({
+  file: z.string(),
+  bytes: z.number(),
+  sha256: z.string(),
+  /** Path of the index of digests. */
+  index: z.string(),
+  blobs: z.number(),
+  badRows: z.number(),
+  /** Named: the first ten of them. */
+  badRowsNamed: z.array(z.string()),
+  contradicted: z.number(),
+});
+export type TakenBackup = z.output<typeof TAKEN>;
+
+/** What a step has kept of the backup it took; undefined: none yet. */
+export function takenBackup(memory: Pick<StepMemory, 'get'>): TakenBackup | undefined {
+  const taken = TAKEN.safeParse(memory.get('taken'));
+  return taken.success ? taken.data : undefined;
+}
+
+/** The clock of whoever wrote the archive may be so wrong. */
+const CLOCK_MS_MAX = 10 * 60_000;
+/** A time before this one is none. */
+const TIMES_FROM_MS = Date.UTC(2010, 0);
+
+type BackupSite = Pick<MsrSite, 'msr' | 'containers' | 'dtr' | 'pace' | 'backups' | 'digests'>;
+
+export function backupStep(site: BackupSite, id: BackupId): Step {
+  const isRestored = id === 'backup-2';
+  return {
+    id,
+    title: isRestored
+      ? 'Back up the metadata of the read-only registry'
+      : 'Back up the metadata, to know what each blob must hash to',
+    changes: isRestored
+      ? 'Nothing; writes the backup that is restored, with the keys of the registry in it'
+      : 'Nothing; writes a backup with the keys of the registry in it, which is never restored',
+    kind: 'read',
+    ...(isRestored ? { restsOn: [READ_ONLY] } : {}),
+    check: async ({ memory }): Promise<Checked> => ({ is: (await isThere(memory)) ? 'done' : 'todo' }),
+    do: async (ctx) => takeBackup(site, id, ctx),
+    effect: async ({ memory }): Promise<Effect> => {
+      const taken = takenBackup(memory);
+      if (!taken || !(await isThere(memory))) return { is: 'missing', why: 'there is no whole backup' };
+      const bad =
+        taken.badRows === 0 ? '' : `; ${taken.badRows} rows say nothing: ${taken.badRowsNamed.join(', ')}`;
+      const twice =
+        taken.contradicted === 0
+          ? ''
+          : `; ${taken.contradicted} ids have several digests, which prove nothing`;
+      return {
+        is: 'shown',
+        evidence: `${taken.file}: ${taken.bytes} bytes, sha256 ${taken.sha256}, ${taken.blobs} blobs${bad}${twice}`,
+      };
+    },
+  };
+}
+
+async function takeBackup(site: BackupSite, id: BackupId, ctx: StepContext): Promise<void> {
+  const { run, attempt, signal, memory } = ctx;
+  const isRestored = id === 'backup-2';
+  const beganMs = Date.now();
+  const name = containerName(run, id, attempt);
+  const file = join(site.backups, `${name}.tar`);
+  await mkdir(site.backups, { recursive: true, mode: 0o700 });
+  const { text: version } = await readVersion(site.msr, signal);
+  const spec = backupSpec(site.dtr, { name, msMax: site.pace.containerMsMax }, file);
+  await watched(ctx, isRestored ? READ_ONLY : undefined, site.pace.pollMs, (inTime) =>
+    site.containers.run(spec, inTime),
+  );
+  await chmod(file, 0o600);
+  const { backup, index } = await indexBackup(
+    createReadStream(file),
+    { name: basename(file), version },
+    { directory: site.digests, name: `${run}-${id}` },
+    signal,
+  );
+  demandFit(id, backup, beganMs);
+  memory.keep('taken', {
+    file,
+    bytes: backup.bytes,
+    sha256: backup.sha256,
+    index: index.path,
+    blobs: backup.blobs,
+    badRows: backup.badRows,
+    badRowsNamed: backup.badRowsNamed.map(({ member, reason }) => `${member} (${reason})`),
+    contradicted: index.contradicted,
+  });
+  await site.containers.remove(name, signal);
+}
+
+/** @throws BlobferryError where what was written is not what was asked for just now. */
+function demandFit(id: BackupId, backup: BackupSummary, beganMs: number): void {
+  const { oldestRowMs, tablesWithGaps, cronActions } = backup;
+  const isOld =
+    oldestRowMs !== undefined && oldestRowMs > TIMES_FROM_MS && oldestRowMs < beganMs - CLOCK_MS_MAX;
+  if (isOld) {
+    const written = new Date(oldestRowMs).toISOString();
+    throw new BlobferryError(`The backup was written at ${written}, before it was asked for`, {
+      hint: 'Take it anew: an older one lacks what was pushed since',
+    });
+  }
+  if (tablesWithGaps.length > 0) {
+    throw new BlobferryError(`The backup lacks rows: its tables ${tablesWithGaps.join(', ')} have gaps`, {
+      hint: 'Take it anew',
+    });
+  }
+  const writers = cronActions.filter(changesRegistry);
+  if (id === 'backup-2' && writers.length > 0) {
+    throw new BlobferryError(`A restore of the backup would bring back the crons ${writers.join(', ')}`, {
+      hint: 'Somebody made them while the registry was read-only: remove them and run again',
+    });
+  }
+}
+
+async function isThere(memory: Pick<StepMemory, 'get'>): Promise<boolean> {
+  const taken = takenBackup(memory);
+  if (!taken) return false;
+  const [archive, index] = await Promise.all([sizeOf(taken.file), sizeOf(taken.index)]);
+  return archive === taken.bytes && index !== undefined;
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).size;
+  } catch {
+    return undefined;
+  }
+}

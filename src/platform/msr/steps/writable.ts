@@ -1,0 +1,35 @@
+/** Lets the registry take writes again: the first one is on the new storage, and the old one lacks it from then on. */
+import type { Effect, Step } from '../../saga/step.ts';
+import { awaitReplicas, lookAtReplicas } from '../look-at-replicas.ts';
+import { requestReadOnly } from '../msr-settings.ts';
+import type { MsrSite } from '../msr-site.ts';
+
+export const WRITABLE = 'writable';
+
+export function writable(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
+  const { msr, pace } = site;
+  const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
+  return {
+    id: WRITABLE,
+    title: 'End read-only: the registry takes writes on its new storage',
+    changes: 'Pushes and deletes are let in again, and go to the new storage alone',
+    kind: 'forward',
+    check: async ({ signal }) => {
+      const { evidence } = await lookAtReplicas(msr, signal);
+      const states = [...evidence.replicas.values()];
+      if (states.length > 0 && states.every((state) => state === 'writable')) return { is: 'done' };
+      return evidence.is === 'read-only' ? { is: 'todo', isUntouched: true } : { is: 'todo' };
+    },
+    do: async ({ signal }) => requestReadOnly(msr, signal, false),
+    effect: async ({ signal }): Promise<Effect> => {
+      const looked = await awaitReplicas(msr, signal, 'writable', patience);
+      return typeof looked === 'string'
+        ? { is: 'missing', why: looked }
+        : {
+            is: 'shown',
+            evidence: `replicas ${[...looked.evidence.replicas.keys()].join(', ')} take writes`,
+          };
+    },
+    ways: () => ({ forward: [site.byHand.readOnly(false)], back: [] }),
+  };
+}
