@@ -7,21 +7,21 @@ import type { StepContext } from '../saga/step.ts';
 export class BrokenEpoch extends BlobferryError {}
 
 /**
- * @param work ends with the signal it is given.
+ * @param work ends with the signal it is given; the second one aborts only when what it rests on broke.
  * @throws BrokenEpoch where what it rests on broke meanwhile; whatever the work throws.
  */
 export async function watched<T>(
   ctx: Pick<StepContext, 'signal' | 'heldOf'>,
   restsOn: string | undefined,
   pollMs: number,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, broke: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  if (restsOn === undefined) return await work(ctx.signal);
+  if (restsOn === undefined) return await work(ctx.signal, new AbortController().signal);
   const broken = new AbortController();
   const ended = new AbortController();
   const watching = watch(ctx, restsOn, pollMs, AbortSignal.any([ctx.signal, ended.signal]), broken);
   try {
-    return await work(AbortSignal.any([ctx.signal, broken.signal]));
+    return await work(AbortSignal.any([ctx.signal, broken.signal]), broken.signal);
   } catch (error) {
     ctx.signal.throwIfAborted();
     broken.signal.throwIfAborted();

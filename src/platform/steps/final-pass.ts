@@ -1,0 +1,65 @@
+/** The pass over the read-only source, and the proof that the target has all of it. */
+import type { PassReport, VerifyReport } from '../engine-port.ts';
+import type { Effect, Step } from '../saga/step.ts';
+import { type EngineSite, inEpoch, withDigests } from './engine-steps.ts';
+import { demandGood } from './live-passes.ts';
+
+export function finalPass(site: EngineSite, deleteMax: number): Step {
+  return {
+    id: 'final-pass',
+    title: 'Copy the rest, and remove links and tags that the source no longer has',
+    changes: 'Nothing of the registry; writes to the target and removes from it, never blobs',
+    kind: 'read',
+    restsOn: [site.window],
+    check: async ({ memory }) => ({ is: memory.get('pass') === undefined ? 'todo' : 'done' }),
+    do: async (ctx) => {
+      const digests = withDigests(site, ctx);
+      const report = await inEpoch(site, ctx, (call, epoch) =>
+        site.engine.runPass(call, { kind: 'frozen', epoch, deleteMax, ...digests }),
+      );
+      demandGood(report, 'The final pass');
+      ctx.memory.keep('pass', passText(report));
+    },
+    effect: async ({ memory }) => shownBy(memory.get('pass'), 'no final pass came to a good end'),
+  };
+}
+
+export function verifyStep(site: EngineSite): Step {
+  return {
+    id: 'verify',
+    title: 'Compare all of the target with the source, and read back what was written',
+    changes: 'Nothing',
+    kind: 'read',
+    restsOn: [site.window],
+    check: async ({ memory }) => ({ is: memory.get('verified') === undefined ? 'todo' : 'done' }),
+    do: async (ctx) => {
+      const digests = withDigests(site, ctx);
+      const all = await inEpoch(site, ctx, (call, epoch) =>
+        site.engine.verifyAll(call, { epoch, ...digests }),
+      );
+      demandGood(all, 'The target is not shown to be the source');
+      const written = await inEpoch(site, ctx, (call, epoch) =>
+        site.engine.verifyWritten(call, { epoch, ...digests }),
+      );
+      demandGood(written, 'What was written is not shown to be right');
+      ctx.memory.keep(
+        'verified',
+        `${verifiedText(all)}; ${written.objectsChecked} written objects read back`,
+      );
+    },
+    effect: async ({ memory }) => shownBy(memory.get('verified'), 'the target is not verified'),
+  };
+}
+
+function shownBy(kept: unknown, why: string): Effect {
+  return typeof kept === 'string' ? { is: 'shown', evidence: kept } : { is: 'missing', why };
+}
+
+function passText({ objectsListed, objectsChanged, bytesChanged, objectsDeleted }: PassReport): string {
+  return `${objectsListed} objects, ${objectsChanged} changed (${bytesChanged} bytes), ${objectsDeleted} removed from the target`;
+}
+
+function verifiedText({ rows, summary }: VerifyReport): string {
+  const held = rows === undefined ? '' : `, all ${rows.rows} blobs of the backup among them`;
+  return `${summary.objectsMatched} objects are equal${held}`;
+}

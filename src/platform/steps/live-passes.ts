@@ -1,0 +1,88 @@
+/** Passes over the source while it lives, until what is left for the window is small. */
+import { BlobferryError } from '../../core/errors.ts';
+import type { PassReport, WindowRequest } from '../engine-port.ts';
+import type { Json } from '../saga/saga-log.ts';
+import type { Effect, Step, StepContext, StepMemory } from '../saga/step.ts';
+import { type EngineSite, engineCall, withDigests } from './engine-steps.ts';
+
+export const LIVE = 'live';
+
+/** What is kept of a pass: what a prediction is made of. */
+type KeptPass = WindowRequest['passes'][number];
+
+/** With so few changes a further pass would find about as many. */
+const SMALL_OBJECTS = 1_000;
+const SMALL_SHARE = 0.001;
+const PASSES_MAX = 10;
+
+export function keptPasses(memory: Pick<StepMemory, 'get'>): readonly KeptPass[] {
+  return (memory.get('passes') as unknown as readonly KeptPass[] | undefined) ?? [];
+}
+
+/** @param passes so many, or as many as it takes. */
+export function livePasses(site: EngineSite, passes: 'auto' | number): Step {
+  return {
+    id: LIVE,
+    title: passes === 'auto' ? 'Copy while the registry lives, until little is left' : liveTitle(passes),
+    changes: 'Nothing of the registry; writes to the target',
+    kind: 'read',
+    isOptional: true,
+    check: async ({ memory }) => ({ is: memory.get('isEnough') === true ? 'done' : 'todo' }),
+    do: async (ctx) => {
+      for (;;) {
+        const done = keptPasses(ctx.memory);
+        const isEnough = typeof passes === 'number' ? done.length >= passes : isSmall(done, ctx.memory);
+        if (isEnough) break;
+        await onePass(site, ctx, done);
+      }
+      ctx.memory.keep('isEnough', true);
+    },
+    effect: async ({ memory }): Promise<Effect> => {
+      if (memory.get('isEnough') !== true) return { is: 'missing', why: 'not all live passes are done' };
+      return { is: 'shown', evidence: passesText(keptPasses(memory)) };
+    },
+  };
+}
+
+function liveTitle(passes: number): string {
+  return `Copy while the registry lives, ${passes} ${passes === 1 ? 'pass' : 'passes'}`;
+}
+
+async function onePass(site: EngineSite, ctx: StepContext, done: readonly KeptPass[]): Promise<void> {
+  const call = engineCall(site, ctx.signal);
+  const digests = withDigests(site, ctx);
+  const report = await site.engine.runPass(call, { kind: 'live', ...digests });
+  demandGood(report, 'A pass over the living registry');
+  // What is read back now need not be read inside the window.
+  demandGood(await site.engine.verifyWritten(call, digests), 'Reading back what the pass wrote');
+  const { kind, beganMs, endedMs, objectsChanged, bytesChanged, times } = report;
+  const kept: KeptPass = { kind, beganMs, endedMs, objectsChanged, bytesChanged, times };
+  ctx.memory.keep('passes', [...done, kept] as unknown as Json);
+  ctx.memory.keep('listed', report.objectsListed);
+}
+
+/** @throws BlobferryError with the report's own words. */
+export function demandGood(report: Pick<PassReport, 'isGood' | 'why' | 'hint'>, what: string): void {
+  if (report.isGood) return;
+  throw new BlobferryError(`${what}: ${report.why ?? 'it did not come to a good end'}`, {
+    hint: report.hint,
+  });
+}
+
+/** Small, or not getting smaller. The first pass copies everything, and says nothing about what changes. */
+function isSmall(passes: readonly KeptPass[], memory: Pick<StepMemory, 'get'>): boolean {
+  const [last, before] = passes.toReversed();
+  if (!last || !before) return false;
+  const listed = Number(memory.get('listed') ?? 0);
+  if (last.objectsChanged <= Math.max(SMALL_OBJECTS, listed * SMALL_SHARE)) return true;
+  return (
+    passes.length >= PASSES_MAX || (passes.length > 2 && last.objectsChanged > before.objectsChanged / 2)
+  );
+}
+
+function passesText(passes: readonly KeptPass[]): string {
+  const last = passes.at(-1);
+  if (!last) return 'no live passes were asked for';
+  const count = `${passes.length} ${passes.length === 1 ? 'pass' : 'passes'}`;
+  return `${count}, the last one with ${last.objectsChanged} changed objects; what they wrote was read back`;
+}
