@@ -46,6 +46,24 @@ export async function switchStorage(
       { hint: 'Switch under System > Storage in the web interface of MSR' },
     );
   }
-  msr.learnSecrets(new RegistrySettings(json as JsonRecord).secrets);
+  await put(msr, signal, operation, json as JsonRecord);
+}
+
+/** Puts settings back as `RegistrySettings.switchedTo` had made them. */
+export async function putRegistrySettings(
+  msr: MsrConnection,
+  signal: AbortSignal,
+  json: JsonRecord,
+): Promise<void> {
+  await put(msr, signal, 'put the settings of the registry back', json);
+}
+
+async function put(
+  msr: MsrConnection,
+  signal: AbortSignal,
+  operation: string,
+  json: JsonRecord,
+): Promise<void> {
+  msr.learnSecrets(new RegistrySettings(json).secrets);
   await msr.send(signal, { method: 'PUT', operation, path: PATH, json });
 }

@@ -63,6 +63,13 @@ export class RegistrySettings {
     return config === undefined ? shown : { ...shown, config: masked(parsed ?? config, 'config') };
   }
 
+  /** The parameters that say where the objects are; none of them is a secret. */
+  get place(): JsonRecord {
+    const { storage } = this;
+    const shown = storage ? (masked(storage.parameters) as JsonRecord) : {};
+    return Object.fromEntries((PLACE[storage?.driver ?? ''] ?? []).map((name) => [name, shown[name] ?? '']));
+  }
+
   /** Where it is what the other one is: same driver, and the same value of each of these parameters. */
   isAt({ driver, parameters }: StorageSection): boolean {
     const { storage } = this;

@@ -2,10 +2,10 @@
  * Does the registry take a push? Begins an upload through `/v2/` and, should that succeed, cancels it at once. The probe
  * writes when it finds that one can: it is for a registry that should be read-only, or for one about to be.
  */
-import { z } from 'zod';
 import type { MsrAnswer, MsrConnection, MsrRequest } from './msr-connection.ts';
 import { isMsrError } from './msr-error.ts';
 import type { WriteProbe } from './read-only-evidence.ts';
+import { bearerFor } from './registry-token.ts';
 
 /** @param repository `namespace/name`; the user needs the right to push there. */
 export async function probeWrite(
@@ -32,7 +32,7 @@ async function probe(msr: MsrConnection, signal: AbortSignal, repository: string
   let authorization: MsrRequest['authorization'];
   let answer = await msr.send(signal, request);
   if (answer.status === 401) {
-    authorization = await bearerFor(msr, signal, answer);
+    authorization = await bearerFor(msr, signal, answer.headers.get('www-authenticate') ?? '');
     if (authorization) answer = await msr.send(signal, { ...request, authorization });
   }
   // Read-only means that the handlers for writing are not there, which is 405 for their paths.
@@ -40,35 +40,6 @@ async function probe(msr: MsrConnection, signal: AbortSignal, repository: string
   if (answer.status !== 202) return { is: 'unknown', why: `it answered ${answer.status}` };
   await cancel(msr, signal, answer, authorization);
   return { is: 'accepted' };
-}
-
-/** https://distribution.github.io/distribution/spec/auth/token/: the challenge names where a token is to be had. */
-async function bearerFor(
-  msr: MsrConnection,
-  signal: AbortSignal,
-  { headers }: MsrAnswer,
-): Promise<{ readonly bearer: string } | undefined> {
-  const challenge = headers.get('www-authenticate') ?? '';
-  if (!/^Bearer\s/i.test(challenge)) return undefined;
-  const field = (name: string): string | undefined =>
-    new RegExp(`\\b${name}="([^"]*)"`, 'i').exec(challenge)?.[1];
-  const realm = URL.parse(field('realm') ?? '');
-  // The credentials are for this server and go nowhere else.
-  if (realm?.origin !== msr.name) return undefined;
-  const query: Record<string, string> = Object.fromEntries(realm.searchParams);
-  for (const name of ['service', 'scope']) {
-    const value = field(name);
-    if (value !== undefined) query[name] = value;
-  }
-  const operation = 'get a token for the registry';
-  const answer = await msr.send(signal, { method: 'GET', operation, path: realm.pathname, query });
-  const { token, access_token } = answer.read(
-    z.object({ token: z.string().optional(), access_token: z.string().optional() }),
-  );
-  const bearer = token ?? access_token;
-  if (bearer === undefined || !/^[\w.~+/=-]+$/.test(bearer)) return undefined;
-  msr.learnSecrets([bearer]);
-  return { bearer };
 }
 
 /** An upload that stays open is purged by the registry in a week: a failure here is none of the probe's. */

@@ -17,7 +17,7 @@ import { backupSpec } from '../dtr-commands.ts';
 import { changesRegistry } from '../msr-crons.ts';
 import { readVersion } from '../msr-info.ts';
 import type { MsrSite } from '../msr-site.ts';
-import { READ_ONLY } from './read-only.ts';
+import { READ_ONLY } from './step-ids.ts';
 
 export type BackupId = 'backup-1' | 'backup-2';
 

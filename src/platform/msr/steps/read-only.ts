@@ -8,8 +8,8 @@ import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import type { MsrConnection } from '../msr-connection.ts';
 import { requestReadOnly } from '../msr-settings.ts';
 import type { MsrPace, MsrSite } from '../msr-site.ts';
-
-export const READ_ONLY = 'read-only';
+import { READ_ONLY } from './step-ids.ts';
+import { isSwitched } from './switch-storage.ts';
 
 export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
   const { msr, pace } = site;
@@ -40,6 +40,7 @@ export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): St
       };
     },
     held: async (ctx): Promise<Held> => {
+      if (isSwitched(ctx)) return { is: 'held' };
       const epoch = await watchEpoch(msr, ctx, pace);
       return epoch.broke ? { is: epoch.broke.is, why: epoch.broke.why } : { is: 'held' };
     },

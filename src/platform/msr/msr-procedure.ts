@@ -1,0 +1,103 @@
+/**
+ * The two procedures of MSR 2.9 for a new storage backend, as steps in their order and in no other.
+ *
+ *     restore       ... verify | destroy, restore, [read-only again, catch up, switch,] pull, writable, GC, pull, crons
+ *     reconfigure   ... verify | reconfigure, pull, writable, crons        new storage that is mounted
+ *                   ... verify, switch, pull | writable, crons             new storage in a cloud
+ *
+ * Behind the bar nothing is undone any more. Before it: crons away, jobs drained, backup 1, live passes, the window,
+ * read-only, backup 2, final pass.
+ */
+import type { Step } from '../saga/step.ts';
+import type { EngineSite } from '../steps/engine-steps.ts';
+import { finalPass, verifyStep } from '../steps/final-pass.ts';
+import { livePasses } from '../steps/live-passes.ts';
+import { type WindowOptions, windowStep } from '../steps/window.ts';
+import type { MsrSite, NewStorage } from './msr-site.ts';
+import type { GetAccess } from './pull/http-get.ts';
+import { backupStep, takenBackup } from './steps/backup.ts';
+import { cronsAway } from './steps/crons-away.ts';
+import { cronsBack } from './steps/crons-back.ts';
+import { destroyStep } from './steps/destroy.ts';
+import { garbageCollection } from './steps/garbage-collection.ts';
+import { jobsDrained } from './steps/jobs-drained.ts';
+import { pullTest } from './steps/pull-test.ts';
+import { readOnlyStep } from './steps/read-only.ts';
+import { catchUp, readOnlyAgain } from './steps/read-only-again.ts';
+import { reconfigureStep } from './steps/reconfigure.ts';
+import { restoreStep } from './steps/restore.ts';
+import { READ_ONLY } from './steps/step-ids.ts';
+import { switchStep } from './steps/switch-storage.ts';
+import { writable } from './steps/writable.ts';
+
+export interface ProcedureOptions {
+  readonly procedure: 'restore' | 'reconfigure';
+  readonly target: NewStorage;
+  /** Of MKE, and how MSR is reached: what a restore wants. */
+  readonly node: string;
+  readonly externalUrl?: string | undefined;
+  readonly passes: 'auto' | number;
+  readonly window: WindowOptions;
+  readonly deleteMax: number;
+  /** Without the first backup: blobs are not compared with what they must hash to. */
+  readonly isWithoutDigests: boolean;
+  readonly pull: { readonly tags: number; readonly access: GetAccess };
+  /** Step that reads, and stands before all others. */
+  readonly preflight: Step;
+}
+
+export function msrSteps(
+  site: MsrSite,
+  engine: Omit<EngineSite, 'digests' | 'window'>,
+  options: ProcedureOptions,
+): readonly Step[] {
+  const engineSite = msrEngineSite(engine, options.isWithoutDigests);
+  return [
+    options.preflight,
+    cronsAway(site),
+    jobsDrained(site),
+    ...(options.isWithoutDigests ? [] : [backupStep(site, 'backup-1')]),
+    livePasses(engineSite, options.passes),
+    windowStep(engineSite, options.window),
+    readOnlyStep(site),
+    backupStep(site, 'backup-2'),
+    finalPass(engineSite, options.deleteMax),
+    verifyStep(engineSite),
+    ...cutOver(site, engineSite, options),
+    pullTest(site, { id: 'pull-test', ...options.pull }),
+    writable(site),
+    ...(options.procedure === 'restore'
+      ? [garbageCollection(site), pullTest(site, { id: 'pull-test-2', ...options.pull })]
+      : []),
+    cronsBack(site),
+  ];
+}
+
+/** The second backup is of this very epoch; before there is one, the first says what it can. */
+function msrEngineSite(engine: Omit<EngineSite, 'digests' | 'window'>, isWithout: boolean): EngineSite {
+  return {
+    ...engine,
+    window: READ_ONLY,
+    digests: ({ memoryOf }) => {
+      if (isWithout) return undefined;
+      return (takenBackup(memoryOf('backup-2')) ?? takenBackup(memoryOf('backup-1')))?.index;
+    },
+  };
+}
+
+function cutOver(site: MsrSite, engine: EngineSite, options: ProcedureOptions): readonly Step[] {
+  const { target, procedure, node, externalUrl } = options;
+  if (procedure === 'reconfigure') {
+    if (target.by === 'mount') return [reconfigureStep(site, target.mount)];
+    return [switchStep(site, target.section, 'reversible')];
+  }
+  const restoreSite = {
+    ...site,
+    node,
+    externalUrl,
+    target: target.by === 'mount' ? target.mount : undefined,
+  };
+  const restored = [destroyStep(restoreSite), restoreStep(restoreSite), readOnlyAgain(site)];
+  if (target.by === 'mount') return restored;
+  return [...restored, catchUp(engine), switchStep(site, target.section, 'forward')];
+}

@@ -1,0 +1,69 @@
+/** Runs the garbage collection that the procedure ends with: it removes blobs that the restored metadata does not name. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BlobferryError } from '../../../core/errors.ts';
+import type { Checked, Effect, Step, StepContext } from '../../saga/step.ts';
+import { followJob } from '../follow-job.ts';
+import { createJob, listJobs, type MsrJob, readJobLog, stageOf } from '../msr-jobs.ts';
+import type { MsrSite } from '../msr-site.ts';
+
+const ACTION = 'onlinegc_blobs';
+
+export function garbageCollection(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand' | 'report'>): Step {
+  const { msr, pace, byHand } = site;
+  return {
+    id: 'gc',
+    title: 'Collect garbage on the new storage',
+    changes: 'Removes blobs from the new storage that nothing in the restored metadata names',
+    kind: 'forward',
+    check: async ({ memory }): Promise<Checked> => ({
+      is: memory.get('done') === undefined ? 'todo' : 'done',
+    }),
+    do: async (ctx) => {
+      const job = (await ownJob(site, ctx)) ?? (await newJob(site, ctx));
+      const end = await followJob(msr, ctx.signal, job.id, {
+        msMax: pace.collectionMsMax,
+        pollMs: pace.pollMs,
+      });
+      const lines = await readJobLog(msr, ctx.signal, end.id);
+      await mkdir(site.report, { recursive: true });
+      const file = join(site.report, `${ACTION}-${end.id.replace(/[^\w-]/g, '')}.log`);
+      await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+      if (stageOf(end) !== 'done') {
+        // A new one may be begun by the next run.
+        ctx.memory.keep('failed', end.id);
+        throw new BlobferryError(
+          `The garbage collection ended as "${end.status}": ${lines.at(-1) ?? 'without a word'}`,
+          {
+            hint: `Its log is in ${file}; the registry works, and the collection may be run again`,
+          },
+        );
+      }
+      ctx.memory.keep('done', `the job ${end.id} is done, with ${lines.length} lines of log in ${file}`);
+    },
+    effect: async ({ memory }): Promise<Effect> => {
+      const done = memory.get('done');
+      return typeof done === 'string'
+        ? { is: 'shown', evidence: done }
+        : { is: 'missing', why: 'the garbage collection has not come to its end' };
+    },
+    ways: () => ({ forward: [byHand.call('POST', '/api/v0/jobs', { json: { action: ACTION } })], back: [] }),
+  };
+}
+
+/** One that was begun before, by a program that is no more: it did not exist before this step. */
+async function ownJob({ msr }: Pick<MsrSite, 'msr'>, ctx: StepContext): Promise<MsrJob | undefined> {
+  const before = ctx.memory.get('before');
+  if (!Array.isArray(before)) return undefined;
+  for await (const job of listJobs(msr, ctx.signal, { action: ACTION })) {
+    if (!before.includes(job.id) && ctx.memory.get('failed') !== job.id) return job;
+  }
+  return undefined;
+}
+
+async function newJob({ msr }: Pick<MsrSite, 'msr'>, ctx: StepContext): Promise<MsrJob> {
+  const before: string[] = [];
+  for await (const job of listJobs(msr, ctx.signal, { action: ACTION })) before.push(job.id);
+  ctx.memory.keep('before', before);
+  return await createJob(msr, ctx.signal, ACTION);
+}

@@ -1,0 +1,69 @@
+/**
+ * A restore should bring back a registry that is read-only, as it was when the backup was made. Whether it does is not
+ * documented: where it did not, it is made read-only again at once, and what was pushed meanwhile is copied, too.
+ */
+import type { Effect, Step } from '../../saga/step.ts';
+import { type EngineSite, engineCall } from '../../steps/engine-steps.ts';
+import { demandGood } from '../../steps/live-passes.ts';
+import { awaitReplicas, lookAtReplicas } from '../look-at-replicas.ts';
+import { requestReadOnly } from '../msr-settings.ts';
+import type { MsrSite } from '../msr-site.ts';
+
+const AGAIN = 'read-only-again';
+
+export function readOnlyAgain({ msr, pace, byHand }: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
+  const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
+  return {
+    id: AGAIN,
+    title: 'See that the restored registry is read-only',
+    changes: 'Where the restore brought it back writable: it is switched to read-only again',
+    kind: 'forward',
+    check: async ({ signal }) => {
+      const { evidence } = await lookAtReplicas(msr, signal);
+      return { is: evidence.is === 'read-only' ? 'done' : 'todo' };
+    },
+    do: async ({ signal, memory }) => {
+      memory.keep('wasWritable', true);
+      await requestReadOnly(msr, signal, true);
+    },
+    effect: async ({ signal, memory }): Promise<Effect> => {
+      const looked = await awaitReplicas(msr, signal, 'read-only', patience);
+      if (typeof looked === 'string') return { is: 'missing', why: looked };
+      const how = memory.get('wasWritable') === true ? 'it was writable for a moment' : 'as it was restored';
+      return { is: 'shown', evidence: `every replica is read-only, ${how}` };
+    },
+    ways: () => ({ forward: [byHand.readOnly(true)], back: [] }),
+  };
+}
+
+/** Copies what may have been pushed to the old storage before the restored registry was read-only. Blobs are never removed. */
+export function catchUp(site: EngineSite): Step {
+  return {
+    id: 'catch-up',
+    title: 'Copy what was pushed before the restored registry was read-only',
+    changes:
+      'Nothing of the registry; writes to the target, where the restored registry was writable for a moment',
+    kind: 'read',
+    check: async ({ memory, memoryOf }) => {
+      const isNeeded = memoryOf(AGAIN).get('wasWritable') === true;
+      return { is: isNeeded && memory.get('caughtUp') === undefined ? 'todo' : 'done' };
+    },
+    do: async ({ signal, memory }) => {
+      // Ids that the second backup does not have are what it looks for: without digests each is compared with the source.
+      demandGood(
+        await site.engine.runPass(engineCall(site, signal), { kind: 'live' }),
+        'The pass after the restore',
+      );
+      demandGood(await site.engine.verifyWritten(engineCall(site, signal), {}), 'Reading back what it wrote');
+      memory.keep('caughtUp', true);
+    },
+    effect: async ({ memory, memoryOf }): Promise<Effect> => {
+      const isNeeded = memoryOf(AGAIN).get('wasWritable') === true;
+      if (!isNeeded)
+        return { is: 'shown', evidence: 'it was read-only as it was restored: nothing was pushed' };
+      return memory.get('caughtUp') === true
+        ? { is: 'shown', evidence: 'what was pushed meanwhile is in the target' }
+        : { is: 'missing', why: 'what was pushed meanwhile may not be in the target' };
+    },
+  };
+}

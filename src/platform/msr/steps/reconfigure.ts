@@ -1,0 +1,75 @@
+/** Points MSR at its new volume or NFS folder with `reconfigure --storage-migrated`, tags kept. */
+import { containerName, shellCommand } from '../../container.ts';
+import type { Effect, Step, StepContext } from '../../saga/step.ts';
+import { helpCommand, type LocalStorage, MIGRATED_FLAG, reconfigureSpec } from '../dtr-commands.ts';
+import { awaited, lookAtReplicas } from '../look-at-replicas.ts';
+import { readRegistrySettings } from '../msr-registry-settings.ts';
+import { readSettings } from '../msr-settings.ts';
+import type { MsrSite } from '../msr-site.ts';
+import { mountOf } from './restore.ts';
+
+type ReconfigureSite = Pick<MsrSite, 'msr' | 'containers' | 'dtr' | 'pace' | 'byHand'>;
+
+export function reconfigureStep(site: ReconfigureSite, target: LocalStorage): Step {
+  const { msr, containers, dtr, pace } = site;
+  return {
+    id: 'reconfigure',
+    title: 'Reconfigure MSR to its new storage',
+    changes: 'MSR mounts the new storage; replicas restart, and stay read-only',
+    kind: 'forward',
+    check: async ({ signal }) => {
+      return (await isAt(site, signal, target)) ? { is: 'done' } : { is: 'todo', isUntouched: true };
+    },
+    do: async (ctx) => {
+      const { run, signal, memory } = ctx;
+      const mount = mountOf(await readSettings(msr, signal));
+      if (mount) memory.keepFirst('old-mount', { ...mount });
+      const knows = await containers.knowsFlag(dtr.image, helpCommand('reconfigure'), MIGRATED_FLAG, signal);
+      memory.keep('knows', knows);
+      const name = containerName(run, 'reconfigure');
+      const spec = reconfigureSpec(dtr, { name, msMax: pace.containerMsMax }, target, knows);
+      await containers.run(spec, signal);
+      await containers.remove(spec.name, signal);
+    },
+    effect: async ({ signal }): Promise<Effect> => {
+      const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
+      const wrong = await awaited(signal, patience, async () => {
+        if (!(await isAt(site, signal, target))) return `MSR is not on ${textOf(target)}`;
+        const { evidence } = await lookAtReplicas(msr, signal);
+        return evidence.is === 'read-only' ? undefined : evidence.reasons.join('; ');
+      });
+      return wrong === undefined
+        ? { is: 'shown', evidence: `MSR is on ${textOf(target)}, read-only` }
+        : { is: 'missing', why: wrong };
+    },
+    ways: (ctx) => ({
+      forward: [commandTo(site, ctx, 'forward', target)],
+      back: backOf(site, ctx),
+    }),
+  };
+}
+
+function backOf(site: ReconfigureSite, ctx: StepContext): readonly string[] {
+  const old = ctx.memoryOf('reconfigure').get('old-mount') as unknown as LocalStorage | undefined;
+  const storage = old
+    ? commandTo(site, ctx, 'back', old)
+    : 'Set the old storage under System > Storage in MSR, with its metadata kept';
+  return [storage, site.byHand.readOnly(false)];
+}
+
+function commandTo({ dtr, pace }: ReconfigureSite, ctx: StepContext, way: string, to: LocalStorage): string {
+  const name = containerName(ctx.run, `${way}-reconfigure`);
+  const knows = ctx.memoryOf('reconfigure').get('knows') === true;
+  return shellCommand(reconfigureSpec(dtr, { name, msMax: pace.containerMsMax }, to, knows));
+}
+
+/** Both the driver and what is mounted: a cloud may have been in use before. */
+async function isAt({ msr }: ReconfigureSite, signal: AbortSignal, target: LocalStorage): Promise<boolean> {
+  const mounted = mountOf(await readSettings(msr, signal));
+  if (!mounted || textOf(mounted) !== textOf(target)) return false;
+  return (await readRegistrySettings(msr, signal)).storage?.driver === 'filesystem';
+}
+
+function textOf(storage: LocalStorage): string {
+  return 'volume' in storage ? `the volume ${storage.volume}` : storage.nfs;
+}

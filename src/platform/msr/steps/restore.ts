@@ -1,0 +1,142 @@
+/** Restores MSR from the backup of the read-only registry: on its new storage, or on the old one, to be switched next. */
+import { ContainerError, containerName, shellCommand } from '../../container.ts';
+import type { Json } from '../../saga/saga-log.ts';
+import type { Effect, Step, StepContext, Ways } from '../../saga/step.ts';
+import { destroySpec, type LocalStorage, restoreSpec } from '../dtr-commands.ts';
+import { awaited } from '../look-at-replicas.ts';
+import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
+import { isMsrError } from '../msr-error.ts';
+import type { MsrSettings } from '../msr-settings.ts';
+import type { MsrSite } from '../msr-site.ts';
+import { takenBackup } from './backup.ts';
+import { cronsByHand, savedCrons } from './saved-crons.ts';
+
+export interface RestoreSite extends Pick<MsrSite, 'msr' | 'containers' | 'dtr' | 'byHand' | 'pace'> {
+  /** Of MKE, on which the replica is made. */
+  readonly node: string;
+  readonly externalUrl?: string | undefined;
+  /** Where the images are to be; undefined: where they were, as the settings name the new storage afterwards. */
+  readonly target: LocalStorage | undefined;
+}
+
+export function restoreStep(site: RestoreSite): Step {
+  const { containers, pace } = site;
+  return {
+    id: 'restore',
+    title: 'Restore MSR from the second backup',
+    changes:
+      'MSR comes back on one replica, with the metadata of the backup; the others have to be joined again',
+    kind: 'forward',
+    check: async ({ memory }) => ({ is: memory.get('ended') === true ? 'done' : 'todo' }),
+    do: async (ctx) => {
+      const { signal, memory, run } = ctx;
+      const storage = site.target ?? oldStorage(ctx);
+      const spec = specOf(site, ctx, containerName(run, 'restore'), storage);
+      const past = await containers.past(spec, signal);
+      const wasBegun = memory.get('begun') === true;
+      // Of a command that somebody runs by hand only MSR itself says what came of it.
+      const isThere = past === 'none' && wasBegun && (await problemsNow(site, ctx)) === undefined;
+      if (past === 'failed' || (past === 'none' && wasBegun && !isThere)) await clear(site, ctx);
+      memory.keep('begun', true);
+      if (past !== 'ended-well' && !isThere) await containers.run(spec, signal);
+      memory.keep('ended', true);
+      await containers.remove(spec.name, signal);
+    },
+    effect: async (ctx): Promise<Effect> => {
+      if (ctx.memory.get('ended') !== true) return { is: 'missing', why: 'MSR is not restored' };
+      const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
+      const wrong = await awaited(ctx.signal, patience, () => problemsOf(site, ctx));
+      if (wrong !== undefined) return { is: 'missing', why: wrong };
+      return { is: 'shown', evidence: `replica ${site.dtr.replicaId} is well` };
+    },
+    ways: (ctx) => restoreWays(site, ctx),
+  };
+}
+
+/** What is mounted before anything is destroyed: a restore to the old storage names it. */
+export function keepOldMount({ memory }: StepContext, settings: MsrSettings): void {
+  const mount = mountOf(settings);
+  if (mount) memory.keepFirst('old-mount', mount as unknown as Json);
+}
+
+/** Where images lie that are in no cloud; undefined: in a volume of the replica's own, or in a cloud. */
+export function mountOf({ storageVolume, nfsHost, nfsPath }: MsrSettings): LocalStorage | undefined {
+  if (nfsHost) return { nfs: `nfs://${nfsHost}/${(nfsPath ?? '').replace(/^\/+/, '')}` };
+  return storageVolume ? { volume: storageVolume } : undefined;
+}
+
+/** Forward to the new storage, and back to the old one, which nothing has touched. */
+export function restoreWays(site: RestoreSite, ctx: StepContext): Ways {
+  const taken = takenBackup(ctx.memoryOf('backup-2'));
+  if (!taken) return { forward: [], back: [] };
+  const lines = (way: string, storage: LocalStorage | 'as-in-backup'): readonly string[] => [
+    ...allReplicas(site, ctx).map((id) => {
+      const name = containerName(ctx.run, `${way}-destroy-${id}`);
+      // Most of them are gone already, which is fine.
+      return `${shellCommand(destroySpec(site.dtr, { name, msMax: site.pace.containerMsMax }, id))} || true`;
+    }),
+    shellCommand(specOf(site, ctx, containerName(ctx.run, `${way}-restore`), storage)),
+  ];
+  return {
+    forward: [...lines('forward', site.target ?? oldStorage(ctx)), 'Then run the same migration again'],
+    back: [
+      ...lines('back', oldStorage(ctx)),
+      site.byHand.readOnly(false),
+      ...cronsByHand(site.byHand, savedCrons(ctx.memoryOf('crons-away'))),
+    ],
+  };
+}
+
+function allReplicas({ dtr }: RestoreSite, ctx: StepContext): readonly string[] {
+  const kept = ctx.memoryOf('destroy').get('replicas') as readonly string[] | undefined;
+  return kept ?? [dtr.replicaId];
+}
+
+function oldStorage({ memoryOf }: StepContext): LocalStorage | 'as-in-backup' {
+  const kept = memoryOf('destroy').get('old-mount') as unknown as LocalStorage | undefined;
+  return kept ?? 'as-in-backup';
+}
+
+function specOf(
+  { dtr, node, externalUrl, pace }: RestoreSite,
+  ctx: StepContext,
+  name: string,
+  storage: LocalStorage | 'as-in-backup',
+) {
+  const file = takenBackup(ctx.memoryOf('backup-2'))?.file ?? '';
+  const url = externalUrl === undefined ? {} : { url: externalUrl };
+  return restoreSpec(dtr, { name, msMax: pace.containerMsMax }, { file, node, storage, ...url });
+}
+
+/** A restore that failed half-way leaves a replica that the next one would refuse to stand beside. */
+async function clear({ containers, dtr, pace }: RestoreSite, ctx: StepContext): Promise<void> {
+  const { run, signal, memory } = ctx;
+  const times = Number(memory.get('cleared') ?? 0) + 1;
+  memory.keep('cleared', times);
+  const spec = destroySpec(dtr, {
+    name: containerName(run, 'restore-clear', times),
+    msMax: pace.containerMsMax,
+  });
+  try {
+    await containers.run(spec, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // Where it left nothing there is nothing to destroy: the restore says what is in its way.
+    if (!(error instanceof ContainerError) || error.kind !== 'failed') throw error;
+  }
+  await containers.remove(spec.name, signal);
+}
+
+async function problemsNow(site: RestoreSite, ctx: StepContext): Promise<string | undefined> {
+  try {
+    return await problemsOf(site, ctx);
+  } catch (error) {
+    if (isMsrError(error)) return error.message;
+    throw error;
+  }
+}
+
+async function problemsOf({ msr, dtr }: RestoreSite, { signal }: StepContext): Promise<string | undefined> {
+  const problems = clusterProblems(await readClusterStatus(msr, signal), [dtr.replicaId]);
+  return problems.length === 0 ? undefined : problems.join('; ');
+}

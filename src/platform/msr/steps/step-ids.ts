@@ -1,0 +1,2 @@
+/** Steps that others name. */
+export const READ_ONLY = 'read-only';

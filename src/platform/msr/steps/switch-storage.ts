@@ -1,0 +1,134 @@
+/**
+ * Switches the registry to its new storage by its settings, with the metadata kept and read-only carried over. The
+ * settings as they were are in a private file beside the backups, secrets and all: what takes the switch back needs them.
+ */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BlobferryError } from '../../../core/errors.ts';
+import { writePrivately } from '../../private-file.ts';
+import type { Effect, Step, StepContext, StepKind } from '../../saga/step.ts';
+import { BrokenEpoch } from '../../steps/watched.ts';
+import { awaited, lookAtReplicas } from '../look-at-replicas.ts';
+import { putRegistrySettings, readRegistrySettings, switchStorage } from '../msr-registry-settings.ts';
+import type { MsrSite } from '../msr-site.ts';
+import { type JsonRecord, RegistrySettings, type StorageSection } from '../registry-settings.ts';
+import { READ_ONLY } from './step-ids.ts';
+
+const SWITCH = 'switch';
+const SETTLED = 'settled';
+
+/** From then on nobody writes to the old storage, read-only or not. */
+export function isSwitched({ memoryOf }: Pick<StepContext, 'memoryOf'>): boolean {
+  return memoryOf(SWITCH).get(SETTLED) === true;
+}
+
+type SwitchSite = Pick<MsrSite, 'msr' | 'pace' | 'byHand' | 'backups'>;
+
+/** @param kind `forward` behind a restore, where nothing is undone any more. */
+export function switchStep(
+  site: SwitchSite,
+  target: StorageSection,
+  kind: Extract<StepKind, 'reversible' | 'forward'>,
+): Step {
+  const { msr } = site;
+  const seen = (ctx: StepContext, is: (settings: RegistrySettings) => boolean): Promise<Effect> =>
+    settled(site, ctx, is);
+  const step: Step = {
+    id: SWITCH,
+    title: 'Switch the registry to its new storage',
+    changes: 'The settings of the registry name the new storage; replicas restart, and stay read-only',
+    kind,
+    restsOn: [READ_ONLY],
+    check: async ({ signal, heldOf }) => {
+      const settings = await readRegistrySettings(msr, signal);
+      if (settings.isAt(target)) return { is: 'done' };
+      // Replicas restart for it, and whether it held until then could not be told any more.
+      const held = kind === 'forward' ? undefined : await heldOf(READ_ONLY);
+      if (held && held.is !== 'held') throw new BrokenEpoch(`Read-only did not hold: ${held.why}`);
+      return { is: 'todo' };
+    },
+    do: async (ctx) => {
+      await keepBefore(site, ctx);
+      await switchStorage(msr, ctx.signal, target, true);
+    },
+    effect: async (ctx) => {
+      const effect = await seen(ctx, (settings) => settings.isAt(target));
+      if (effect.is === 'shown') ctx.memory.keep(SETTLED, true);
+      return effect;
+    },
+    ways: (ctx) => ({ forward: [], back: backByHand(site, ctx) }),
+  };
+  if (kind === 'forward') return step;
+  return {
+    ...step,
+    undo: async (ctx) => {
+      ctx.memory.keep(SETTLED, false);
+      await putRegistrySettings(msr, ctx.signal, await before(site, ctx));
+    },
+    undone: async (ctx) => {
+      const storage = new RegistrySettings(await before(site, ctx)).storage;
+      return await seen(ctx, (settings) => storage !== undefined && settings.isAt(storage));
+    },
+  };
+}
+
+/** Commands that bring the old storage back, where it was switched by settings. */
+export function backByHand(
+  site: Pick<SwitchSite, 'byHand' | 'backups'>,
+  ctx: StepContext,
+): readonly string[] {
+  const file = fileOf(site, ctx);
+  return existsSync(file) ? [site.byHand.call('PUT', '/api/v0/admin/settings/registry', { file })] : [];
+}
+
+function fileOf({ backups }: Pick<SwitchSite, 'backups'>, { run }: StepContext): string {
+  return join(backups, `blobferry-${run}-settings.json`);
+}
+
+/** Once: what a second attempt finds may be what the first one made. */
+async function keepBefore(site: SwitchSite, ctx: StepContext): Promise<void> {
+  const file = fileOf(site, ctx);
+  if (existsSync(file)) return;
+  const settings = await readRegistrySettings(site.msr, ctx.signal);
+  const { storage } = settings;
+  if (!storage) throw new BlobferryError('The settings of the registry name no storage, or several');
+  await writePrivately(file, `${JSON.stringify(settings.switchedTo(storage, true))}\n`);
+}
+
+async function before(site: SwitchSite, ctx: StepContext): Promise<JsonRecord> {
+  const file = fileOf(site, ctx);
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as JsonRecord;
+  } catch {
+    throw new BlobferryError(`The settings as they were cannot be read from ${file}`, {
+      hint: 'Set the old storage under System > Storage in the web interface of MSR, with its metadata kept',
+    });
+  }
+}
+
+/** Replicas restart: until all of them are back, read-only and on that storage. */
+async function settled(
+  { msr, pace }: SwitchSite,
+  { signal }: StepContext,
+  is: (settings: RegistrySettings) => boolean,
+): Promise<Effect> {
+  let evidence = '';
+  const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
+  const wrong = await awaited(signal, patience, async () => {
+    const settings = await readRegistrySettings(msr, signal);
+    const { storage } = settings;
+    evidence = storage ? `${storage.driver} ${placeText(settings)}` : 'no storage';
+    if (!is(settings)) return `the registry is on ${evidence}`;
+    const looked = await lookAtReplicas(msr, signal);
+    return looked.evidence.is === 'read-only' ? undefined : looked.evidence.reasons.join('; ');
+  });
+  return wrong === undefined
+    ? { is: 'shown', evidence: `the registry is on ${evidence}, read-only` }
+    : { is: 'missing', why: wrong };
+}
+
+function placeText(settings: RegistrySettings): string {
+  const place = Object.entries(settings.place).filter(([, value]) => value !== '');
+  return place.map(([name, value]) => `${name} ${String(value)}`).join(', ');
+}
