@@ -1,0 +1,32 @@
+/** What is looked at before a migration changes anything. */
+export interface Finding {
+  /** What was looked at, in a few words: `version of MSR`. */
+  readonly item: string;
+  /**
+   * `ok`; `note`: worth knowing; `ask`: somebody has to agree; `problem`: it does not begin like that; `unknown`: nobody
+   * can say, and it begins all the same.
+   */
+  readonly is: 'ok' | 'note' | 'ask' | 'problem' | 'unknown';
+  /** One sentence: what is so, and where. */
+  readonly text: string;
+  /** What to do. */
+  readonly hint?: string;
+}
+
+export interface PreflightCheck {
+  readonly item: string;
+  /** Ends with the signal. What it throws is a problem. */
+  readonly look: (signal: AbortSignal) => Promise<readonly Omit<Finding, 'item'>[]>;
+}
+
+export function ok(text: string): Omit<Finding, 'item'> {
+  return { is: 'ok', text };
+}
+
+export function note(text: string): Omit<Finding, 'item'> {
+  return { is: 'note', text };
+}
+
+export function problem(text: string, hint: string): Omit<Finding, 'item'> {
+  return { is: 'problem', text, hint };
+}

@@ -1,0 +1,234 @@
+/** MSR itself: its version, its health, what it does by the clock, and whether it runs on the storage that is the source. */
+import { BlobferryError } from '../../core/errors.ts';
+import { helpCommand } from '../msr/dtr-commands.ts';
+import { clusterProblems, readClusterStatus } from '../msr/msr-cluster.ts';
+import { changesRegistry, listCrons } from '../msr/msr-crons.ts';
+import { isMsrError } from '../msr/msr-error.ts';
+import { readHealth, readSpec, readVersion } from '../msr/msr-info.ts';
+import { listJobs, mayStillAct } from '../msr/msr-jobs.ts';
+import { readRegistrySettings } from '../msr/msr-registry-settings.ts';
+import { readSettings } from '../msr/msr-settings.ts';
+import type { MsrSite, NewStorage } from '../msr/msr-site.ts';
+import type { StorageSection } from '../msr/registry-settings.ts';
+import { mountOf } from '../msr/steps/restore.ts';
+import { type Finding, note, ok, type PreflightCheck, problem } from './finding.ts';
+
+type Found = Omit<Finding, 'item'>;
+
+export interface MsrChecks {
+  readonly site: MsrSite;
+  readonly procedure: 'restore' | 'reconfigure';
+  readonly cli: 'docker' | 'print';
+  /** As MSR's settings have it. */
+  readonly source: StorageSection;
+  readonly target: NewStorage;
+  /** Who sends clients where, and who vouches for it; undefined: nobody is sent anywhere. */
+  readonly redirects:
+    | { readonly host: string; readonly authority: (signal: AbortSignal) => Promise<string> }
+    | undefined;
+  /** What the server offers under `/ca`, in a sentence with its fingerprint. */
+  readonly offeredCa: (signal: AbortSignal) => Promise<string>;
+  readonly isInsecure: boolean;
+  readonly windowMsMax: number | undefined;
+}
+
+export function msrChecks(checks: MsrChecks): readonly PreflightCheck[] {
+  return [
+    { item: 'version of MSR', look: (signal) => version(checks, signal) },
+    { item: 'health of MSR', look: (signal) => health(checks, signal) },
+    { item: 'calls of its API', look: (signal) => api(checks, signal) },
+    { item: 'storage of MSR', look: (signal) => storage(checks, signal) },
+    { item: 'volumes', look: (signal) => volumes(checks, signal) },
+    { item: 'crons', look: (signal) => crons(checks, signal) },
+    { item: 'running jobs', look: (signal) => jobs(checks, signal) },
+    { item: 'redirects', look: (signal) => redirects(checks, signal) },
+    { item: 'commands', look: (signal) => commands(checks, signal) },
+    { item: 'window', look: async () => [window(checks)] },
+  ];
+}
+
+async function version(
+  { site, offeredCa, isInsecure }: MsrChecks,
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
+  const trust = isInsecure
+    ? [note('insecure: the certificate of MSR is not checked, whoever answers is believed')]
+    : [];
+  try {
+    const { text, major, minor } = await readVersion(site.msr, signal);
+    if (major !== 2 || minor !== 9) {
+      return [
+        problem(
+          `${site.msr.name} runs MSR ${text}, and these procedures are those of 2.9`,
+          'Update MSR to 2.9 first, or migrate with platform: none',
+        ),
+        ...trust,
+      ];
+    }
+    const tag = /:([\w.-]+)$/.exec(site.dtr.image)?.[1];
+    if (tag !== text) {
+      return [
+        problem(
+          `MSR runs ${text}, and the image is ${site.dtr.image}`,
+          'Write the image of the very version that runs: another one restores no backup',
+        ),
+        ...trust,
+      ];
+    }
+    return [ok(`${site.msr.name} runs MSR ${text}`), ...trust];
+  } catch (error) {
+    if (!isMsrError(error, 'tls')) throw error;
+    return [
+      problem(
+        `${error.message}. It offers ${await offeredCa(signal)}`,
+        'Compare the fingerprint with its operator, save what /ca gives, and name the file with ca',
+      ),
+    ];
+  }
+}
+
+async function health({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const { isHealthy, problem: said } = await readHealth(site.msr, signal);
+  const { replicas } = await readSettings(site.msr, signal);
+  const status = await readClusterStatus(site.msr, signal);
+  const problems = [
+    ...(isHealthy ? [] : [`MSR says of its health: ${said}`]),
+    ...clusterProblems(status, replicas),
+  ];
+  if (!replicas.includes(site.dtr.replicaId)) {
+    problems.push(`There is no replica ${site.dtr.replicaId}; there are ${replicas.join(', ')}`);
+  }
+  if (status.readOnly === undefined) problems.push('MSR does not tell whether its replicas are read-only');
+  if (problems.length > 0) return problems.map((text) => problem(text, 'Mend the cluster first'));
+  return [ok(`replicas ${replicas.join(', ')} are well`)];
+}
+
+/** Where the server describes its own API: does it still have what is called here? */
+async function api({ site, target }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const spec = await readSpec(site.msr, signal);
+  if (!spec) return [{ is: 'unknown', text: 'MSR does not describe its API under /api/v0/docs.json' }];
+  const needed = [
+    'POST /api/v0/meta/settings',
+    'GET /api/v0/meta/cluster_status',
+    'POST /api/v0/jobs',
+    'POST /api/v0/crons',
+    ...(target.by === 'settings' ? ['PUT /api/v0/admin/settings/registry'] : []),
+  ];
+  const missing = needed.filter((call) => !spec.operations.has(call));
+  if (missing.length === 0) return [ok('it has every call that is needed')];
+  // A description may leave out what is there: each step sees its own effect anyway.
+  return [note(`its description does not name ${missing.join(', ')}`)];
+}
+
+async function storage({ site, source, target }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const settings = await readRegistrySettings(site.msr, signal);
+  const running = settings.storage;
+  if (!running)
+    return [
+      problem('The settings of the registry name no storage, or several', 'Look at System > Storage in MSR'),
+    ];
+  const shown = Object.entries(settings.place).filter(([, value]) => value !== '');
+  const text = `MSR runs on ${running.driver} ${shown.map(([name, value]) => `${name} ${String(value)}`).join(', ')}`;
+  if (target.by === 'settings' && settings.isAt(target.section)) {
+    return [
+      problem(
+        `${text}, which is the target already`,
+        'Nothing is left to migrate, or source and target are swapped',
+      ),
+    ];
+  }
+  if (!settings.isAt(source)) {
+    return [
+      problem(
+        `${text}, and the source is ${source.driver}, or lies elsewhere`,
+        'Describe the storage that MSR uses as the source',
+      ),
+    ];
+  }
+  const which =
+    source.driver === 'filesystem'
+      ? '; that its folder is the one given as source, nobody but you can tell'
+      : '';
+  return [source.driver === 'filesystem' ? note(`${text.trim()}${which}`) : ok(text)];
+}
+
+/** A destroy removes the volumes of a replica: https://docs.mirantis.com/msr/2.9/cli-ref/destroy.html */
+async function volumes(
+  { site, procedure, source, target }: MsrChecks,
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
+  if (procedure !== 'restore') return [];
+  const own = /^dtr-registry-/;
+  if (target.by === 'mount' && 'volume' in target.mount && own.test(target.mount.volume)) {
+    return [
+      problem(
+        `The new storage is ${target.mount.volume}, a volume of a replica, which is destroyed with it`,
+        'Give it a volume of another name, or a full path',
+      ),
+    ];
+  }
+  if (source.driver !== 'filesystem') return [ok('the old storage is in no volume of a replica')];
+  const mount = mountOf(await readSettings(site.msr, signal));
+  const volume = mount && 'volume' in mount ? mount.volume : '';
+  if (mount && !own.test(volume)) return [ok('the old storage is in no volume of a replica')];
+  return [
+    problem(
+      'The old storage lies in a volume of a replica, and procedure restore destroys the replicas with their volumes',
+      'Write procedure: reconfigure, which destroys nothing',
+    ),
+  ];
+}
+
+async function crons({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const found = (await listCrons(site.msr, signal)).filter(({ action }) => changesRegistry(action));
+  if (found.length === 0) return [ok('none that collects garbage, prunes tags or mirrors')];
+  const named = found.map(({ action, schedule }) => `${action} (${schedule})`).join(', ');
+  return [note(`${named}: taken away at the beginning and put back at the end`)];
+}
+
+async function jobs({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  for await (const job of listJobs(site.msr, signal)) {
+    if (changesRegistry(job.action) && mayStillAct(job)) {
+      found.push(note(`${job.action} (${job.id}) is "${job.status}": it is waited for`));
+    }
+  }
+  return found.length > 0 ? found : [ok('none that writes or removes')];
+}
+
+async function redirects(
+  { site, redirects: sent }: MsrChecks,
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
+  if (!sent) return [ok('clients get everything from the registry itself')];
+  const settings = await readRegistrySettings(site.msr, signal);
+  if (settings.disablesRedirects === true)
+    return [ok('disabled: clients get everything from the registry itself')];
+  const authority = await sent.authority(signal);
+  return [
+    {
+      is: 'ask',
+      text: `after the switch clients fetch blobs from ${sent.host} (${authority}): every node must reach it and trust that`,
+      hint: 'Or set redirect.disable in the storage settings of MSR first',
+    },
+  ];
+}
+
+async function commands({ site, cli }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  if (cli === 'print') return [note('commands of the bootstrapper are printed, and waited for')];
+  const { image } = site.dtr;
+  const knows = await site.containers.knowsFlag(image, helpCommand('backup'), 'existing-replica-id', signal);
+  if (!knows)
+    throw new BlobferryError(`${image} does not know --existing-replica-id: is it the bootstrapper of MSR?`);
+  return [ok(`docker runs ${image}`)];
+}
+
+function window({ windowMsMax }: MsrChecks): Found {
+  const limit =
+    windowMsMax === undefined
+      ? ''
+      : `, and not opened if longer than ${Math.round(windowMsMax / 60_000)} min`;
+  return note(
+    `how long the registry will be read-only is predicted from the live passes, shown before${limit}`,
+  );
+}
