@@ -26,6 +26,10 @@ if (major < OLDEST_NODE) {
   const exitCode = await runCli(process.argv.slice(2), {
     stdout: process.stdout,
     stderr: process.stderr,
+    // Opened when it is asked for: whoever never asks leaves it alone.
+    get stdin() {
+      return process.stdin;
+    },
     env: process.env,
   });
   process.exitCode = exitCode;

@@ -1,11 +1,13 @@
 /** Where words go: results to stdout, everything else to stderr, and at most one live line at the foot of a terminal. */
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
 
 export interface Host {
   readonly stdout: Writable & { readonly isTTY?: boolean };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where answers come from; undefined: nobody can be asked. */
+  readonly stdin?: Readable;
 }
 
 export type Style = 'good' | 'bad' | 'warn' | 'strong' | 'faint';

@@ -69,6 +69,17 @@ export interface VerifyArguments {
   readonly json?: boolean;
 }
 
+export interface MigrateArguments {
+  readonly until?: string;
+  readonly startAt?: string;
+  readonly yes?: boolean;
+  readonly yesForward?: boolean;
+  readonly undo?: boolean;
+  readonly withoutDigests?: boolean;
+  readonly maxDelete?: number;
+  readonly json?: boolean;
+}
+
 export interface ProbeArguments {
   readonly layout: LayoutChoice;
   readonly role: 'source' | 'target';
@@ -84,6 +95,7 @@ export interface Actions {
   plan(given: PlanArguments): Promise<void>;
   copy(given: CopyArguments): Promise<void>;
   verify(given: VerifyArguments): Promise<void>;
+  migrate(file: string, given: MigrateArguments): Promise<void>;
   probe(storage: string, given: ProbeArguments): Promise<void>;
   completion(shell: Shell): Promise<void>;
 }
@@ -113,7 +125,8 @@ for Azure AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or Entra ID; for Google GOO
 machine's account; for Swift OS_AUTH_URL, OS_USERNAME, OS_PASSWORD and so on, or ST_AUTH, ST_USER and ST_KEY.`;
 
 const EXIT_HELP = `
-Exit codes: 0 done, 1 something could not be copied or read, 2 wrong usage or settings, 3 integrity, 130 stopped`;
+Exit codes: 0 done, 1 something could not be copied or read, 2 wrong usage or settings, 3 integrity, 4 a step of a migration
+failed and everything was taken back, 5 it failed and was not (what to do is printed first), 130 stopped`;
 
 export function buildProgram(version: string, actions: Actions): Command {
   const program = new Command('blobferry')
@@ -125,6 +138,7 @@ export function buildProgram(version: string, actions: Actions): Command {
   addPlan(program, actions);
   addCopy(program, actions);
   addVerify(program, actions);
+  addMigrate(program, actions);
   addCompletion(program, actions);
   for (const command of program.commands) command.addHelpText('after', examplesText(command.name()));
   return program;
@@ -265,6 +279,29 @@ function addVerify(program: Command, actions: Actions): void {
     .option('--memory <size>', "bound for the process's memory (192MiB)", readSize(MEMORY_MIN, MEMORY_MAX))
     .option('--json', 'print one JSON object per line on stdout, the last one the summary')
     .action((given: VerifyArguments) => actions.verify(given));
+}
+
+function addMigrate(program: Command, actions: Actions): void {
+  program
+    .command('migrate')
+    .description("move a registry to a new storage, with the registry's own steps around the copy")
+    .argument('<file>', 'the migration: a YAML file')
+    .option('--until <step>', 'end behind this step; the next run goes on (preflight changes nothing)')
+    .option('--start-at <step>', 'leave out what may be left out before this step, and do the rest again')
+    .option('--yes', 'do not ask before steps that can be taken back', false)
+    .option('--yes-forward', 'do not ask before steps that cannot be taken back either', false)
+    .option('--undo', 'take back what an open migration has changed', false)
+    .option(
+      '--without-digests',
+      'without a first metadata backup: blobs are not compared with what they must hash to',
+    )
+    .option(
+      '--max-delete <number>',
+      'remove no links and tags from the target if it is more than so many (1000)',
+      readInteger(0, DELETE_MAX_MOST),
+    )
+    .option('--json', 'print one JSON object per line on stdout, the last one the summary')
+    .action((file: string, given: MigrateArguments) => actions.migrate(file, given));
 }
 
 function addProbe(program: Command, actions: Actions): void {

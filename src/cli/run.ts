@@ -1,6 +1,7 @@
 /** Runs one command line: arguments in, words to the host's streams, exit code out. */
 import { readFileSync } from 'node:fs';
 import { type Command, CommanderError } from 'commander';
+import { Asker } from './ask.ts';
 import type { CommandContext } from './context.ts';
 import {
   EXIT_INCOMPLETE,
@@ -39,7 +40,17 @@ async function runCommandLine(argv: readonly string[], host: Host, output: Outpu
         'Stopping: what is in flight is given up, nothing half-written stays (again to exit at once)',
       ),
   });
-  const context: CommandContext = { output, env: host.env, signal: stopper.signal, version: readVersion() };
+  let asker: Asker | undefined;
+  const context: CommandContext = {
+    output,
+    env: host.env,
+    asker: () => {
+      asker ??= new Asker(host.stdin, output);
+      return asker;
+    },
+    signal: stopper.signal,
+    version: readVersion(),
+  };
   let isJson = false;
   let exitCode = 0;
   // Commands are imported when they run: the help of one should not load the S3 client of another.
@@ -58,6 +69,11 @@ async function runCommandLine(argv: readonly string[], host: Host, output: Outpu
       isJson = given.json === true;
       const { runPlanCommand } = await import('./plan-command.ts');
       exitCode = await runPlanCommand(given, context);
+    },
+    migrate: async (file, given) => {
+      isJson = given.json === true;
+      const { runMigrateCommand } = await import('./migrate-command.ts');
+      exitCode = await runMigrateCommand(file, given, context);
     },
     probe: async (storage, given) => {
       isJson = given.json === true;
@@ -84,6 +100,7 @@ async function runCommandLine(argv: readonly string[], host: Host, output: Outpu
     return fail(error, context, isJson);
   } finally {
     output.showLive('');
+    asker?.close();
     stopper.dispose();
   }
 }

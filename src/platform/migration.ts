@@ -28,6 +28,12 @@ export interface MsrPlatform extends ServerAccess {
   readonly image: string;
   /** A replica to talk to: 12 hex digits. */
   readonly replicaId: string;
+  /** Where the new storage is mounted into the replicas: by its volume (or full path) or by its NFS address; else it is a cloud. */
+  readonly mount: { readonly volume: string } | { readonly nfs: string } | undefined;
+  /** Name of the node of MKE on which a restore makes the replica. */
+  readonly ucpNode: string | undefined;
+  /** Address of MSR for its users, where a restore is to set it; undefined: as in the backup. */
+  readonly externalUrl: string | undefined;
   /** The cluster around MSR, which the bootstrapper wants an administrator of. */
   readonly mke: ServerAccess;
 }

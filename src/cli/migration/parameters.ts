@@ -98,6 +98,35 @@ export const platformParameters = z.object({
     { type: 'text', default: 'required', description: 'A replica to talk to: 12 hex digits' },
     (text) => (/^[0-9a-f]{12}$/.test(text) ? text : new Refused('must be 12 hex digits in small letters')),
   ),
+  storageVolume: parameter(
+    {
+      type: 'text',
+      default: 'none',
+      description:
+        'Volume or full path with the new storage, as the nodes of MSR mount it; for a target that is a folder',
+    },
+    readVolume,
+  ),
+  nfsStorageUrl: parameter(
+    { type: 'text', default: 'none', description: 'The same, over NFS: `nfs://server/folder`' },
+    readNfs,
+  ),
+  ucpNode: parameter(
+    {
+      type: 'text',
+      default: 'required with `procedure: restore`',
+      description: 'Node of MKE on which MSR is restored',
+    },
+    readNode,
+  ),
+  externalUrl: parameter(
+    {
+      type: 'text',
+      default: 'as in the backup',
+      description: 'Address of MSR for its users, after a restore: `https://host[:port]`',
+    },
+    readServer,
+  ),
   mke: mapParameter({ default: 'required with `kind: msr`', description: 'The cluster around MSR' }),
 });
 
@@ -125,6 +154,25 @@ function readServer(text: string): string | Refused {
     return new Refused('must begin with https://, or the credentials would cross the network readable');
   }
   return url.origin;
+}
+
+/** These become arguments of commands: what begins with a dash would be taken for a flag. */
+function readVolume(text: string): string | Refused {
+  const isName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/.test(text);
+  const isPath = text.startsWith('/') && !/\p{Cc}/u.test(text) && !text.split('/').includes('..');
+  return isName || isPath
+    ? text
+    : new Refused('must be the name of a volume, or a full path without .. in it');
+}
+
+function readNfs(text: string): string | Refused {
+  const [, host, folder = ''] = /^nfs:\/\/([A-Za-z0-9.:[\]-]+)\/(\S*)$/.exec(text) ?? [];
+  const isPlain = host !== undefined && !folder.split('/').includes('..');
+  return isPlain ? text : new Refused('must be an address such as nfs://server/folder');
+}
+
+function readNode(text: string): string | Refused {
+  return /^[A-Za-z0-9][\w.-]{0,253}$/.test(text) ? text : new Refused('must be the name of a node of MKE');
 }
 
 function readUser(text: string): string | Refused {

@@ -1,7 +1,7 @@
 /** What the section `platform` of a migration file must hold besides values that are right each by itself. */
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import type { Migration, ServerAccess, Trust } from '../../platform/migration.ts';
+import type { Migration, MsrPlatform, ServerAccess, Trust } from '../../platform/migration.ts';
 import type { Environment } from '../storage/environment.ts';
 import type { ReadSection, Remarks } from '../storage/section.ts';
 import type { mkeParameters, platformParameters } from './parameters.ts';
@@ -39,6 +39,22 @@ export function checkPlatform(platform: GivenPlatform, place: Place): Migration[
   if (image === '') remarks.problem(line, '"image" of platform is missing');
   if (replicaId === '') remarks.problem(line, '"replicaId" of platform is missing');
   if (!platform.mke) remarks.problem(line, '"mke" of platform is missing');
+  const { storageVolume, nfsStorageUrl, ucpNode, externalUrl } = given.values;
+  if (storageVolume !== undefined && nfsStorageUrl !== undefined) {
+    remarks.problem(
+      given.lineOf('nfsStorageUrl'),
+      '"nfsStorageUrl" stands beside "storageVolume"; give one of them',
+    );
+  }
+  if (platform.procedure === 'restore' && ucpNode === undefined) {
+    remarks.problem(line, '"ucpNode" of platform is missing', 'procedure restore makes the replica there');
+  }
+  if (platform.procedure === 'reconfigure') {
+    for (const name of ['ucpNode', 'externalUrl'] as const) {
+      if (given.values[name] === undefined) continue;
+      remarks.note(given.lineOf(name), `"${name}" of platform has no effect with procedure reconfigure`);
+    }
+  }
   return {
     kind: 'msr',
     procedure: platform.procedure === 'restore' ? 'restore' : 'reconfigure',
@@ -46,8 +62,16 @@ export function checkPlatform(platform: GivenPlatform, place: Place): Migration[
     cli: cli === 'docker' ? 'docker' : 'print',
     image,
     replicaId,
+    mount: mountOf(storageVolume, nfsStorageUrl),
+    ucpNode,
+    externalUrl,
     mke: platform.mke ? accessOf('mke', platform.mke, place) : NOWHERE,
   };
+}
+
+function mountOf(volume: string | undefined, nfs: string | undefined): MsrPlatform['mount'] {
+  if (volume !== undefined) return { volume };
+  return nfs === undefined ? undefined : { nfs };
 }
 
 /** Never used: a problem was named where it stands in. */

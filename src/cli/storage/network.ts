@@ -50,7 +50,8 @@ function serverOf(spec: RemoteSpec): {
   return { isTls, host: url.hostname.replace(/^\[|\]$/g, ''), port };
 }
 
-function addressOf(spec: RemoteSpec): string {
+/** Where a service answers. */
+export function addressOf(spec: RemoteSpec): string {
   // The address of the account comes with the token; it is most likely on the same side of the proxy.
   if (spec.kind === 'swift') return spec.access.authUrl;
   if (spec.kind === 'gcs') return spec.endpoint ?? 'https://storage.googleapis.com';
@@ -59,7 +60,7 @@ function addressOf(spec: RemoteSpec): string {
 }
 
 /** Small letters win, as with curl; an empty variable counts as unset. */
-function readProxies(env: Environment): ProxySettings | undefined {
+export function readProxies(env: Environment): ProxySettings | undefined {
   const https = readProxy(env, 'https_proxy');
   const http = readProxy(env, 'http_proxy');
   if (!https && !http) return undefined;

@@ -35,7 +35,7 @@ export interface MsrPace {
 const MINUTE_MS = 60_000;
 
 export const PACE: MsrPace = {
-  pollMs: 5_000,
+  pollMs: 1_000,
   switchMsMax: 30 * MINUTE_MS,
   gapMsMax: MINUTE_MS,
   drainMsMax: 6 * 60 * MINUTE_MS,

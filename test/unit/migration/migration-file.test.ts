@@ -74,6 +74,9 @@ describe('a migration file', () => {
         cli: 'docker',
         image: 'mirantis/dtr:2.9.18',
         replicaId: 'f1e2d3c4b5a6',
+        mount: undefined,
+        ucpNode: undefined,
+        externalUrl: undefined,
         mke: {
           url: 'https://mke.example.com',
           username: 'admin',
@@ -89,6 +92,25 @@ describe('a migration file', () => {
     assert.deepEqual(notes, [
       `${FILE}:14: "insecure" of mke: whoever answers there is believed and gets the credentials`,
     ]);
+  });
+
+  it('says where a restore makes the replica, and what the new storage is mounted by', () => {
+    const more = '  replicaId: f1e2d3c4b5a6\n  ucpNode: node-1\n  externalUrl: https://images.example.com';
+    for (const [line, mount] of [
+      ['storageVolume: images', { volume: 'images' }],
+      ['storageVolume: /srv/new images', { volume: '/srv/new images' }],
+      ['nfsStorageUrl: nfs://server/srv/images', { nfs: 'nfs://server/srv/images' }],
+    ] as const) {
+      const text = changed('  replicaId: f1e2d3c4b5a6', `${more}\n  ${line}`);
+      const { migration, notes } = read(text.replace('procedure: reconfigure', 'procedure: restore'));
+      assert.ok(migration.platform.kind === 'msr');
+      const { ucpNode, externalUrl } = migration.platform;
+      assert.deepEqual(
+        [migration.platform.mount, ucpNode, externalUrl, notes.length],
+        [mount, 'node-1', 'https://images.example.com', 1],
+      );
+      assert.match(read(text).notes.join(), /"ucpNode" of platform has no effect with procedure reconfigure/);
+    }
   });
 
   it('may leave out what has a default', () => {
@@ -234,6 +256,30 @@ windowMax: 4
       /:12: "image" of platform must be the name of an image/,
     ],
     ['a replica that is none', '  replicaId: f1e2d3c4b5a6', '  replicaId: f1e2', /12 hex digits/],
+    [
+      'a restore on no node',
+      'procedure: reconfigure',
+      'procedure: restore',
+      /:5: "ucpNode" of platform is missing/,
+    ],
+    ...(
+      [
+        ['a volume that is a flag', 'storageVolume: --debug', /the name of a volume, or a full path/],
+        ['a path that leads elsewhere', 'storageVolume: /srv/../etc', /without \.\. in it/],
+        ['no address of NFS', 'nfsStorageUrl: server:/folder', /such as nfs:\/\/server\/folder/],
+        ['a node that is a flag', 'ucpNode: -x', /the name of a node of MKE/],
+        [
+          'two mounts',
+          'storageVolume: a\n  nfsStorageUrl: nfs://b/c',
+          /"nfsStorageUrl" stands beside "storageVolume"/,
+        ],
+      ] as const
+    ).map(([title, line, expected]): (typeof CASES)[number] => [
+      title,
+      '  replicaId: f1e2d3c4b5a6',
+      `  replicaId: f1e2d3c4b5a6\n  ${line}`,
+      expected,
+    ]),
     ['a path in the address', '  url: https://${HOST}:4443', '  url: https://a/api', /without a path/],
     [
       'a kind that is not known',

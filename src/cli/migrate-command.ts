@@ -1,0 +1,181 @@
+/** `blobferry migrate`. */
+import { join } from 'node:path';
+import { ConfigError } from '../core/errors.ts';
+import { storageName } from '../drivers/spec-name.ts';
+import type { EnginePort } from '../platform/engine-port.ts';
+import type { Migration } from '../platform/migration.ts';
+import type { MsrSite } from '../platform/msr/msr-site.ts';
+import { stuckText } from '../platform/msr/stuck-text.ts';
+import { exitCodeOfOutcome, type Outcome } from '../platform/saga/outcome.ts';
+import { outcomeText } from '../platform/saga/outcome-text.ts';
+import { runSaga, type SagaOptions, undoSaga } from '../platform/saga/saga.ts';
+import { SagaJournal } from '../platform/saga/saga-journal.ts';
+import type { Step } from '../platform/saga/step.ts';
+import type { CommandContext } from './context.ts';
+import { jsonLine } from './json.ts';
+import { entryLine, planLines, questionOf } from './migration/migrate-text.ts';
+import { readMigrationFile } from './migration/migration-file.ts';
+import { stepsOf } from './migration/migration-steps.ts';
+import { openSite, secretsOf } from './migration/open-site.ts';
+import type { MigrateArguments } from './program.ts';
+import { readOneStorage, type Storages } from './storages.ts';
+
+/** An engine for one migration, and its end. */
+export interface OpenedEngine {
+  readonly engine: EnginePort;
+  readonly close: () => Promise<void>;
+}
+export type EngineOpener = (
+  migration: Migration,
+  storages: Storages,
+  context: CommandContext,
+) => Promise<OpenedEngine>;
+
+export async function migrate(
+  file: string,
+  given: MigrateArguments,
+  context: CommandContext,
+  openEngine: EngineOpener,
+): Promise<number> {
+  demandFlags(given);
+  const { migration, notes } = await readMigrationFile(file, context.env);
+  for (const note of notes) context.output.say(`note: ${note}`);
+  const storages = {
+    source: await readOneStorage(migration.source, 'source', context),
+    target: await readOneStorage(migration.target, 'target', context),
+  };
+  const journal = SagaJournal.open(join(migration.journal, 'steps'), identityOf(migration, storages));
+  try {
+    const opened = await openEngine(migration, storages, context);
+    try {
+      return await new Migrating(migration, storages, given, context, journal).run(opened.engine);
+    } finally {
+      await opened.close();
+    }
+  } finally {
+    journal.close();
+  }
+}
+
+function demandFlags({ undo, until, startAt }: MigrateArguments): void {
+  if (undo && (until !== undefined || startAt !== undefined)) {
+    throw new ConfigError('--undo takes everything back, and goes with neither --until nor --start-at');
+  }
+}
+
+/** What makes two runs the same migration; the rest of the file may be corrected in between. */
+function identityOf({ platform }: Migration, { source, target }: Storages): string {
+  const around =
+    platform.kind === 'msr' ? `procedure ${platform.procedure} of ${platform.url}` : 'no platform';
+  return `${storageName(source)} to ${storageName(target)}, ${around}`;
+}
+
+class Migrating {
+  readonly #migration: Migration;
+  readonly #storages: Storages;
+  readonly #given: MigrateArguments;
+  readonly #context: CommandContext;
+  readonly #journal: SagaJournal;
+
+  constructor(
+    migration: Migration,
+    storages: Storages,
+    given: MigrateArguments,
+    context: CommandContext,
+    journal: SagaJournal,
+  ) {
+    this.#migration = migration;
+    this.#storages = storages;
+    this.#given = given;
+    this.#context = context;
+    this.#journal = journal;
+  }
+
+  async run(engine: EnginePort): Promise<number> {
+    const { platform } = this.#migration;
+    const context = this.#context;
+    const site =
+      platform.kind === 'msr'
+        ? await openSite(this.#migration, platform, (lines, signal) => this.#awaits(lines, signal), context)
+        : undefined;
+    try {
+      const steps = await stepsOf(
+        {
+          migration: this.#migration,
+          storages: this.#storages,
+          engine,
+          given: this.#given,
+          context,
+          awaiter: (lines, signal) => this.#awaits(lines, signal),
+        },
+        site,
+      );
+      return this.#told(await this.#saga(steps, site), steps);
+    } finally {
+      site?.msr.close();
+    }
+  }
+
+  async #saga(steps: readonly Step[], site: MsrSite | undefined): Promise<Outcome> {
+    const { until, startAt, undo } = this.#given;
+    const options = this.#options(steps, site);
+    if (undo) return await undoSaga(steps, this.#journal, options);
+    this.#showPlan(steps);
+    // What is found is seen before anybody is asked.
+    const looked = await runSaga(steps, this.#journal, {
+      ...options,
+      until: 'preflight',
+      startAt: this.#isOnlyLookedAt ? 'preflight' : undefined,
+    });
+    if (looked.is !== 'until' || until === 'preflight') return looked;
+    return await runSaga(steps, this.#journal, { ...options, until, startAt });
+  }
+
+  /** Nothing was done yet: what was found may be old. */
+  get #isOnlyLookedAt(): boolean {
+    const { last, entries } = this.#journal;
+    if (last === undefined || last.end !== undefined) return false;
+    const begun = entries.filter(({ what }) => what === 'do-begun').map(({ step }) => step);
+    return begun.every((step) => step === 'preflight') && !entries.some(({ what }) => what === 'turned');
+  }
+
+  #options(steps: readonly Step[], site: MsrSite | undefined): SagaOptions {
+    const { output, env, signal, asker } = this.#context;
+    const { yes, yesForward, json } = this.#given;
+    const { platform } = this.#migration;
+    return {
+      signal,
+      yes: yes === true,
+      yesForward: yesForward === true,
+      ask: (question, asked) => asker().agrees(planLines(asked), questionOf(question), signal),
+      secrets: () => (platform.kind === 'msr' ? secretsOf(platform, env) : []),
+      ...(site ? { stuck: stuckText } : {}),
+      onEntry: (entry) => {
+        if (json) output.print(jsonLine({ event: 'step', ...entry }));
+        const line = entryLine(entry, steps);
+        if (line !== undefined) output.say(line);
+      },
+    };
+  }
+
+  #showPlan(steps: readonly Step[]): void {
+    const { output } = this.#context;
+    output.say(
+      `${storageName(this.#storages.source)} → ${storageName(this.#storages.target)}, in these steps:`,
+    );
+    for (const line of planLines(steps)) output.say(line);
+  }
+
+  async #awaits(lines: readonly string[], signal: AbortSignal): Promise<boolean> {
+    return await this.#context.asker().agrees(lines, 'Is it done?', signal);
+  }
+
+  #told(outcome: Outcome, steps: readonly Step[]): number {
+    const { output } = this.#context;
+    const exitCode = exitCodeOfOutcome(outcome);
+    const lines = outcomeText(outcome, steps);
+    if (this.#given.json) output.print(jsonLine({ event: 'summary', outcome: outcome.is, exitCode, lines }));
+    else for (const line of lines) output.print(line);
+    return exitCode;
+  }
+}

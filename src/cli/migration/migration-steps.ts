@@ -1,0 +1,171 @@
+/** The steps of one migration: what its file, its storages and the command line come to. */
+import { getCACertificates } from 'node:tls';
+import { DELETE_MAX_DEFAULT } from '../../coordinator/extras.ts';
+import { ConfigError } from '../../core/errors.ts';
+import { storageName } from '../../drivers/spec-name.ts';
+import type { EnginePort } from '../../platform/engine-port.ts';
+import type { Migration, MsrPlatform } from '../../platform/migration.ts';
+import { fetchCa } from '../../platform/msr/msr-ca.ts';
+import { msrSteps } from '../../platform/msr/msr-procedure.ts';
+import type { MsrSite, NewStorage } from '../../platform/msr/msr-site.ts';
+import { noneSteps } from '../../platform/none/none-procedure.ts';
+import { msrChecks } from '../../platform/preflight/msr-checks.ts';
+import { preflightStep } from '../../platform/preflight/preflight-step.ts';
+import { serverAuthority } from '../../platform/preflight/server-authority.ts';
+import { storageChecks } from '../../platform/preflight/storage-checks.ts';
+import type { Awaiter } from '../../platform/print-commands.ts';
+import type { Step } from '../../platform/saga/step.ts';
+import type { EngineSite } from '../../platform/steps/engine-steps.ts';
+import type { CommandContext } from '../context.ts';
+import { jsonLine } from '../json.ts';
+import type { MigrateArguments } from '../program.ts';
+import { addressOf, readProxies } from '../storage/network.ts';
+import type { Storages } from '../storages.ts';
+import { findingLine } from './migrate-text.ts';
+import { placeSection, settingsSection } from './msr-storage.ts';
+import { authorityOf } from './open-site.ts';
+
+/** Read-only itself, the second backup, the switch: what takes a few minutes each whatever is copied. */
+const ELSEWHERE_MS = 10 * 60_000;
+const PULLED_TAGS = 20;
+
+export interface StepsWorld {
+  readonly migration: Migration;
+  readonly storages: Storages;
+  readonly engine: EnginePort;
+  readonly given: MigrateArguments;
+  readonly context: CommandContext;
+  /** Shows lines and waits for a yes. */
+  readonly awaiter: Awaiter;
+}
+
+export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Promise<readonly Step[]> {
+  const { migration, context, given } = world;
+  const { platform } = migration;
+  const engine = engineSiteOf(world);
+  const window = {
+    msMax: migration.windowMsMax,
+    elsewhereMs: ELSEWHERE_MS,
+    ask: (text: string) => agreed(world, [text], 'Open the window now?'),
+  };
+  const deleteMax = given.maxDelete ?? DELETE_MAX_DEFAULT;
+  const common = { passes: migration.passes, window, deleteMax };
+  if (platform.kind === 'none' || !site) {
+    return noneSteps(engine, {
+      ...common,
+      preflight: preflightOf(world, storageChecksOf(world, false)),
+      target: storageName(world.storages.target),
+      awaiter: world.awaiter,
+    });
+  }
+  const target = await newStorage(world, platform);
+  const checks = [...(await msrChecksOf(world, platform, site, target)), ...storageChecksOf(world, true)];
+  const ca = await authorityOf(platform);
+  return msrSteps(site, engine, {
+    ...common,
+    procedure: platform.procedure,
+    target,
+    node: platform.ucpNode ?? '',
+    externalUrl: platform.externalUrl,
+    isWithoutDigests: given.withoutDigests === true,
+    preflight: preflightOf(world, checks),
+    pull: {
+      tags: PULLED_TAGS,
+      access: {
+        env: context.env,
+        isInsecure: platform.trust.by === 'nobody',
+        ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
+      },
+    },
+  });
+}
+
+function engineSiteOf({ engine, context, given }: StepsWorld): Omit<EngineSite, 'digests' | 'window'> {
+  const { output } = context;
+  return {
+    engine,
+    pollMs: 1_000,
+    onProgress: (progress) => {
+      if (given.json) output.print(jsonLine({ event: 'progress', ...progress }));
+    },
+    onSaid: (sentence) => output.say(sentence),
+  };
+}
+
+function preflightOf(world: StepsWorld, checks: Parameters<typeof preflightStep>[0]['checks']): Step {
+  const { output } = world.context;
+  return preflightStep({
+    checks,
+    onFinding: (finding) => {
+      if (world.given.json) output.print(jsonLine({ event: 'finding', ...finding }));
+      else output.say(findingLine(finding));
+    },
+    ask: (sentences) => agreed(world, sentences, 'Is that as it should be?'),
+  });
+}
+
+async function agreed(world: StepsWorld, lines: readonly string[], question: string): Promise<boolean> {
+  const { context, given } = world;
+  if (!given.yes) return await context.asker().agrees(lines, question, context.signal);
+  for (const line of lines) context.output.say(line);
+  return true;
+}
+
+function storageChecksOf(world: StepsWorld, hasBackups: boolean): ReturnType<typeof storageChecks> {
+  const site = engineSiteOf(world);
+  return storageChecks({
+    engine: world.engine,
+    call: (signal) => ({ signal, ...(site.onSaid ? { onSaid: site.onSaid } : {}) }),
+    isWithoutDigests: world.given.withoutDigests === true,
+    hasBackups,
+  });
+}
+
+async function msrChecksOf(world: StepsWorld, platform: MsrPlatform, site: MsrSite, target: NewStorage) {
+  const { migration, storages, context } = world;
+  const { target: spec } = storages;
+  const address = spec.kind === 'fs' || spec.kind === 'memory' ? undefined : addressOf(spec);
+  return msrChecks({
+    site,
+    procedure: platform.procedure,
+    cli: platform.cli,
+    source: await placeSection(migration.source, storages.source, context.env),
+    target,
+    redirects:
+      address === undefined
+        ? undefined
+        : { host: new URL(address).host, authority: (signal) => serverAuthority(address, signal) },
+    offeredCa: (signal) => offeredCaText(platform, context, signal),
+    isInsecure: platform.trust.by === 'nobody',
+    windowMsMax: migration.windowMsMax,
+  });
+}
+
+async function offeredCaText(
+  { url }: MsrPlatform,
+  { env }: CommandContext,
+  signal: AbortSignal,
+): Promise<string> {
+  const { certificates } = await fetchCa(url, signal, readProxies(env));
+  return certificates.map(({ subject, fingerprint }) => `"${subject}", SHA-256 ${fingerprint}`).join(' and ');
+}
+
+/** @throws ConfigError where the file does not say how MSR is to reach the target. */
+async function newStorage(
+  { migration, storages, context }: StepsWorld,
+  { mount }: MsrPlatform,
+): Promise<NewStorage> {
+  const { target } = storages;
+  if (target.kind === 'fs') {
+    if (mount) return { by: 'mount', mount };
+    throw new ConfigError('The target is a folder, and the migration file does not say how MSR mounts it', {
+      hint: 'Write storageVolume (a volume or a full path) or nfsStorageUrl under platform',
+    });
+  }
+  if (mount) {
+    throw new ConfigError(`The target ${storageName(target)} is no folder: MSR has nothing to mount`, {
+      hint: 'Take storageVolume or nfsStorageUrl out of the migration file',
+    });
+  }
+  return { by: 'settings', section: await settingsSection(migration.target, target, context.env) };
+}
