@@ -22,6 +22,7 @@ import { namedExtrasMax } from './extras.ts';
 import { Journal } from './journal.ts';
 import { probePrefix, removeLeftovers, removeTemporaries } from './leftovers.ts';
 import { type MemoryPlan, planMemory } from './memory.ts';
+import type { PassOrder } from './order.ts';
 import { Pass } from './pass.ts';
 import type { PassJournal } from './pass-journal.ts';
 import { warmThreadModules } from './pool.ts';
@@ -33,14 +34,19 @@ import { TargetUploads } from './target-uploads.ts';
 
 /**
  * One pass. Rejects with ConfigError or StorageError before anything moved; after that every outcome is in the summary.
+ * @param order of a pass that belongs to a migration.
  */
-export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promise<CopySummary> {
+export async function runCopy(
+  job: CopyJob,
+  environment: CopyEnvironment,
+  order?: PassOrder,
+): Promise<CopySummary> {
   const { options } = job;
   const { objectsMax } = planThreadMemory(job);
   await refuseOverlap(job.source, job.target);
   const rows = counterRows(options.threads);
   const counters = allocateCounters(rows);
-  const runId = randomBytes(6).toString('hex');
+  const runId = order?.runId ?? randomBytes(6).toString('hex');
   const perThreadMax = options.concurrency === 'auto' ? objectsMax : undefined;
   const concurrency = new Concurrency({ threads: options.threads, rows, perThreadMax });
   const mine = { counters: new CounterWriter(counters), concurrency, runId };
@@ -51,7 +57,7 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
     const found = await detectSource(ends.source, ctx, job.source, options.layout);
     refuseEmptySource(ends.source, found);
     const { layout } = found;
-    const warnings = await demandReadable(ctx, { job, environment, ends, layout });
+    const warnings = order ? [] : await demandReadable(ctx, { job, environment, ends, layout });
     const journal = Journal.open(options.journalDirectory, identityOf(job, layout));
     try {
       const parts = {
@@ -65,6 +71,7 @@ export async function runCopy(job: CopyJob, environment: CopyEnvironment): Promi
         found,
         warnings,
         journal,
+        order,
       };
       const run = new Run(parts);
       return await run.copy(ctx);
@@ -110,6 +117,7 @@ interface RunParts {
   readonly found: DetectedSource;
   readonly warnings: readonly string[];
   readonly journal: Journal;
+  readonly order: PassOrder | undefined;
 }
 
 class Run {
@@ -124,8 +132,9 @@ class Run {
   }
 
   async copy(ctx: CallContext): Promise<CopySummary> {
-    const { job, environment, ends, layout, journal, runId } = this.#parts;
+    const { job, environment, ends, layout, journal, runId, order } = this.#parts;
     const { openDriver } = environment;
+    const known = order?.knowsTarget ? journal.lastBinding(job.options.engine) : undefined;
     const place = { target: ends.target, storage: job.target, keyPrefix: this.#keyPrefix, openDriver };
     const uploads = await TargetUploads.open(place);
     try {
@@ -134,9 +143,9 @@ class Run {
       const ownsTarget = await claimTarget(ctx, ends.target, this.#keyPrefix, claim);
       refuseDeletion(job.options, ownsTarget, ends.target.name);
       const { interrupted, runsUntidied, hasUnseenWrites, hasUnreadWrites, hasUnseenCopies } = journal;
-      const passJournal = journal.beginPass(runId, job.options);
+      const passJournal = journal.beginPass(runId, job.options, this.#parts.order?.epoch);
       const unseen = { hasUnseenWrites, hasUnreadWrites, hasUnseenCopies };
-      const found = { uploads, ownsTarget, interrupted, runsUntidied, ...unseen };
+      const found = { uploads, ownsTarget, interrupted, runsUntidied, ...unseen, known };
       const pass = await this.#begin(ctx, passJournal, found);
       return await pass.run();
     } finally {
@@ -156,10 +165,11 @@ class Run {
       readonly hasUnseenWrites: boolean;
       readonly hasUnreadWrites: boolean;
       readonly hasUnseenCopies: boolean;
+      readonly known: Binding | undefined;
     },
   ): Promise<Pass> {
     try {
-      const binding = await this.#bind(ctx, passJournal);
+      const binding = await this.#bind(ctx, passJournal, found.known);
       if (found.interrupted) {
         this.#parts.environment.onEvent({ event: 'interrupted', ...found.interrupted });
       }
@@ -172,13 +182,17 @@ class Run {
     }
   }
 
-  async #bind(ctx: CallContext, passJournal: PassJournal): Promise<Binding | undefined> {
+  /** @param known what an earlier pass saw, where that is enough. */
+  async #bind(
+    ctx: CallContext,
+    passJournal: PassJournal,
+    known: Binding | undefined,
+  ): Promise<Binding | undefined> {
     const { job, environment, ends, layout, found, warnings, runId } = this.#parts;
     const folder = probePrefix(this.#keyPrefix, runId);
     const copies = whyNotServerSide(job, job.options, layout) === undefined;
-    const binding = await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver, {
-      copies,
-    });
+    const binding =
+      known ?? (await bindTarget(ctx, ends.target, job.target, folder, environment.openDriver, { copies }));
     const words = describeBinding(ends.target, binding, job.options);
     passJournal.bound(words, binding, readsAllBack(job, binding));
     environment.onEvent({
@@ -277,7 +291,7 @@ class Run {
       serverSide: serverSide.settings,
       runId,
     };
-    const settings = settingsOf(job, { ...known, ...memory, permits: concurrency.memory });
+    const settings = settingsOf(job, { ...known, ...memory, permits: concurrency.memory }, this.#parts.order);
     return new Pass({
       environment,
       options,
@@ -338,6 +352,7 @@ function settingsOf(
     readonly serverSide: ServerSideFound['settings'];
     readonly runId: string;
   },
+  order: PassOrder | undefined,
 ): PassSettings {
   const { options } = job;
   const { layout, binding, runId } = found;
@@ -365,5 +380,7 @@ function settingsOf(
     ...(options.deletesExtra ? { extrasMax: namedExtrasMax(options.deleteMax) } : {}),
     ...(bandwidthBytesPerSecond === undefined ? {} : { bandwidthBytesPerSecond }),
     ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
+    ...(order?.digests === undefined ? {} : { digests: order.digests }),
+    ...(order === undefined ? {} : { written: order.written }),
   };
 }

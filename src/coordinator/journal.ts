@@ -6,8 +6,8 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ConfigError } from '../core/errors.ts';
-import type { CopyOptions } from '../core/job.ts';
-import type { Upload } from '../drivers/driver.ts';
+import type { CopyOptions, Engine } from '../core/job.ts';
+import type { Binding, Upload } from '../drivers/driver.ts';
 import { explainJournalError } from './journal-errors.ts';
 import { readHolder, removeHolder, writeHolder } from './journal-holder.ts';
 import { JOURNAL_VERSION, upgradeJournal } from './journal-schema.ts';
@@ -203,9 +203,23 @@ export class Journal {
     });
   }
 
-  /** @param run as in `DriverSpec.runId`. */
-  beginPass(run: string, options: CopyOptions): PassJournal {
-    const { journalDirectory: _here, ...kept } = options;
+  /** What the last pass that asked saw the target refuse. Ask before the next pass begins. */
+  lastBinding(engine: Engine): Binding | undefined {
+    const row = this.#database
+      .prepare(
+        "SELECT refusals FROM pass WHERE refusals IS NOT NULL AND options ->> 'engine' = ? ORDER BY id DESC LIMIT 1",
+      )
+      .get(engine);
+    return row === undefined ? undefined : (JSON.parse(String(row['refusals'])) as Binding);
+  }
+
+  /**
+   * @param run as in `DriverSpec.runId`.
+   * @param epoch the read-only epoch that the pass belongs to.
+   */
+  beginPass(run: string, options: CopyOptions, epoch?: string): PassJournal {
+    const { journalDirectory: _here, ...asked } = options;
+    const kept = epoch === undefined ? asked : { ...asked, epoch };
     const nowMs = Date.now();
     let pass = 0;
     const wasFlushed = this.#meta(FLUSHED) === 'true';

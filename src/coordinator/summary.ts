@@ -1,6 +1,6 @@
 /** Gathers what the shards report, and makes the summary of the pass from that and from the counters. */
 
-import type { ShardResult } from '../copy/shard.ts';
+import type { RowsResult, ShardResult } from '../copy/shard.ts';
 import type { CounterReader } from '../core/counters.ts';
 import { CLASSES } from '../core/counters.ts';
 import type { ErrorRecord } from '../core/errors.ts';
@@ -9,6 +9,7 @@ import type { CopyException, CopySummary, Engine, ServerSideSummary } from '../c
 const EXCEPTIONS_SHOWN_MAX = 100;
 const LEFT_OUT_NAMED_MAX = 10;
 const WARNINGS_MAX = 100;
+const ROWS_NAMED_MAX = 10;
 
 /** What `--delete-extra` came to. */
 export type DeletionSummary = Pick<
@@ -35,6 +36,7 @@ export class Gathered {
   readonly #exceptions: CopyException[] = [];
   readonly #leftOut = new Set<string>();
   readonly #warnings: string[] = [];
+  #rows: RowsResult | undefined;
   #stoppedBy: ErrorRecord | undefined;
   #planned = 0;
   #done = 0;
@@ -93,6 +95,13 @@ export class Gathered {
       if (this.#leftOut.size < LEFT_OUT_NAMED_MAX) this.#leftOut.add(path);
     }
     for (const warning of result.warnings) this.warn(warning);
+    if (result.rows) {
+      const known = this.#rows ?? NO_ROWS;
+      this.#rows = {
+        pending: together(known.pending, result.rows.pending),
+        lacking: together(known.lacking, result.rows.lacking),
+      };
+    }
   }
 
   warn(message: string): void {
@@ -146,9 +155,20 @@ export class Gathered {
       bytesReused: counters.count('bytesReused'),
       objectsByClass: Object.fromEntries(byClass) as CopySummary['objectsByClass'],
       exceptions: this.#exceptions,
+      ...(this.#rows ? { digests: this.#rows } : {}),
       ...(this.#stoppedBy && !about.isStopped ? { stoppedBy: this.#stoppedBy } : {}),
       shardsSplit: this.#split,
       warnings: this.#warnings,
     };
   }
+}
+
+const NO_ROWS: RowsResult = { pending: { count: 0, first: [] }, lacking: { count: 0, first: [] } };
+
+type Rows = RowsResult['pending'];
+
+/** Shards end in any order; the first names are those that were told first. */
+function together(one: Rows, other: Rows): Rows {
+  const first = [...one.first, ...other.first].slice(0, ROWS_NAMED_MAX);
+  return { count: one.count + other.count, first };
 }

@@ -2,11 +2,13 @@
 import type { CounterWriter, Side } from '../core/counters.ts';
 import type { StorageError } from '../core/errors.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
+import type { DigestIndex } from '../layout/digests/digest-index.ts';
 import type { Classified, Layout } from '../layout/layout.ts';
 import type { OpenUploads } from './open-uploads.ts';
 import type { ServerSide } from './server-side.ts';
 import type { WorkerReport } from './shard.ts';
 import type { SlabPool } from './slab-pool.ts';
+import type { WrittenKeys } from './written-keys.ts';
 
 export interface CopyContext {
   readonly source: StorageDriver;
@@ -32,6 +34,10 @@ export interface CopyContext {
   readonly report: (report: WorkerReport) => void;
   /** Uploads of an earlier run that may be continued. */
   readonly uploads: OpenUploads;
+  /** What blobs that are named by an id must hash to. */
+  readonly digests?: DigestIndex | undefined;
+  /** Told of each object before it becomes visible. */
+  readonly written?: WrittenKeys | undefined;
 }
 
 /** One object to look at. */

@@ -10,6 +10,7 @@ import { differenceByContent, differenceByListing } from './equal.ts';
 import { objectBytesMaxOf } from './plan-parts.ts';
 import type { ServerSide } from './server-side.ts';
 import { bestSizeOf, isUnsure, withTrueSizes } from './true-sizes.ts';
+import { NotNoted } from './written-keys.ts';
 
 /** An object that changes while it is read, or is corrupted on its way, is begun again this often. */
 const STARTS_MAX = 4;
@@ -63,6 +64,8 @@ function wholeBytesMax({ partBytes, slabs, target }: CopyContext): number {
 
 function transfer(ctx: CopyContext, item: CopyItem, sizeBytes: number): Promise<CopyOutcome> {
   const { serverSide } = ctx;
+  // The service, or a library, makes it visible before all of its bytes have been seen here.
+  if (serverSide?.isOn || ctx.target.streamUpload) ctx.written?.note({ key: item.path, sizeBytes });
   return serverSide?.isOn ? letCopy(ctx, serverSide, item, sizeBytes) : stream(ctx, item, sizeBytes);
 }
 
@@ -122,6 +125,7 @@ function conflict(ctx: CopyContext, item: CopyItem): CopyOutcome {
 async function outcomeOfError(ctx: CopyContext, item: CopyItem, error: unknown): Promise<CopyOutcome> {
   if (ctx.signal.aborted) throw ctx.signal.reason;
   if (error instanceof StorageError && error.details.scope === 'backend') throw error;
+  if (error instanceof NotNoted) throw error;
   if (error instanceof WrongBytes) return wrongBytes(ctx, item, error);
   if (error instanceof ObjectChanged) {
     return error.cause === undefined ? changed(ctx, item) : outcomeOfError(ctx, item, error.cause);

@@ -57,6 +57,7 @@ export async function copyParts(
     const sent = await transfer.run(open.plan);
     const proof = await settleVerdict(ctx, item, sizeBytes, transfer.finish());
     const whole = sent.reduce((sum, part) => combineCrc32(sum, part.crc32 ?? 0, part.sizeBytes), 0);
+    ctx.written?.note({ key: item.path, sizeBytes, sha256: transfer.sha256 });
     await completeWhole(ctx, multipart, upload, sent, {
       sizeBytes,
       ...(multipart.partChecksum === 'crc32' ? { crc32: whole } : {}),

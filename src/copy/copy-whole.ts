@@ -26,6 +26,7 @@ export async function copyWhole(ctx: CopyContext, item: CopyItem, sizeBytes: num
   try {
     const first = await readJudged(ctx, item, slab.bytes, false);
     const proved = proofOf(ctx, first) ?? (await readAgain(ctx, item, slab.bytes, first));
+    ctx.written?.note({ key: item.path, sizeBytes, sha256: proved.sha256 });
     await ctx.target.write(ctx, item.targetKey, bodyOfBytes(slab.bytes), {
       sha256: proved.sha256,
       ...(proved.read.attributes ? { attributes: proved.read.attributes } : {}),

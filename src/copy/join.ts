@@ -5,6 +5,7 @@
 import { compareUtf8 } from '../core/byte-order.ts';
 import type { StorageError } from '../core/errors.ts';
 import type { ListPage, ObjectInfo } from '../drivers/driver.ts';
+import type { RowFound } from '../layout/digests/rows-along.ts';
 
 export interface Joined {
   readonly path: string;
@@ -14,6 +15,8 @@ export interface Joined {
   readonly sizeError?: StorageError;
   /** Its size is unsure and is being asked for: what will be known of both sides. */
   readonly sizing?: Promise<Pick<Joined, 'source' | 'target'>>;
+  /** Of a blob that is named by an id, where there is a backup of the metadata. */
+  readonly row?: RowFound;
 }
 
 export interface Listing {

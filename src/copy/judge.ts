@@ -53,9 +53,10 @@ function judgeDigest(classified: Classified, actualHex: string): Verdict {
   if (!expected) return { is: 'unknown', looksWrong: false };
   if (expected.hex === actualHex) return { is: 'right', by: 'digest' };
   const actual = formatDigest({ ...expected, hex: actualHex });
+  const who = classified.digestFrom === 'backup' ? 'the metadata backup' : 'its path';
   return {
     is: 'wrong',
-    reason: `its bytes have the digest ${actual}, its path says ${formatDigest(expected)}`,
+    reason: `its bytes have the digest ${actual}, ${who} says ${formatDigest(expected)}`,
   };
 }
 

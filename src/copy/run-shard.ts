@@ -1,9 +1,8 @@
 /** One shard: list both sides, join, copy what differs. The same code under the thread pool and under any other scheduler. */
 
 import type { ObjectState, Side } from '../core/counters.ts';
-import { BlobferryError, type StorageError, toErrorRecord } from '../core/errors.ts';
+import { type StorageError, toErrorRecord } from '../core/errors.ts';
 import { followSignal } from '../core/followed-signal.ts';
-import type { CopyException } from '../core/job.ts';
 import { Unlisted } from '../core/unlisted.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import type { Classified } from '../layout/layout.ts';
@@ -11,10 +10,12 @@ import type { CopyContext, CopyItem, CopyOutcome } from './context.ts';
 import { copyObject } from './copy-object.ts';
 import { Cuts } from './cuts.ts';
 import { FoundExtras } from './found-extras.ts';
+import { FoundRows, withRow } from './found-rows.ts';
 import { type Joined, joinListings, type Listing, type OnExtra } from './join.ts';
 import { type Missing, ObjectWindow } from './object-window.ts';
 import { countProof, heldBack, isGood, missingAfter, notSeen } from './outcomes.ts';
-import { EXCEPTIONS_MAX, type PassSettings, type Shard, type ShardResult } from './shard.ts';
+import type { PassSettings, Shard, ShardResult } from './shard.ts';
+import { ShardExceptions } from './shard-exceptions.ts';
 import { belongsToPhaseOne, isInRange, listShard } from './shard-range.ts';
 import { Sharing } from './sharing.ts';
 import { ListingOutOfOrder } from './sorted-listing.ts';
@@ -22,7 +23,6 @@ import { Tally } from './tally.ts';
 import { bestSizeOf, mayBeSameSize, sizedBatches, surelyListedBytes } from './true-sizes.ts';
 
 const LEFT_OUT_NAMED_MAX = 10;
-const VANISHED_NAMED_MAX = 1_000;
 
 export interface ShardOutcome extends ShardResult {
   /** What ended the shard before its end; everything up to there is in the result. */
@@ -73,12 +73,11 @@ class ShardRun {
   readonly #pass: PassSettings;
   readonly #shard: Shard;
   readonly #sharing: Sharing;
-  readonly #exceptions: CopyException[] = [];
-  #failures = 0;
-  #vanished = 0;
+  readonly #exceptions = new ShardExceptions();
   readonly #leftOut = new Set<string>();
   readonly #warnings: string[] = [];
   readonly #extras: FoundExtras;
+  #rows: FoundRows | undefined;
   #unlisted = newUnlisted();
   readonly #tally: Tally;
   readonly #options: ShardOptions;
@@ -101,11 +100,12 @@ class ShardRun {
   result(stoppedBy: unknown): ShardOutcome {
     const refusal = this.#base.serverSide?.takeNotice();
     return {
-      exceptions: this.#exceptions,
+      exceptions: this.#exceptions.all,
       leftOut: [...this.#leftOut],
       warnings: this.#warnings,
       ...(refusal === undefined ? {} : { serverSideRefusal: refusal }),
       ...this.#extras.result(),
+      ...(this.#rows ? { rows: this.#rows.result() } : {}),
       ...this.#sharing.end(),
       ...(stoppedBy === undefined ? {} : { stoppedBy }),
     };
@@ -118,9 +118,7 @@ class ShardRun {
 
   startOver(reason: string): void {
     this.#sorts(reason);
-    this.#exceptions.length = 0;
-    this.#failures = 0;
-    this.#vanished = 0;
+    this.#exceptions.clear();
     this.#leftOut.clear();
     this.#extras.clear();
     this.#unlisted = newUnlisted();
@@ -148,11 +146,13 @@ class ShardRun {
     this.#sharing.begin({ window, cuts, isSorting: options.isSorting });
     this.#reportCursor(ctx, undefined, ctx.counters.values());
     try {
-      const joined = joinListings(
+      const rows = this.#newRows(ctx);
+      const listed = joinListings(
         this.#listing(ctx, ctx.source, this.#pass.sourcePrefix, { ...options, cuts, window }),
         this.#listing(ctx, ctx.target, this.#pass.targetPrefix, { ...options, cuts, window }),
         this.#extrasListener(ctx),
       );
+      const joined = rows ? rows.joined(listed) : listed;
       const matters = (object: Joined): boolean => this.#isMoreThanSkipped(ctx, object);
       for await (const batch of sizedBatches(ctx, joined, { matters, goesOn: true })) {
         this.#tally.listed(batch.length);
@@ -160,7 +160,10 @@ class ShardRun {
         // They are told at the shard's end, so whoever goes on must meet them again.
         if (!this.#extras.isEmpty) cuts.block();
         for (const object of batch) {
-          if (this.#sharing.passesBy(object.path)) continue;
+          const isOthers = this.#sharing.passesBy(object.path);
+          rows?.passed(object, this.#sharing.range);
+          if (rows?.isEmpty === false) cuts.block();
+          if (isOthers) continue;
           const working = this.#admit(ctx, { window, cuts }, object);
           if (!working) continue;
           cuts.countSkipped();
@@ -169,6 +172,7 @@ class ShardRun {
         cuts.countSkipped();
       }
       await window.drain();
+      await rows?.rest(this.#sharing.range);
       await ctx.target.flush(ctx);
     } catch (error) {
       cuts.countSkipped();
@@ -178,6 +182,13 @@ class ShardRun {
     } finally {
       stop.release();
     }
+  }
+
+  /** Only blobs have rows, so other shards do not look for them. */
+  #newRows({ digests }: CopyContext): FoundRows | undefined {
+    this.#rows =
+      digests && this.#shard.phase === 'blobs' ? new FoundRows(digests, this.#shard.range) : undefined;
+    return this.#rows;
   }
 
   #newCuts(ctx: CopyContext, window: ObjectWindow): Cuts {
@@ -238,8 +249,9 @@ class ShardRun {
       cuts.settle(segment, true);
       return undefined;
     }
-    const classified = ctx.layout.classify(path);
+    const classified = withRow(ctx.layout.classify(path), joined.row);
     if (this.#isThere(ctx, joined, classified)) {
+      this.#rows?.seen(joined);
       cuts.skip(path, classified.objectClass, bestSizeOf(joined));
       return undefined;
     }
@@ -262,7 +274,9 @@ class ShardRun {
     const task = async (lacking: Missing | undefined): Promise<Missing | undefined> => {
       const outcome = await this.#outcome(ctx, item, lacking);
       this.#record(ctx, item, outcome, count);
-      cuts.settle(segment, isGood(outcome, ctx.isFrozen));
+      // Another thread may have taken it over until now.
+      const isKnown = this.#rows?.seen(joined) ?? true;
+      cuts.settle(segment, isKnown && isGood(outcome, ctx.isFrozen));
       return missingAfter(outcome, ctx.isFrozen);
     };
     const room = window.room();
@@ -314,23 +328,7 @@ class ShardRun {
       return;
     }
     count(outcome.state, item.source.sizeBytes);
-    const exception = { state: outcome.state, path: item.path, error: toErrorRecord(outcome.error) };
-    if (outcome.state === 'vanished' && !ctx.isFrozen) {
-      // Garbage collection under a live pass: no failure, however many, so only the list is kept short.
-      this.#vanished += 1;
-      if (this.#vanished <= VANISHED_NAMED_MAX) this.#exceptions.push(exception);
-      return;
-    }
-    this.#exceptions.push(exception);
-    this.#failures += 1;
-    if (this.#failures >= EXCEPTIONS_MAX) {
-      throw new BlobferryError(
-        `${EXCEPTIONS_MAX} objects of one shard failed, the last one: ${outcome.error.message}`,
-        {
-          hint: 'Something general is wrong: mend it, then run again',
-        },
-      );
-    }
+    this.#exceptions.add(item.path, outcome, ctx.isFrozen);
   }
 
   #extrasListener(ctx: CopyContext): OnExtra | undefined {
@@ -365,7 +363,7 @@ class ShardRun {
 
   /** A folder of the source that cannot be listed is one failed thing, where the run was told to keep going. */
   #goesOnWithout(ctx: CopyContext, { cuts, window }: Lane, path: string, error: StorageError): boolean {
-    if (!this.#pass.keepsGoing || this.#failures >= EXCEPTIONS_MAX) return false;
+    if (!this.#pass.keepsGoing || this.#exceptions.isFull) return false;
     this.#sharing.tell(path);
     const { after, upTo } = this.#sharing.range;
     // A border between two shards is a folder's name: what it holds belongs to the second one.
@@ -373,8 +371,7 @@ class ShardRun {
     if (!this.#unlisted.source.add(path, error) || !isOurs) return true;
     this.#tally.object('failed', 'other', 0);
     cuts.object(cuts.block(), 'failed', 'other', 0);
-    this.#exceptions.push({ state: 'failed', path, error: toErrorRecord(error) });
-    this.#failures += 1;
+    this.#exceptions.addFolder(path, toErrorRecord(error));
     const { repository, objectClass } = ctx.layout.classify(
       path.endsWith('/') ? `${path}current/link` : path,
     );

@@ -10,6 +10,7 @@ import { Permits } from '../drivers/wrap/permits.ts';
 import { RateLimit } from '../drivers/wrap/rate-limit.ts';
 import { DEFAULT_RETRIES, RetryOwner } from '../drivers/wrap/retry.ts';
 import { withPermits } from '../drivers/wrap/with-permits.ts';
+import { DigestIndex } from '../layout/digests/digest-index.ts';
 import { layoutNamed } from '../layout/layouts.ts';
 import type { CopyContext } from './context.ts';
 import { OpenUploads } from './open-uploads.ts';
@@ -24,6 +25,7 @@ import type {
   WorkerReport,
 } from './shard.ts';
 import { blockBytesFor, SlabPool } from './slab-pool.ts';
+import { WrittenKeys } from './written-keys.ts';
 
 const UNBOUNDED = 2 ** 30;
 /** Objects beside those whose requests have places: that some wait for one shows that more could be used. */
@@ -110,7 +112,12 @@ export class ShardWorker {
     const cancel = new AbortController();
     if (Atomics.load(this.#cancelled, 0) === 1) cancel.abort();
     const permits = { source: this.#permits(pass, 'source'), target: this.#permits(pass, 'target') };
-    const { source, target } = await this.#openBoth(pass, permits);
+    const digests = pass.digests === undefined ? undefined : await DigestIndex.open(pass.digests);
+    const { source, target } = await this.#openBoth(pass, permits).catch(async (error: unknown) => {
+      await digests?.close();
+      throw error;
+    });
+    const written = pass.written && new WrittenKeys(pass.written, this.#counters.row);
     const base: CopyContext = {
       source,
       target,
@@ -135,12 +142,17 @@ export class ShardWorker {
       ...(pass.serverSide ? { serverSide: new ServerSide(pass.serverSide) } : {}),
       report: this.#tell,
       uploads: new OpenUploads(),
+      digests,
+      written,
     };
     return {
       jobId: pass.jobId,
       base,
       cancel,
-      close: async () => void (await Promise.all([source.close(), target.close()])),
+      close: async () => {
+        written?.close();
+        await Promise.all([source.close(), target.close(), digests?.close()]);
+      },
     };
   }
 

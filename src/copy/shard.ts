@@ -8,6 +8,7 @@ import type { Upload } from '../drivers/driver.ts';
 import type { DriverSpec } from '../drivers/spec.ts';
 import type { LayoutName } from '../layout/layout.ts';
 import type { ServerSideSettings } from './server-side.ts';
+import type { WrittenPlace } from './written-keys.ts';
 
 /**
  * A disjoint slice of the logical paths: those that begin with `prefix` and lie behind `after` up to and including
@@ -84,6 +85,10 @@ export interface PassSettings {
   readonly outageMsMax: number;
   /** Count the objects that only the target has, and name so many of each shard; absent: do not look for them. */
   readonly extrasMax?: number;
+  /** An index of digests (see DigestIndex); absent: blobs that are named by an id have none. */
+  readonly digests?: string;
+  /** Where the names of what is written are noted; absent: nowhere. */
+  readonly written?: WrittenPlace;
 }
 
 export interface ShardTask {
@@ -98,6 +103,14 @@ export interface ShardTask {
 /** So many failures in one shard end the run: something general is wrong, and lists must stay bounded. */
 export const EXCEPTIONS_MAX = 10_000;
 
+/** How a shard's blobs and the rows of a metadata backup agree: counted in full, ten ids of each. */
+export interface RowsResult {
+  /** Blobs of the source without a row. */
+  readonly pending: { readonly count: number; readonly first: readonly string[] };
+  /** Rows without a blob in the source. */
+  readonly lacking: { readonly count: number; readonly first: readonly string[] };
+}
+
 export interface ShardResult {
   readonly exceptions: readonly CopyException[];
   readonly leftOut: readonly string[];
@@ -110,6 +123,8 @@ export interface ShardResult {
   readonly extrasUnnamed?: number;
   /** Objects that only the target has and that are never deleted: blobs, and what lies among them. */
   readonly extrasKept?: number;
+  /** Where there are digests. */
+  readonly rows?: RowsResult;
   /** All that was given away while the shard ran. */
   readonly givenAway?: GivenAway;
 }

@@ -128,6 +128,13 @@ export interface CopySummary {
   >;
   /** The first hundred; all of them are in the journal. */
   readonly exceptions: readonly CopyException[];
+  /**
+   * How blobs that are named by an id and the rows of a metadata backup agree, where there was one: blobs of the source
+   * without a row, and rows without a blob in the source; ids, ten of each.
+   */
+  readonly digests?: Readonly<
+    Record<'pending' | 'lacking', { readonly count: number; readonly first: readonly string[] }>
+  >;
   /** Why the run ended early, if it did. */
   readonly stoppedBy?: ErrorRecord;
   readonly warnings: readonly string[];

@@ -12,8 +12,10 @@ export interface Classified {
   readonly objectClass: ObjectClass;
   /** Same path and size are enough to call it equal. */
   readonly isImmutable: boolean;
-  /** sha256 or sha512 that the content must have, known from the path (blobs only). */
+  /** sha256 or sha512 that the content must have, known from the path (blobs only), or from a backup of the metadata. */
   readonly contentDigest?: Digest;
+  /** Where the digest is known from; absent: from the path. */
+  readonly digestFrom?: 'backup';
   /** The digest that the content must spell out, known from the path (links only). */
   readonly linkDigest?: Digest;
   /** A link whose content must be some well-formed digest. */

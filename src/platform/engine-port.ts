@@ -76,6 +76,8 @@ export interface StorageFindings {
   readonly rights: readonly RightFound[];
   /** How far the storage's clock is ahead of this machine's; absent where it has none that can be read. */
   readonly clockAheadMs?: number;
+  /** When the credentials in use end, where that is known. */
+  readonly credentialsExpireMs?: number;
 }
 
 export interface TargetFindings extends StorageFindings {
@@ -88,9 +90,14 @@ export interface TargetFindings extends StorageFindings {
   readonly stranger?: string;
   /** Bytes that can still be written; absent where the storage does not say. */
   readonly freeBytes?: number;
+  /** Rules of the bucket for lifecycle, object lock and versioning, a sentence each; absent where it was not asked. */
+  readonly rules?: readonly string[];
 }
 
-/** One listing of the whole source: what is there, what cannot be read, what is damaged already. Reads no object whole. */
+/**
+ * What is in the source, what cannot be read, what is damaged already. Lists the whole source once, and once more where it
+ * may hold archives; reads no object whole.
+ */
 export interface SurveyReport {
   readonly beganMs: number;
   readonly endedMs: number;
@@ -173,8 +180,8 @@ export interface PassReport {
   /** The first hundred; all are in the journal. */
   readonly exceptions: readonly CopyException[];
   readonly times: PassTimes;
-  /** Everything else there is to tell. */
-  readonly summary: CopySummary;
+  /** Everything else there is to tell; absent where the epoch broke before anything moved. */
+  readonly summary?: CopySummary;
 }
 
 /** What a pass shows of how fast things go: all that predictions are made of. */
@@ -222,7 +229,8 @@ export interface WrittenReport {
   readonly unsettled: Named;
   /** Equal to the source, and still without a digest: settled by the next digests, without another read. */
   readonly digestsPending: Named;
-  readonly summary: VerifySummary;
+  /** Absent where the epoch broke before anything was read. */
+  readonly summary?: VerifySummary;
 }
 
 export interface VerifyRequest {
@@ -239,10 +247,13 @@ export interface VerifyReport {
   readonly epoch: string;
   readonly beganMs: number;
   readonly endedMs: number;
-  /** Target and source are equal, and every row's object is in the target. */
+  /** Target and source are equal, and the target has every row's object that the source has. */
   readonly isGood: boolean;
   readonly why?: string;
-  readonly summary: VerifySummary;
+  /** Blobs that only the target has: never removed, and no fault. */
+  readonly extraBlobs: number;
+  /** Absent where the epoch broke before anything was compared. */
+  readonly summary?: VerifySummary;
   /** Where digests were given. `lacking`: not in the target; `lackingInSource`: not in the source either. */
   readonly rows?: {
     readonly rows: number;
@@ -302,4 +313,5 @@ export interface EnginePort {
   verifyAll(call: EngineCall, request: VerifyRequest): Promise<VerifyReport>;
   /** From what was measured; throws RangeError where there was no pass. */
   predictWindow(request: WindowRequest): WindowPrediction;
+  close(): Promise<void>;
 }

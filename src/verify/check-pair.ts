@@ -105,15 +105,17 @@ async function verdictFromSizes(pair: PairToCheck, options: CheckOptions): Promi
 interface Expected {
   readonly algorithm: DigestAlgorithm;
   readonly hex: string;
-  /** As the path tells it, for messages. */
+  /** As it is told, and by whom, for messages. */
   readonly name: string;
+  readonly by: string;
 }
 
-function expectedOf({ contentDigest, linkDigest }: Classified): Expected | undefined {
-  if (contentDigest !== undefined) return { ...contentDigest, name: formatDigest(contentDigest) };
+function expectedOf({ contentDigest, linkDigest, digestFrom }: Classified): Expected | undefined {
+  const by = digestFrom === 'backup' ? 'the metadata backup' : 'its path';
+  if (contentDigest !== undefined) return { ...contentDigest, name: formatDigest(contentDigest), by };
   if (linkDigest === undefined) return undefined;
   const text = formatDigest(linkDigest);
-  return { algorithm: 'sha256', hex: createHash('sha256').update(text).digest('hex'), name: `"${text}"` };
+  return { algorithm: 'sha256', hex: createHash('sha256').update(text).digest('hex'), name: `"${text}"`, by };
 }
 
 /** The path says what the bytes must be: the target is measured against it, the source is asked only to settle blame. */
@@ -137,7 +139,7 @@ async function blame(
   expected: Expected,
   options: CheckOptions,
 ): Promise<Verdict> {
-  const found = `the target holds ${describe(target, expected)}, its path says ${expected.name}`;
+  const found = `the target holds ${describe(target, expected)}, ${expected.by} says ${expected.name}`;
   const source = await readSide('source', pair, expected.algorithm, options).catch((error: unknown) => {
     if (error instanceof SideError) return error;
     throw error;

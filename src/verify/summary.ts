@@ -34,6 +34,16 @@ export interface VerifyException {
  */
 export type MatchGround = 'digest' | 'content' | 'md5' | 'size';
 
+/** Counted in full; the first ten ids. */
+export interface RowsSummary {
+  /** Of the metadata backup. */
+  readonly rows: number;
+  /** Rows whose blob is not in the target. */
+  readonly lacking: { readonly count: number; readonly first: readonly string[] };
+  /** Of those: not in the source either. */
+  readonly lackingInSource: { readonly count: number; readonly first: readonly string[] };
+}
+
 export interface VerifySummary {
   readonly event: 'summary';
   readonly source: string;
@@ -71,6 +81,8 @@ export interface VerifySummary {
   readonly seconds: number;
   /** The first hundred; every one was handed to `onException`. */
   readonly exceptions: readonly VerifyException[];
+  /** Where there was a metadata backup. */
+  readonly rows?: RowsSummary;
   /** Why the comparison ended early, if it did. */
   readonly stoppedBy?: ErrorRecord;
 }

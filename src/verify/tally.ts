@@ -1,7 +1,7 @@
 /** Counts of one verification while it runs, and the summary it becomes. */
 import type { ErrorRecord } from '../core/errors.ts';
 import type { Layout, ObjectClass } from '../layout/layout.ts';
-import type { MatchGround, Problem, VerifyException, VerifySummary } from './summary.ts';
+import type { MatchGround, Problem, RowsSummary, VerifyException, VerifySummary } from './summary.ts';
 
 const EXCEPTIONS_KEPT = 100;
 const LEFT_OUT_NAMED = 10;
@@ -107,6 +107,7 @@ export class Tally {
     isStopped: boolean;
     seconds: number;
     stoppedBy?: ErrorRecord;
+    rows?: RowsSummary;
   }): VerifySummary {
     const { layout, ...head } = this.#head;
     return {
@@ -134,6 +135,7 @@ export class Tally {
       requestsRepeated: this.retries,
       seconds: end.seconds,
       exceptions: [...this.#exceptions],
+      ...(end.rows === undefined ? {} : { rows: end.rows }),
       ...(end.stoppedBy === undefined ? {} : { stoppedBy: end.stoppedBy }),
     };
   }

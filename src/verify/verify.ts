@@ -7,7 +7,8 @@ import { ConfigError, type StorageError, toErrorRecord } from '../core/errors.ts
 import { Unlisted } from '../core/unlisted.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from '../drivers/wrap/retry.ts';
-import type { Layout } from '../layout/layout.ts';
+import type { DigestIndex } from '../layout/digests/digest-index.ts';
+import type { Classified, Layout } from '../layout/layout.ts';
 import { BufferPool, largeBuffersFor } from './buffers.ts';
 import { type Alone, isSurelyAlone, lookAgain } from './check-alone.ts';
 import {
@@ -20,6 +21,7 @@ import {
 import { type JoinedPair, joinListings } from './join.ts';
 import { type ListedObject, listPaths } from './listing.ts';
 import { LookAhead } from './look-ahead.ts';
+import { RowCheck, withRowDigest } from './row-check.ts';
 import type { VerifyException, VerifySummary } from './summary.ts';
 import { Tally, type VerifyProgress } from './tally.ts';
 
@@ -40,6 +42,8 @@ export interface VerifyOptions {
   readonly isDeep: boolean;
   /** Objects that only the target has are counted and named, but are no failure. */
   readonly allowExtra: boolean;
+  /** What blobs that are named by an id must hash to: each row's blob must be in the target. */
+  readonly digests?: DigestIndex;
   readonly signal: AbortSignal;
   /** Objects read at once; default 16. */
   readonly concurrency?: number;
@@ -69,6 +73,7 @@ class VerifyRun {
   /** Ends listings and reads when the user stops the run, or the run itself fails. */
   readonly #stop = new AbortController();
   readonly #lookAhead: LookAhead;
+  readonly #rows: RowCheck | undefined;
   readonly #unlisted = { source: new Unlisted(), target: new Unlisted() };
   readonly #startedMs = performance.now();
   #progressMs = 0;
@@ -86,6 +91,8 @@ class VerifyRun {
       signal: AbortSignal.any([options.signal, this.#stop.signal]),
       onBytes: (count) => this.#onBytes(count),
     };
+    const { digests: index, targetPrefix } = options;
+    this.#rows = index && new RowCheck({ index, targetPrefix, ...this.#check });
     this.#lookAhead = new LookAhead({ concurrency, inHandMax: concurrency * LOOK_AHEAD_PER_CHECK });
   }
 
@@ -107,6 +114,7 @@ class VerifyRun {
       isStopped: failure !== undefined && isStopped,
       seconds: (performance.now() - this.#startedMs) / 1000,
       ...(failure === undefined || isStopped ? {} : { stoppedBy: toErrorRecord(failure.error) }),
+      ...(this.#rows ? { rows: this.#rows.summary() } : {}),
     });
   }
 
@@ -114,8 +122,9 @@ class VerifyRun {
     this.#check.signal.throwIfAborted();
     for await (const pair of joinListings(this.#list('source'), this.#list('target'))) {
       this.#tally.path = pair.path;
-      await this.#compare(pair);
+      await this.#compare(pair, await this.#rows?.find(pair.path));
     }
+    await this.#rows?.finish();
     await this.#lookAhead.finish();
   }
 
@@ -145,9 +154,10 @@ class VerifyRun {
     });
   }
 
-  async #compare(joined: JoinedPair): Promise<void> {
-    if (joined.target === undefined || joined.source === undefined) return this.#compareAlone(joined);
-    const pair: PairToCheck = { ...joined, classified: this.#options.layout.classify(joined.path) };
+  /** @param digest what the metadata says that it must hash to. */
+  async #compare(joined: JoinedPair, digest: string | undefined): Promise<void> {
+    if (joined.target === undefined || joined.source === undefined) return this.#compareAlone(joined, digest);
+    const pair: PairToCheck = { ...joined, classified: this.#classify(joined.path, digest) };
     const verdict = verdictFromListings(pair, this.#check);
     if (verdict !== undefined) return this.#settle(pair, verdict);
     await this.#lookAhead.add(async () => {
@@ -157,7 +167,7 @@ class VerifyRun {
   }
 
   /** Not in the listing of the other side, which says something only if that side could list the folder. */
-  async #compareAlone(joined: JoinedPair): Promise<void> {
+  async #compareAlone(joined: JoinedPair, digest: string | undefined): Promise<void> {
     const { path } = joined;
     const listed = joined.source ?? joined.target;
     const isMissing = joined.source !== undefined;
@@ -167,18 +177,27 @@ class VerifyRun {
     const error = this.#unlisted[absentFrom].hiding(path);
     if (error) return this.#unreadable(path, absentFrom, error, sourceBytes);
     const problem = isMissing ? 'missing' : 'extra';
-    if (isSurelyAlone(alone, this.#check)) return this.#note(path, problem, sourceBytes);
+    const isRowLacking = isMissing && digest !== undefined;
+    if (isSurelyAlone(alone, this.#check)) {
+      if (isRowLacking) this.#rows?.missing(path);
+      return this.#note(path, problem, sourceBytes);
+    }
     await this.#lookAhead.add(async () => {
       const found = await lookAgain(alone, this.#keyPrefixes, this.#check);
+      if (isRowLacking && found.is !== 'both') this.#rows?.missing(path);
       if (found.is === 'alone') this.#note(path, problem, isMissing ? found.sizeBytes : 0);
       if (found.is === 'unreadable') this.#tally.problem(found.exception, sourceBytes);
       if (found.is === 'both') {
-        const pair = { path, ...found.sides, classified: this.#options.layout.classify(path) };
+        const pair = { path, ...found.sides, classified: this.#classify(path, digest) };
         const checked = await checkPair(pair, this.#check);
         this.#settle(checked.pair, checked.verdict);
       }
       this.#tick();
     });
+  }
+
+  #classify(path: string, digest: string | undefined): Classified {
+    return withRowDigest(this.#options.layout.classify(path), digest);
   }
 
   get #keyPrefixes(): Readonly<Record<Side, string>> {
