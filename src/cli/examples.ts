@@ -51,6 +51,18 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     { does: 'Is everything there? By path, size and checksum', line: `verify --from ${OLD} --to new.yml` },
     { does: 'The same, reading everything back', line: `verify --deep --from ${OLD} --to new.yml` },
   ],
+  migrate: [
+    {
+      does: 'What would be done, and is everything in order? Changes nothing',
+      line: 'migrate move.yml --until preflight',
+    },
+    {
+      does: 'All of it, asking where it matters; run it again after any interruption',
+      line: 'migrate move.yml',
+    },
+    { does: 'Without a question, up to what cannot be taken back', line: 'migrate move.yml --yes' },
+    { does: 'Take back what an interrupted migration has changed', line: 'migrate move.yml --undo' },
+  ],
   completion: [
     { does: 'Its output is sourced: source <(blobferry completion bash)', line: 'completion bash' },
     {

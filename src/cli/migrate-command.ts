@@ -1,5 +1,6 @@
 /** `blobferry migrate`. */
 import { join } from 'node:path';
+import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { ConfigError } from '../core/errors.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import type { EnginePort } from '../platform/engine-port.ts';
@@ -16,26 +17,15 @@ import { jsonLine } from './json.ts';
 import { entryLine, planLines, questionOf } from './migration/migrate-text.ts';
 import { readMigrationFile } from './migration/migration-file.ts';
 import { stepsOf } from './migration/migration-steps.ts';
+import { type MigrationEngineInput, openMigrationEngine } from './migration/open-engine.ts';
 import { openSite, secretsOf } from './migration/open-site.ts';
-import type { MigrateArguments } from './program.ts';
+import { defaultThreads, type MigrateArguments, OUTAGE_MS_DEFAULT } from './program.ts';
 import { readOneStorage, type Storages } from './storages.ts';
 
-/** An engine for one migration, and its end. */
-export interface OpenedEngine {
-  readonly engine: EnginePort;
-  readonly close: () => Promise<void>;
-}
-export type EngineOpener = (
-  migration: Migration,
-  storages: Storages,
-  context: CommandContext,
-) => Promise<OpenedEngine>;
-
-export async function migrate(
+export async function runMigrateCommand(
   file: string,
   given: MigrateArguments,
   context: CommandContext,
-  openEngine: EngineOpener,
 ): Promise<number> {
   demandFlags(given);
   const { migration, notes } = await readMigrationFile(file, context.env);
@@ -46,15 +36,37 @@ export async function migrate(
   };
   const journal = SagaJournal.open(join(migration.journal, 'steps'), identityOf(migration, storages));
   try {
-    const opened = await openEngine(migration, storages, context);
+    const engine = openMigrationEngine({
+      ...storages,
+      options: engineOptions(migration),
+      onNotice: (sentence) => context.output.say(`warning: ${sentence}`),
+    });
     try {
-      return await new Migrating(migration, storages, given, context, journal).run(opened.engine);
+      return await new Migrating(migration, storages, given, context, journal).run(engine);
     } finally {
-      await opened.close();
+      await engine.close();
     }
   } finally {
     journal.close();
   }
+}
+
+/** As a copy has them that was given nothing. */
+function engineOptions({ journal }: Migration): MigrationEngineInput['options'] {
+  const threads = defaultThreads();
+  return {
+    layout: 'registry',
+    threads,
+    concurrency: 'auto',
+    partBytes: 'auto',
+    memoryBytes: defaultMemoryBytes(threads),
+    engine: 'direct',
+    serverSide: 'auto',
+    readsTwice: false,
+    readsBack: false,
+    outageMsMax: OUTAGE_MS_DEFAULT,
+    journalDirectory: join(journal, 'copy'),
+  };
 }
 
 function demandFlags({ undo, until, startAt }: MigrateArguments): void {

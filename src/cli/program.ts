@@ -108,7 +108,7 @@ const PART_BYTES_MAX = 1024 * MIB;
 const MEMORY_MIN = 136 * MIB;
 const MEMORY_MAX = 1024 ** 2 * MIB;
 /** A restart of a storage cluster takes minutes; whoever is away for longer wants to be told. */
-const OUTAGE_MS_DEFAULT = 10 * 60_000;
+export const OUTAGE_MS_DEFAULT = 10 * 60_000;
 const OUTAGE_MS_MAX = 7 * 86_400_000;
 const SAMPLE_MAX = 1024 ** 2 * MIB;
 
@@ -178,10 +178,14 @@ function storages(command: Command): Command {
     .addOption(layoutOption());
 }
 
+export function defaultThreads(): number {
+  return Math.min(64, availableParallelism());
+}
+
 function threadsOption(): Option {
   return new Option('--threads <number>', 'worker threads')
     .argParser(readInteger(1, 64))
-    .default(Math.min(64, availableParallelism()), 'one per core');
+    .default(defaultThreads(), 'one per core');
 }
 
 function partSizeOption(): Option {

@@ -86,7 +86,7 @@ function engineSiteOf({ engine, context, given }: StepsWorld): Omit<EngineSite, 
     engine,
     pollMs: 1_000,
     onProgress: (progress) => {
-      if (given.json) output.print(jsonLine({ event: 'progress', ...progress }));
+      if (given.json) output.print(jsonLine({ event: 'engine', ...progress }));
     },
     onSaid: (sentence) => output.say(sentence),
   };

@@ -13,6 +13,9 @@ type Found = Omit<Finding, 'item'>;
 /** Signed requests are refused from about a quarter of an hour on. */
 const SKEW_MS_MAX = 5 * 60_000;
 const SKEW_MS_NOTED = 60_000;
+/** No migration is done within so short a time; one that is not done in so long a time is rare. */
+const EXPIRY_MS_MIN = 60 * 60_000;
+const EXPIRY_MS_NOTED = 7 * 24 * 60 * 60_000;
 /** Room for what is pushed meanwhile, and for what a file system needs itself. */
 const ROOM_FACTOR = 1.05;
 
@@ -47,6 +50,11 @@ export function storageChecks({
         target = await engine.lookAtTarget(call(signal));
         return rightsOf(target, ['list', 'read', 'write', 'delete']);
       },
+    },
+    { item: 'rules of the target', look: async () => (target ? rulesOf(target) : []) },
+    {
+      item: 'credentials',
+      look: async () => [source, target].flatMap((found) => (found ? expiryOf(found, Date.now()) : [])),
     },
     { item: 'content of the target', look: async () => (target ? [contentOf(target)] : []) },
     { item: 'clocks', look: async () => [source, target].flatMap((found) => (found ? clockOf(found) : [])) },
@@ -84,6 +92,26 @@ function rightsOf(found: StorageFindings, needed: readonly string[]): readonly F
         text: `Whether one may ${right} in ${found.name}: ${why ?? 'not known'}`,
       }),
     ),
+  ];
+}
+
+/** Lifecycle, locks and versions: what may remove what was copied, or keep what is to be removed. */
+function rulesOf({ name, rules }: TargetFindings): readonly Found[] {
+  if (rules === undefined)
+    return [{ is: 'unknown', text: `${name} does not tell its lifecycle, lock and versioning rules` }];
+  return rules.length === 0 ? [ok(`${name} has none that removes or keeps objects`)] : rules.map(note);
+}
+
+function expiryOf({ name, credentialsExpireMs }: StorageFindings, nowMs: number): readonly Found[] {
+  if (credentialsExpireMs === undefined) return [];
+  const text = `those for ${name} end at ${new Date(credentialsExpireMs).toISOString()}`;
+  if (credentialsExpireMs < nowMs + EXPIRY_MS_MIN) {
+    return [problem(text, 'Take ones that last longer than the migration')];
+  }
+  return [
+    credentialsExpireMs < nowMs + EXPIRY_MS_NOTED
+      ? note(`${text}: will the migration be done then?`)
+      : ok(text),
   ];
 }
 

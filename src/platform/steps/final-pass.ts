@@ -60,6 +60,11 @@ function passText({ objectsListed, objectsChanged, bytesChanged, objectsDeleted 
 }
 
 function verifiedText({ rows, summary }: VerifyReport): string {
-  const held = rows === undefined ? '' : `, all ${rows.rows} blobs of the backup among them`;
-  return `${summary.objectsMatched} objects are equal${held}`;
+  const equal = `${summary?.objectsMatched ?? 0} objects are equal`;
+  if (rows === undefined) return equal;
+  const { lackingInSource: holes } = rows;
+  const held = `, all ${rows.rows - holes.count} blobs of the backup that the old storage has among them`;
+  if (holes.count === 0) return equal + held;
+  // Nobody could pull these before either: that they are not blamed on the copy, it is said.
+  return `${equal}${held}; ${holes.count} more are named by the backup and missing in the old storage, too: ${holes.first.join(', ')}`;
 }

@@ -19,6 +19,7 @@ const program = buildProgram('0', {
   plan: nothing,
   copy: nothing,
   verify: nothing,
+  migrate: nothing,
   probe: nothing,
   completion: nothing,
 });

@@ -7,7 +7,14 @@ import { readUrlStorage } from '../../../src/cli/storage/url-storage.ts';
 import { ConfigError } from '../../../src/core/errors.ts';
 
 const nothing = async (): Promise<void> => undefined;
-const actions = { plan: nothing, copy: nothing, verify: nothing, probe: nothing, completion: nothing };
+const actions = {
+  plan: nothing,
+  copy: nothing,
+  verify: nothing,
+  migrate: nothing,
+  probe: nothing,
+  completion: nothing,
+};
 const program = buildProgram('0', actions);
 
 async function read(path: string): Promise<string> {

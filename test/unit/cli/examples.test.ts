@@ -17,6 +17,7 @@ async function understoodBy(line: string): Promise<string | undefined> {
     plan: note('plan'),
     copy: note('copy'),
     verify: note('verify'),
+    migrate: note('migrate'),
     probe: note('probe'),
     completion: note('completion'),
   };
