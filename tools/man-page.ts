@@ -30,6 +30,11 @@ const EXIT_STATUS: readonly Entry[] = [
   { term: '1', text: 'Some objects could not be copied or read, or changed meanwhile: run again.' },
   { term: '2', text: 'Wrong usage or settings, or a storage that cannot be used; nothing was moved.' },
   { term: '3', text: 'Integrity: something is damaged, in conflict or not equal.' },
+  { term: '4', text: 'A step of a migration failed, and everything that was changed was taken back.' },
+  {
+    term: '5',
+    text: 'A step of a migration failed, and not everything was taken back: what to do is printed first.',
+  },
   { term: '130', text: 'Stopped by the user; the same command goes on.' },
 ];
 
