@@ -26,7 +26,7 @@ export type JsonLine =
   | { readonly event: 'error'; readonly message: string; readonly hint?: string; readonly exitCode: number };
 
 /** The last line of `migrate --json`. */
-export interface MigrationSummary {
+interface MigrationSummary {
   readonly event: 'summary';
   /** `done`, `undone`, `stuck-forward` … */
   readonly outcome: Outcome['is'];

@@ -8,7 +8,7 @@
  * Behind the bar nothing is undone any more. Before it: crons away, jobs drained, backup 1, live passes, the window,
  * read-only, backup 2, final pass.
  */
-import type { Step } from '../saga/step.ts';
+import type { Step, StepContext } from '../saga/step.ts';
 import type { EngineSite } from '../steps/engine-steps.ts';
 import { finalPass, verifyStep } from '../steps/final-pass.ts';
 import { livePasses } from '../steps/live-passes.ts';
@@ -24,10 +24,10 @@ import { jobsDrained } from './steps/jobs-drained.ts';
 import { pullTest } from './steps/pull-test.ts';
 import { readOnlyStep } from './steps/read-only.ts';
 import { catchUp, readOnlyAgain } from './steps/read-only-again.ts';
-import { reconfigureStep } from './steps/reconfigure.ts';
-import { restoreStep } from './steps/restore.ts';
+import { reconfigureBack, reconfigureStep } from './steps/reconfigure.ts';
+import { restoreStep, restoreWays } from './steps/restore.ts';
 import { READ_ONLY } from './steps/step-ids.ts';
-import { switchStep } from './steps/switch-storage.ts';
+import { oldStorageByHand, switchStep } from './steps/switch-storage.ts';
 import { writable } from './steps/writable.ts';
 
 export interface ProcedureOptions {
@@ -52,6 +52,7 @@ export function msrSteps(
   options: ProcedureOptions,
 ): readonly Step[] {
   const engineSite = msrEngineSite(engine, options.isWithoutDigests);
+  const cut = cutOver(site, engineSite, options);
   return [
     options.preflight,
     cronsAway(site),
@@ -63,9 +64,9 @@ export function msrSteps(
     backupStep(site, 'backup-2'),
     finalPass(engineSite, options.deleteMax),
     verifyStep(engineSite),
-    ...cutOver(site, engineSite, options),
+    ...cut.steps,
     pullTest(site, { id: 'pull-test', ...options.pull }),
-    writable(site),
+    writable(site, cut.back),
     ...(options.procedure === 'restore'
       ? [garbageCollection(site), pullTest(site, { id: 'pull-test-2', ...options.pull })]
       : []),
@@ -85,19 +86,28 @@ function msrEngineSite(engine: Omit<EngineSite, 'digests' | 'window'>, isWithout
   };
 }
 
-function cutOver(site: MsrSite, engine: EngineSite, options: ProcedureOptions): readonly Step[] {
+interface CutOver {
+  readonly steps: readonly Step[];
+  /** Commands that bring the old storage back. */
+  readonly back: (ctx: StepContext) => readonly string[];
+}
+
+function cutOver(site: MsrSite, engine: EngineSite, options: ProcedureOptions): CutOver {
   const { target, procedure, node, externalUrl } = options;
+  const bySettings = (ctx: StepContext): readonly string[] => oldStorageByHand(site, ctx);
   if (procedure === 'reconfigure') {
-    if (target.by === 'mount') return [reconfigureStep(site, target.mount)];
-    return [switchStep(site, target.section, 'reversible')];
+    if (target.by === 'settings') {
+      return { steps: [switchStep(site, target.section, 'reversible')], back: bySettings };
+    }
+    const back = (ctx: StepContext): readonly string[] => reconfigureBack(site, ctx);
+    return { steps: [reconfigureStep(site, target.mount)], back };
   }
-  const restoreSite = {
-    ...site,
-    node,
-    externalUrl,
-    target: target.by === 'mount' ? target.mount : undefined,
-  };
+  const mount = target.by === 'mount' ? target.mount : undefined;
+  const restoreSite = { ...site, node, externalUrl, target: mount };
   const restored = [destroyStep(restoreSite), restoreStep(restoreSite), readOnlyAgain(site)];
-  if (target.by === 'mount') return restored;
-  return [...restored, catchUp(engine), switchStep(site, target.section, 'forward')];
+  if (target.by === 'mount') {
+    return { steps: restored, back: (ctx) => restoreWays(restoreSite, ctx).back };
+  }
+  const steps = [...restored, catchUp(engine), switchStep(site, target.section, 'forward')];
+  return { steps, back: bySettings };
 }

@@ -246,8 +246,8 @@ async function writeRegistry(state: MsrState, { request: { json } }: Match): Pro
     const text = `Could not start the registry on ${driverIn(section)} ${JSON.stringify(section)}: ${reason}`;
     return failure(400, 'INVALID_STORAGE', text);
   }
-  const mounted = driverIn(section) === 'filesystem' ? state.mounted : undefined;
-  await state.useStorage(section, mounted, json?.['keep_metadata'] === true);
+  // What is mounted stays so, whether or not the registry uses it.
+  await state.useStorage(section, state.mounted, json?.['keep_metadata'] === true);
   return { status: 202 };
 }
 

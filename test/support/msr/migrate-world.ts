@@ -16,6 +16,8 @@ import type { MsrOptions } from './state.ts';
 
 export interface MigrateOptions {
   readonly procedure: 'restore' | 'reconfigure';
+  /** Default: the bucket. */
+  readonly target?: string;
   /** Lines of the migration file. */
   readonly more?: readonly string[];
   /** Lines of its section `platform`. */
@@ -77,7 +79,7 @@ function migrationText(options: MigrateOptions, url: string, storage: string): s
   const { procedure, more = [], platform = [] } = options;
   return [
     `source: file://${storage}`,
-    'target: new.yml',
+    `target: ${options.target ?? 'new.yml'}`,
     `procedure: ${procedure}`,
     'platform:',
     '  kind: msr',

@@ -7,6 +7,7 @@ import { readRegistrySettings } from '../msr-registry-settings.ts';
 import { readSettings } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { mountOf } from './restore.ts';
+import { cronsByHand, savedCrons } from './saved-crons.ts';
 
 type ReconfigureSite = Pick<MsrSite, 'msr' | 'containers' | 'dtr' | 'pace' | 'byHand'>;
 
@@ -44,17 +45,18 @@ export function reconfigureStep(site: ReconfigureSite, target: LocalStorage): St
     },
     ways: (ctx) => ({
       forward: [commandTo(site, ctx, 'forward', target)],
-      back: backOf(site, ctx),
+      back: reconfigureBack(site, ctx),
     }),
   };
 }
 
-function backOf(site: ReconfigureSite, ctx: StepContext): readonly string[] {
+export function reconfigureBack(site: ReconfigureSite, ctx: StepContext): readonly string[] {
   const old = ctx.memoryOf('reconfigure').get('old-mount') as unknown as LocalStorage | undefined;
   const storage = old
     ? commandTo(site, ctx, 'back', old)
     : 'Set the old storage under System > Storage in MSR, with its metadata kept';
-  return [storage, site.byHand.readOnly(false)];
+  const crons = cronsByHand(site.byHand, savedCrons(ctx.memoryOf('crons-away')));
+  return [storage, site.byHand.readOnly(false), ...crons];
 }
 
 function commandTo({ dtr, pace }: ReconfigureSite, ctx: StepContext, way: string, to: LocalStorage): string {

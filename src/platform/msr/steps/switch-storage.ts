@@ -13,6 +13,7 @@ import { awaited, lookAtReplicas } from '../look-at-replicas.ts';
 import { putRegistrySettings, readRegistrySettings, switchStorage } from '../msr-registry-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { type JsonRecord, RegistrySettings, type StorageSection } from '../registry-settings.ts';
+import { cronsByHand, savedCrons } from './saved-crons.ts';
 import { READ_ONLY } from './step-ids.ts';
 
 const SWITCH = 'switch';
@@ -57,7 +58,10 @@ export function switchStep(
       if (effect.is === 'shown') ctx.memory.keep(SETTLED, true);
       return effect;
     },
-    ways: (ctx) => ({ forward: [], back: backByHand(site, ctx) }),
+    ways: (ctx) => ({
+      forward: [],
+      back: kind === 'forward' ? oldStorageByHand(site, ctx) : settingsByHand(site, ctx),
+    }),
   };
   if (kind === 'forward') return step;
   return {
@@ -73,11 +77,19 @@ export function switchStep(
   };
 }
 
-/** Commands that bring the old storage back, where it was switched by settings. */
-export function backByHand(
+/** The whole way back: the old storage, its crons, and writes again. */
+export function oldStorageByHand(
   site: Pick<SwitchSite, 'byHand' | 'backups'>,
   ctx: StepContext,
 ): readonly string[] {
+  return [
+    ...settingsByHand(site, ctx),
+    site.byHand.readOnly(false),
+    ...cronsByHand(site.byHand, savedCrons(ctx.memoryOf('crons-away'))),
+  ];
+}
+
+function settingsByHand(site: Pick<SwitchSite, 'byHand' | 'backups'>, ctx: StepContext): readonly string[] {
   const file = fileOf(site, ctx);
   return existsSync(file) ? [site.byHand.call('PUT', '/api/v0/admin/settings/registry', { file })] : [];
 }

@@ -1,16 +1,18 @@
 /** Lets the registry take writes again: the first one is on the new storage, and the old one lacks it from then on. */
-import type { Effect, Step } from '../../saga/step.ts';
+import type { Effect, Step, StepContext } from '../../saga/step.ts';
 import { awaitReplicas, lookAtReplicas } from '../look-at-replicas.ts';
 import { requestReadOnly } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 
-export const WRITABLE = 'writable';
-
-export function writable(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
+/** @param back commands that bring the old storage back, as long as nothing was written to the new one. */
+export function writable(
+  site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>,
+  back: (ctx: StepContext) => readonly string[],
+): Step {
   const { msr, pace } = site;
   const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
   return {
-    id: WRITABLE,
+    id: 'writable',
     title: 'End read-only: the registry takes writes on its new storage',
     changes: 'Pushes and deletes are let in again, and go to the new storage alone',
     kind: 'forward',
@@ -30,6 +32,6 @@ export function writable(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
             evidence: `replicas ${[...looked.evidence.replicas.keys()].join(', ')} take writes`,
           };
     },
-    ways: () => ({ forward: [site.byHand.readOnly(false)], back: [] }),
+    ways: (ctx) => ({ forward: [site.byHand.readOnly(false)], back: back(ctx) }),
   };
 }
