@@ -46,6 +46,11 @@ export class MsrError extends BlobferryError {
     this.details = details;
   }
 
+  /** Ask what is so before it is sent again. */
+  get mayHaveActed(): boolean {
+    return this.details.mayHaveActed;
+  }
+
   get kind(): MsrErrorKind {
     return this.details.kind;
   }

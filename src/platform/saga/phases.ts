@@ -28,6 +28,8 @@ export interface Thrown {
   readonly is: 'thrown';
   readonly why: string;
   readonly hint?: string;
+  /** It was refused: nothing will come of it, however long one looks. */
+  readonly wasRefused?: true;
 }
 
 type PhaseName = 'check' | 'do' | 'effect' | 'held' | 'undo' | 'undone';
@@ -181,7 +183,14 @@ export class Phases {
     const why = this.safe(error instanceof Error ? error.message : String(error));
     const hint =
       error instanceof BlobferryError && error.hint !== undefined ? this.safe(error.hint) : undefined;
-    return { is: 'thrown', why, ...(hint === undefined ? {} : { hint }) };
+    const wasRefused =
+      error instanceof BlobferryError && 'mayHaveActed' in error && error.mayHaveActed === false;
+    return {
+      is: 'thrown',
+      why,
+      ...(hint === undefined ? {} : { hint }),
+      ...(wasRefused ? { wasRefused } : {}),
+    };
   }
 
   #entry(step: string, what: What, text: string): Entry {

@@ -167,6 +167,8 @@ class Runner {
   /** What is so counts: a call that failed may have acted, and one that went well may not. */
   async #do(step: Step): Promise<StepFailure | 'done'> {
     const thrown = await this.#phases.do(step);
+    // Whoever waits for what takes time would wait for what never comes.
+    if (thrown?.wasRefused) return failureOf(step, thrown);
     const effect = await this.#phases.effect(step);
     return effect.is === 'shown' ? 'done' : failureOf(step, thrown ?? effect);
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { BlobferryError } from '../../../../src/core/errors.ts';
 import { runSaga, type SagaOptions } from '../../../../src/platform/saga/saga.ts';
 import type { Step } from '../../../../src/platform/saga/step.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -118,5 +119,32 @@ describe('a step that others rest on', () => {
     const outcome = await runSaga(steps, new MemoryLog(), OPTIONS);
     // Where nothing broke, the second attempt failed for a reason of its own.
     assert.deepEqual([outcome.is, windows, finals], ['refused', 2, 2]);
+  });
+});
+
+describe('a step that was refused', () => {
+  class Refused extends BlobferryError {
+    readonly mayHaveActed: boolean;
+    constructor(mayHaveActed: boolean) {
+      super('it was refused');
+      this.mayHaveActed = mayHaveActed;
+    }
+  }
+
+  it('is not waited for, unless it may have acted all the same', async () => {
+    for (const mayHaveActed of [false, true]) {
+      let looks = 0;
+      const step: Step = {
+        ...plain('switch'),
+        do: async () => Promise.reject(new Refused(mayHaveActed)),
+        effect: async () => {
+          looks += 1;
+          return { is: 'missing', why: 'not there after half an hour' };
+        },
+      };
+      const outcome = await runSaga([step], new MemoryLog(), OPTIONS);
+      assert.ok(outcome.is === 'refused');
+      assert.deepEqual([outcome.failure.why, looks], ['it was refused', mayHaveActed ? 1 : 0]);
+    }
   });
 });
