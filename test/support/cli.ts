@@ -12,6 +12,8 @@ export interface CliOptions {
   readonly onLine?: (line: string) => void;
   /** When it aborts, the program gets what Ctrl-C sends: SIGINT. */
   readonly signal?: AbortSignal;
+  /** Or this instead. */
+  readonly stopWith?: NodeJS.Signals;
   /** Default 300,000; the program is ended hard after that and the call rejects. */
   readonly timeoutMs?: number;
   /** Default: the folder of the sources. */
@@ -62,7 +64,7 @@ export async function runBlobferry(args: readonly string[], options: CliOptions 
     isLate = true;
     child.kill('SIGKILL');
   }, timeoutMs);
-  const interrupt = (): boolean => child.kill('SIGINT');
+  const interrupt = (): boolean => child.kill(options.stopWith ?? 'SIGINT');
   options.signal?.addEventListener('abort', interrupt, { once: true });
   try {
     const lines = (stream: NodeJS.ReadableStream | null): Promise<readonly string[]> =>

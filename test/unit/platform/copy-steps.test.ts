@@ -1,0 +1,206 @@
+/** Live passes, the window, the final pass and its proof, around an engine that says what the test wants. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
+import { noneSteps } from '../../../src/platform/none/none-procedure.ts';
+import type { Outcome } from '../../../src/platform/saga/outcome.ts';
+import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
+import type { Step } from '../../../src/platform/saga/step.ts';
+import type { EngineSite } from '../../../src/platform/steps/engine-steps.ts';
+import { finalPass, verifyStep } from '../../../src/platform/steps/final-pass.ts';
+import { livePasses } from '../../../src/platform/steps/live-passes.ts';
+import { windowStep } from '../../../src/platform/steps/window.ts';
+import { FakeEngine } from './fake-engine.ts';
+import { msrWorld, QUICK_PACE, siteOf } from './msr-world.ts';
+import { MemoryLog } from './saga/memory-log.ts';
+
+const OPTIONS: SagaOptions = {
+  signal: new AbortController().signal,
+  yes: true,
+  yesForward: true,
+  ask: async () => false,
+};
+
+function engineSite(engine: FakeEngine): EngineSite {
+  return { engine, pollMs: 1, window: 'read-only', digests: () => 'some.digests' };
+}
+
+function forward(id: string): Step {
+  let isDone = false;
+  return {
+    id,
+    title: id,
+    changes: '',
+    kind: 'forward',
+    check: async () => ({ is: 'todo' }),
+    do: async () => {
+      isDone = true;
+    },
+    effect: async () => (isDone ? { is: 'shown', evidence: '' } : { is: 'missing', why: 'not done' }),
+  };
+}
+
+async function run(steps: readonly Step[], log = new MemoryLog()): Promise<Outcome> {
+  return await runSaga(steps, log, OPTIONS);
+}
+
+describe('live passes', () => {
+  const live = (engine: FakeEngine, passes: 'auto' | number) => [livePasses(engineSite(engine), passes)];
+
+  it('go on until little has changed, each read back, with the digests of the backup', async () => {
+    const engine = new FakeEngine();
+    engine.changed = [50_000, 20_000, 300];
+    assert.equal((await run(live(engine, 'auto'))).is, 'done');
+    assert.deepEqual(engine.calls, ['live', 'written', 'live', 'written', 'live', 'written']);
+    assert.deepEqual(new Set(engine.digests), new Set(['some.digests']));
+  });
+
+  it('end where a further one would find as much again', async () => {
+    const engine = new FakeEngine();
+    engine.changed = [50_000, 20_000, 19_000, 18_000, 17_000];
+    await run(live(engine, 'auto'));
+    assert.equal(engine.calls.filter((call) => call === 'live').length, 3);
+  });
+
+  it('are as many as the file says, none among them', async () => {
+    for (const passes of [0, 1, 3]) {
+      const engine = new FakeEngine();
+      engine.changed = [9_999_999, 9_999_999, 9_999_999, 9_999_999];
+      assert.equal((await run(live(engine, passes))).is, 'done');
+      assert.equal(engine.calls.filter((call) => call === 'live').length, passes);
+    }
+  });
+
+  it('end the migration where one is not good, or what it wrote is not', async () => {
+    for (const call of ['live', 'written']) {
+      const engine = new FakeEngine();
+      engine.bad = { call, why: '3 objects are damaged' };
+      const outcome = await run(live(engine, 'auto'));
+      assert.ok(outcome.is === 'refused');
+      assert.match(outcome.failure.why, /: 3 objects are damaged$/);
+    }
+  });
+});
+
+describe('the window', () => {
+  const steps = (engine: FakeEngine, msMax: number | undefined, answer: boolean, passes = 1) => {
+    const site = engineSite(engine);
+    return [livePasses(site, passes), windowStep(site, { msMax, elsewhereMs: 1, ask: async () => answer })];
+  };
+
+  it('is not opened where it is predicted to be longer than allowed, or nothing was measured', async () => {
+    const long = await run(steps(new FakeEngine(), 59_999, true));
+    assert.ok(long.is === 'refused');
+    assert.match(long.failure.why, /predicted to be 1 min, and windowMax is 1 min: about a minute/);
+    assert.equal((await run(steps(new FakeEngine(), 60_000, true))).is, 'done');
+    const blind = await run(steps(new FakeEngine(), 60_000, true, 0));
+    assert.ok(blind.is === 'refused');
+    assert.match(blind.failure.why, /without a live pass nothing says how long/);
+    assert.equal((await run(steps(new FakeEngine(), undefined, true, 0))).is, 'done');
+  });
+
+  it('is not opened where nobody agrees to it', async () => {
+    const outcome = await run(steps(new FakeEngine(), undefined, false));
+    assert.ok(outcome.is === 'refused');
+    assert.match(outcome.failure.why, /nobody agreed to it: about a minute/);
+  });
+});
+
+describe('the final pass', () => {
+  it('ends when read-only is lifted, and starts anew with it', async (t) => {
+    const { msr, connection } = await msrWorld(t, { replicas: 1 });
+    const engine = new FakeEngine();
+    const [id = ''] = msr.state.replicas.ids;
+    let frozen = 0;
+    engine.inFrozen = async () => {
+      frozen += 1;
+      if (frozen > 1) return;
+      await msr.state.replicas.setOne(id, false);
+      // It would last for ever.
+      await new Promise(() => undefined);
+    };
+    const site = engineSite(engine);
+    const log = new MemoryLog();
+    const steps = [
+      readOnlyStep(siteOf(connection, QUICK_PACE)),
+      finalPass(site, 10),
+      verifyStep(site),
+      forward('restore'),
+    ];
+    assert.equal((await run(steps, log)).is, 'done');
+    assert.deepEqual(engine.calls, ['frozen', 'frozen', 'verify', 'written']);
+    const resets = log.entries.filter(({ what }) => what === 'reset').map(({ step }) => step);
+    assert.deepEqual(resets, ['final-pass', 'read-only']);
+    assert.match(String(log.entries.find(({ what }) => what === 'reset')?.text), /takes writes/);
+  });
+
+  it('that is not good, or a target that is not shown to be equal, takes everything back', async (t) => {
+    for (const call of ['frozen', 'verify', 'written']) {
+      const { msr, connection } = await msrWorld(t, { replicas: 1 });
+      const engine = new FakeEngine();
+      engine.bad = { call, why: 'one blob is missing' };
+      const site = engineSite(engine);
+      const outcome = await run([
+        readOnlyStep(siteOf(connection)),
+        finalPass(site, 10),
+        verifyStep(site),
+        forward('restore'),
+      ]);
+      assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+      assert.match(String(outcome.failure?.why), /: one blob is missing$/);
+      assert.deepEqual(msr.state.replicas.readOnly(), { [msr.state.replicas.ids[0] ?? '']: false });
+    }
+  });
+});
+
+describe('a migration without a platform', () => {
+  const steps = (engine: FakeEngine, answers: (lines: readonly string[]) => boolean) => {
+    const shown: string[] = [];
+    const preflight: Step = { ...forward('preflight'), kind: 'read' };
+    const plan = noneSteps(
+      { engine, pollMs: 1 },
+      {
+        preflight,
+        passes: 1,
+        window: { msMax: undefined, elsewhereMs: 0, ask: async () => true },
+        deleteMax: 10,
+        target: 's3://new',
+        awaiter: async (lines) => {
+          shown.push(lines.join('\n'));
+          return answers(lines);
+        },
+      },
+    );
+    return { plan, shown };
+  };
+
+  it('shows what is to be done, and waits for it', async () => {
+    const engine = new FakeEngine();
+    const { plan, shown } = steps(engine, () => true);
+    assert.equal((await run(plan)).is, 'done');
+    assert.deepEqual(engine.calls, ['live', 'written', 'frozen', 'verify', 'written']);
+    assert.equal(shown.length, 3);
+    assert.match(shown[0] ?? '', /readonly\.enabled: true/);
+    assert.match(shown[1] ?? '', /s3:\/\/new/);
+    assert.match(shown[2] ?? '', /readonly\.enabled: false/);
+  });
+
+  it('takes read-only back where the final pass fails', async () => {
+    const engine = new FakeEngine();
+    engine.bad = { call: 'frozen', why: 'one blob is damaged' };
+    const { plan, shown } = steps(engine, () => true);
+    assert.equal((await run(plan)).is, 'undone');
+    assert.match(shown.at(-1) ?? '', /readonly\.enabled: false again/);
+  });
+
+  it('opens no window where it was not made read-only, says whoever was asked', async () => {
+    const engine = new FakeEngine();
+    const { plan } = steps(
+      engine,
+      (lines) => !/enabled: true/.test(lines.join()) || engine.calls.length === 0,
+    );
+    const outcome = await run(plan);
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.ok(!engine.calls.includes('frozen'));
+  });
+});

@@ -1,0 +1,98 @@
+/** An engine that says what a test wants, for steps around it. */
+import type {
+  EnginePort,
+  PassReport,
+  PassRequest,
+  VerifyReport,
+  VerifyRequest,
+  WindowPrediction,
+  WrittenReport,
+} from '../../../src/platform/engine-port.ts';
+
+const NONE = { count: 0, first: [] };
+const TIMES = { beganMs: 1, endedMs: 2 };
+const LISTED = { pages: 1, seconds: 0 };
+
+export class FakeEngine implements EnginePort {
+  /** `live`, `frozen`, `written`, `verify` in their order. */
+  readonly calls: string[] = [];
+  readonly digests: (string | undefined)[] = [];
+  /** Objects that each pass finds changed, then none. */
+  changed: number[] = [];
+  window: Pick<WindowPrediction, 'totalMs' | 'text'> = { totalMs: 60_000, text: 'about a minute' };
+  /** Called inside a frozen pass: it lasts until this settles, or until its epoch broke. */
+  inFrozen: () => Promise<void> = async () => undefined;
+  bad: { readonly call: string; readonly why: string } | undefined;
+
+  async runPass(_: unknown, request: PassRequest): Promise<PassReport> {
+    this.calls.push(request.kind);
+    this.digests.push(request.digests);
+    const objectsChanged = this.changed.shift() ?? 0;
+    const end = request.kind === 'frozen' ? await this.#frozen(request.epoch.broke) : 'done';
+    return {
+      pass: '0123456789ab',
+      kind: request.kind,
+      ...TIMES,
+      end,
+      ...this.#judged(request.kind, end === 'done'),
+      objectsListed: 10_000,
+      objectsChanged,
+      bytesChanged: objectsChanged,
+      objectsDeleted: 0,
+      digestsPending: NONE,
+      digestsLacking: NONE,
+      exceptions: [],
+      times: {
+        seconds: 1,
+        threads: 1,
+        listings: { source: LISTED, target: LISTED },
+        objectsCopied: 0,
+        bytesCopied: 0,
+      },
+    };
+  }
+
+  async verifyWritten(): Promise<WrittenReport> {
+    this.calls.push('written');
+    const judged = this.#judged('written', true);
+    const counts = { objectsChecked: 1, bytesRead: 1, wrong: NONE, unsettled: NONE, digestsPending: NONE };
+    return { end: 'done', ...TIMES, ...judged, ...counts };
+  }
+
+  async verifyAll(_: unknown, { epoch }: VerifyRequest): Promise<VerifyReport> {
+    this.calls.push('verify');
+    return { end: 'done', epoch: epoch.id, ...TIMES, ...this.#judged('verify', true), extraBlobs: 0 };
+  }
+
+  predictWindow(): WindowPrediction {
+    const parts = { listingMs: 0, copyingMs: 0, comparingMs: 0, readingMs: 0, elsewhereMs: 0 };
+    return { ...this.window, parts, delta: { objects: 0, bytes: 0 }, basis: 'delta' };
+  }
+
+  lookAtSource(): never {
+    throw new Error('not asked for');
+  }
+
+  lookAtTarget(): never {
+    throw new Error('not asked for');
+  }
+
+  survey(): never {
+    throw new Error('not asked for');
+  }
+
+  async close(): Promise<void> {
+    this.calls.push('close');
+  }
+
+  #judged(call: string, isGood: boolean): { readonly isGood: boolean; readonly why?: string } {
+    if (this.bad?.call === call) return { isGood: false, why: this.bad.why };
+    return { isGood };
+  }
+
+  async #frozen(broke: AbortSignal): Promise<'done' | 'epoch-broke'> {
+    const { promise, resolve } = Promise.withResolvers<'epoch-broke'>();
+    broke.addEventListener('abort', () => resolve('epoch-broke'), { once: true });
+    return await Promise.race([this.inFrozen().then(() => 'done' as const), promise]);
+  }
+}
