@@ -1,0 +1,193 @@
+/** The steps behind the proof against the stand-in: what each changes, believes and takes back. */
+import assert from 'node:assert/strict';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { startS3Server } from '../../../bench/s3-server/s3-server.ts';
+import { Docker } from '../../../src/platform/docker.ts';
+import type { MsrSite } from '../../../src/platform/msr/msr-site.ts';
+import { backupStep } from '../../../src/platform/msr/steps/backup.ts';
+import { garbageCollection } from '../../../src/platform/msr/steps/garbage-collection.ts';
+import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
+import { switchStep } from '../../../src/platform/msr/steps/switch-storage.ts';
+import { type Awaiter, PrintedCommands } from '../../../src/platform/print-commands.ts';
+import type { Outcome } from '../../../src/platform/saga/outcome.ts';
+import { runSaga, type SagaOptions, undoSaga } from '../../../src/platform/saga/saga.ts';
+import type { Step } from '../../../src/platform/saga/step.ts';
+import { backupPieces } from '../../support/msr/backup.ts';
+import { sectionOf } from '../../support/msr/state.ts';
+import { tempFolderFor } from '../../support/temp.ts';
+import { type MsrWorld, msrWorld, siteOf } from './msr-world.ts';
+import { MemoryLog } from './saga/memory-log.ts';
+
+const OPTIONS: SagaOptions = {
+  signal: new AbortController().signal,
+  yes: true,
+  yesForward: true,
+  ask: async () => false,
+};
+const DTR = {
+  image: 'mirantis/dtr:2.9.18',
+  replicaId: 'f1e2d3c4b5a0',
+  mke: {
+    url: 'https://mke.example.com',
+    username: 'admin',
+    secretEnv: 'UCP_PASSWORD',
+    trust: { by: 'nobody' },
+  },
+} as const;
+
+async function world(t: TestContext, awaiter?: Awaiter): Promise<MsrWorld & { readonly site: MsrSite }> {
+  const found = await msrWorld(t, { replicas: 1 });
+  const folder = await tempFolderFor(t, 'cut-over');
+  const env = { ...found.msr.environment, UCP_PASSWORD: 'mke-password' };
+  const containers = awaiter ? new PrintedCommands(awaiter) : new Docker({ env, secrets: ['mke-password'] });
+  const site = {
+    ...siteOf(found.connection),
+    containers,
+    dtr: DTR,
+    backups: join(folder, 'backups'),
+    digests: join(folder, 'digests'),
+    report: join(folder, 'report'),
+  };
+  return { ...found, site };
+}
+
+const run = (steps: readonly Step[], log = new MemoryLog()): Promise<Outcome> => runSaga(steps, log, OPTIONS);
+
+/** What ends a plan in which others rest on something. */
+const END: Step = {
+  id: 'end',
+  title: 'end',
+  changes: '',
+  kind: 'forward',
+  check: async () => ({ is: 'blocked', why: 'it ends here' }),
+  do: async () => undefined,
+  effect: async () => ({ is: 'missing', why: 'never' }),
+};
+
+describe('a backup', () => {
+  it('is kept for its owner alone, and not taken again', async (t) => {
+    const one = await world(t);
+    const log = new MemoryLog();
+    await one.msr.state.metadata.addBlob(one.msr.state.storage, Buffer.from('a blob'));
+    assert.equal((await run([backupStep(one.site, 'backup-1')], log)).is, 'done');
+    const shown = log.entries.find(({ what }) => what === 'effect-shown')?.text ?? '';
+    const [, file = ''] = /^(\S+): \d+ bytes, sha256 [0-9a-f]{64}, 1 blobs$/.exec(shown) ?? [];
+    assert.equal((await stat(file)).mode & 0o777, 0o600);
+    assert.deepEqual(one.msr.docker.containers, [], 'its container is gone');
+  });
+
+  it('that is cut, foreign, compressed, of another version, older or not whole is refused', async (t) => {
+    const rows = { properties: [{ key: 'a' }] };
+    const archive = (version: string): Buffer => Buffer.concat([...backupPieces(version, rows)]);
+    const whole = archive('2.9.18');
+    const renamed = Buffer.from(
+      whole.toString('latin1').replaceAll('rethink/crons/', 'rethink/xrons/'),
+      'latin1',
+    );
+    for (const [bytes, expected] of [
+      [whole.subarray(0, 2_000), /ends before the end|no tar archive/],
+      [Buffer.from('this is no archive, but a text of some length'.repeat(100)), /no tar archive/],
+      [Buffer.concat([Buffer.from([0x1f, 0x8b]), Buffer.alloc(2_046)]), /compressed with gzip/],
+      [archive('2.9.4'), /is of version 2\.9\.4, and MSR is 2\.9\.18/],
+      [renamed, /no tar archive|has no table crons/],
+    ] as const) {
+      const one = await world(t, async (lines) => {
+        const [, file = ''] = /> (\S+?)\)?$/.exec(lines.at(-1) ?? '') ?? [];
+        await writeFile(file, bytes);
+        return true;
+      });
+      const outcome = await run([backupStep(one.site, 'backup-1')]);
+      assert.ok(outcome.is === 'refused', JSON.stringify(outcome));
+      assert.match(outcome.failure.why, expected);
+    }
+  });
+
+  it('of a registry to which somebody gave a cron again is no backup to be restored', async (t) => {
+    const one = await world(t);
+    one.msr.state.crons.set('onlinegc', { id: 'c', action: 'onlinegc', schedule: '@daily' });
+    assert.equal((await run([backupStep(one.site, 'backup-1')])).is, 'done');
+    const outcome = await run([readOnlyStep(one.site), backupStep(one.site, 'backup-2'), END]);
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /would bring back the crons onlinegc/);
+  });
+});
+
+describe('a switch of the storage', () => {
+  async function switched(t: TestContext) {
+    const one = await world(t);
+    const s3 = await startS3Server({ buckets: ['new'] });
+    t.after(() => s3.close());
+    const access = { endpoint: s3.endpoint, accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
+    const section = sectionOf({ s3: { ...access, bucket: 'new' } })['s3'] as Record<string, string>;
+    const target = { driver: 's3', parameters: section };
+    return { ...one, steps: [readOnlyStep(one.site), switchStep(one.site, target, 'reversible'), END] };
+  }
+
+  it('keeps read-only, and an undo brings back what was there, from a private file', async (t) => {
+    const one = await switched(t);
+    const before = structuredClone(one.msr.state.section);
+    const log = new MemoryLog();
+    const until = await runSaga(one.steps, log, { ...OPTIONS, until: 'switch' });
+    assert.equal(until.is, 'until', JSON.stringify(until));
+    assert.deepEqual(['s3' in one.msr.state.section, one.msr.state.isReadOnly], [true, true]);
+    const file = join(one.site.backups, `blobferry-${log.last?.id}-settings.json`);
+    assert.equal((await stat(file)).mode & 0o777, 0o600);
+    assert.match(await readFile(file, 'utf8'), /"keep_metadata":true/);
+    assert.doesNotMatch(JSON.stringify([...log.entries]), /testsecret/);
+    assert.equal((await undoSaga(one.steps, log, OPTIONS)).is, 'undone');
+    assert.deepEqual(one.msr.state.section['filesystem'], before['filesystem']);
+    assert.equal(one.msr.state.replicas.readOnly()[DTR.replicaId], false);
+  });
+
+  it('is believed where its answer was lost, and not where nothing came of it', async (t) => {
+    const lost = await switched(t);
+    lost.msr.faults.add({ on: 'PUT /api/v0/admin/settings/registry', does: { kind: 'lost-reply' } });
+    const until = { ...OPTIONS, until: 'switch' };
+    assert.equal((await runSaga(lost.steps, new MemoryLog(), until)).is, 'until');
+    const silent = await switched(t);
+    silent.msr.faults.add({
+      on: 'PUT /api/v0/admin/settings/registry',
+      does: { kind: 'no-effect', status: 202 },
+    });
+    const hurried = { ...silent.site, pace: { ...silent.site.pace, switchMsMax: 100 } };
+    const [, , end] = silent.steps;
+    const target = { driver: 's3', parameters: { bucket: 'new' } };
+    assert.ok(end);
+    const outcome = await runSaga(
+      [readOnlyStep(silent.site), switchStep(hurried, target, 'reversible'), end],
+      new MemoryLog(),
+      until,
+    );
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /the registry is on filesystem/);
+  });
+});
+
+describe('the garbage collection', () => {
+  it('is begun once, whoever was killed when, and followed to its end with its log', async (t) => {
+    const one = await world(t);
+    const log = new MemoryLog();
+    const real = garbageCollection(one.site);
+    one.msr.faults.add({ on: 'GET /api/v0/jobs/*', does: { kind: 'answer', status: 400, json: {} } });
+    assert.equal((await run([real], log)).is, 'stuck-forward');
+    assert.equal((await run([real], log)).is, 'done');
+    assert.equal(one.msr.called.filter((call) => call === 'POST /api/v0/jobs').length, 1);
+    const text = log.entries.findLast(({ what }) => what === 'effect-shown')?.text ?? '';
+    const [, file = ''] = /log in (\S+)$/.exec(text) ?? [];
+    assert.match(await readFile(file, 'utf8'), /0 blobs deleted/);
+  });
+
+  it('that fails is told with its last words, and begun anew by the next run', async (t) => {
+    const one = await world(t);
+    const log = new MemoryLog();
+    one.msr.state.jobs.script('onlinegc_blobs', ['waiting', 'running', 'error']);
+    const failed = await run([garbageCollection(one.site)], log);
+    assert.ok(failed.is === 'stuck-forward');
+    assert.match(failed.failure.why, /ended as "error"/);
+    assert.match(failed.ways.forward.join(), /^curl .*onlinegc_blobs/);
+    one.msr.state.jobs.script('onlinegc_blobs', ['waiting', 'running', 'done']);
+    assert.equal((await run([garbageCollection(one.site)], log)).is, 'done');
+  });
+});
