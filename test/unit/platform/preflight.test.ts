@@ -1,0 +1,296 @@
+/** What the preflight finds, one wrong thing at a time. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { SurveyReport, TargetFindings } from '../../../src/platform/engine-port.ts';
+import type { NewStorage } from '../../../src/platform/msr/msr-site.ts';
+import type { Finding } from '../../../src/platform/preflight/finding.ts';
+import { type MsrChecks, msrChecks } from '../../../src/platform/preflight/msr-checks.ts';
+import { preflightStep } from '../../../src/platform/preflight/preflight-step.ts';
+import { storageChecks } from '../../../src/platform/preflight/storage-checks.ts';
+import { PrintedCommands } from '../../../src/platform/print-commands.ts';
+import { runSaga } from '../../../src/platform/saga/saga.ts';
+import type { MsrOptions } from '../../support/msr/state.ts';
+import { FakeEngine } from './fake-engine.ts';
+import { type Afterwards, connect, type MsrWorld, msrWorld, siteOf } from './msr-world.ts';
+import { MemoryLog } from './saga/memory-log.ts';
+
+const { signal } = new AbortController();
+const CLOUD: NewStorage = { by: 'settings', section: { driver: 's3', parameters: { bucket: 'new' } } };
+const DTR = {
+  image: 'mirantis/dtr:2.9.18',
+  replicaId: 'f1e2d3c4b5a0',
+  mke: { url: 'https://mke', username: 'a', secretEnv: 'P', trust: { by: 'nobody' } },
+} as const;
+
+function checksOf({ connection }: Pick<MsrWorld, 'connection'>, more: Partial<MsrChecks> = {}): MsrChecks {
+  const site = {
+    ...siteOf(connection),
+    containers: new PrintedCommands(async () => true),
+    dtr: DTR,
+    backups: '/b',
+    digests: '/d',
+    report: '/r',
+  };
+  return {
+    site,
+    procedure: 'restore',
+    cli: 'print',
+    source: { driver: 'filesystem', parameters: {} },
+    target: CLOUD,
+    redirects: { host: 's3.example', authority: async () => 'issued by nobody' },
+    offeredCa: async () => '"test", SHA-256 AA:BB',
+    isInsecure: false,
+    windowMsMax: undefined,
+    ...more,
+  };
+}
+
+async function findings(checks: ReturnType<typeof msrChecks>): Promise<readonly Finding[]> {
+  const found: Finding[] = [];
+  const step = preflightStep({ checks, onFinding: (one) => found.push(one), ask: async () => true });
+  await runSaga([step], new MemoryLog(), { signal, yes: true, yesForward: false, ask: async () => false });
+  return found;
+}
+
+const problemsOf = (found: readonly Finding[]): readonly string[] =>
+  found.filter(({ is }) => is === 'problem').map(({ item, text }) => `${item}: ${text}`);
+
+async function msrFindings(
+  t: Afterwards,
+  options: Partial<MsrOptions> = {},
+  change: (world: MsrWorld) => Partial<MsrChecks> | undefined = () => undefined,
+): Promise<readonly Finding[]> {
+  const world = await msrWorld(t, options);
+  const more = change(world) ?? {};
+  return await findings(msrChecks(checksOf(world, more)));
+}
+
+describe('the preflight of MSR', () => {
+  it('finds nothing wrong with a registry that is well, and says what is worth knowing', async (t) => {
+    const found = await msrFindings(t, {}, ({ msr }) => {
+      msr.state.crons.set('gc', { id: '1', action: 'gc', schedule: '@daily' });
+      msr.state.jobs.script('onlinegc', ['running']);
+      msr.state.jobs.create('onlinegc');
+      return { target: CLOUD };
+    });
+    assert.deepEqual(problemsOf(found), []);
+    const texts = found.map(({ item, is, text }) => `${item} ${is}: ${text}`).join('\n');
+    assert.match(texts, /crons note: gc \(@daily\): taken away/);
+    assert.match(texts, /running jobs note: onlinegc .* it is waited for/);
+    // The stand-in has redirects disabled.
+    assert.match(texts, /redirects ok: disabled/);
+    assert.match(texts, /version of MSR ok: .* runs MSR 2\.9\.18/);
+  });
+
+  it('asks where clients will be sent to another host', async (t) => {
+    const found = await msrFindings(t, {}, ({ msr }) => {
+      msr.state.registrySettings = { storage: { ...msr.state.section, redirect: { disable: false } } };
+      return {};
+    });
+    const asked = found.filter(({ is }) => is === 'ask').map(({ text }) => text);
+    assert.equal(asked.length, 1);
+    assert.match(asked[0] ?? '', /from s3\.example \(issued by nobody\): every node must reach it/);
+  });
+
+  const CASES: readonly (readonly [
+    title: string,
+    options: Partial<MsrOptions>,
+    change: (world: MsrWorld) => Partial<MsrChecks> | undefined,
+    expected: RegExp,
+  ])[] = [
+    [
+      'a version that is not supported',
+      { version: '3.0.1' },
+      () => ({}),
+      /version of MSR: .*runs MSR 3\.0\.1/,
+    ],
+    [
+      'an image of another version',
+      { version: '2.9.17' },
+      () => ({}),
+      /MSR runs 2\.9\.17, and the image is mirantis\/dtr:2\.9\.18/,
+    ],
+    [
+      'a replica that is down',
+      {},
+      ({ msr }) => void msr.state.replicas.ailments.set('f1e2d3c4b5a1', 'unreachable'),
+      /health of MSR: Replica f1e2d3c4b5a1 is not well/,
+    ],
+    [
+      'a replica that is not there',
+      {},
+      ({ connection }) => {
+        const checks = checksOf({ connection });
+        return { site: { ...checks.site, dtr: { ...DTR, replicaId: '000000000000' } } };
+      },
+      /There is no replica 000000000000/,
+    ],
+    [
+      'replicas of which nobody tells whether they are read-only',
+      { assumes: { statusTellsReadOnly: false } },
+      () => ({}),
+      /does not tell whether its replicas are read-only/,
+    ],
+    [
+      'another storage than the source',
+      {},
+      () => ({ source: { driver: 's3', parameters: { bucket: 'old' } } }),
+      /storage of MSR: MSR runs on filesystem.*the source is s3/,
+    ],
+    [
+      'a storage that is the target already',
+      {
+        storage: {
+          s3: { endpoint: 'http://127.0.0.1:1', bucket: 'new', accessKeyId: 'a', secretAccessKey: 'b' },
+        },
+      },
+      () => ({
+        target: {
+          by: 'settings',
+          section: { driver: 's3', parameters: { bucket: 'new', regionendpoint: 'http://127.0.0.1:1' } },
+        },
+      }),
+      /which is the target already/,
+    ],
+    [
+      'an old storage that a destroy would take',
+      {},
+      ({ msr }) => {
+        msr.state.mounted = { folder: msr.state.tree, said: 'dtr-registry-f1e2d3c4b5a0' };
+        return {};
+      },
+      /volumes: The old storage lies in a volume of a replica/,
+    ],
+    [
+      'a new storage that a destroy would take',
+      {},
+      () => ({ target: { by: 'mount', mount: { volume: 'dtr-registry-f1e2d3c4b5a0' } } }),
+      /volumes: The new storage is dtr-registry-f1e2d3c4b5a0/,
+    ],
+  ];
+  for (const [title, options, change, expected] of CASES) {
+    it(`finds ${title}`, async (t) => {
+      const problems = problemsOf(await msrFindings(t, options, change));
+      // MSR's own word of its health is one more; and what runs on the target is not on the source.
+      assert.ok([1, 2].includes(problems.length), problems.join('\n'));
+      assert.match(problems.join('\n'), expected);
+    });
+  }
+
+  it('finds a token that is wrong, and a user who is no administrator', async (t) => {
+    const { msr } = await msrWorld(t);
+    for (const [access, expected] of [
+      [{ secret: 'expired' }, /401/],
+      [{ username: 'reader', secret: 'reader-password' }, /403/],
+    ] as const) {
+      const connection = connect(t, msr, access);
+      const problems = problemsOf(await findings(msrChecks(checksOf({ connection }))));
+      assert.match(problems.join('\n'), expected);
+      assert.ok(problems.every((text) => !text.includes('expired') || /token may have/.test(text)));
+    }
+  });
+});
+
+describe('the preflight of storages', () => {
+  const TARGET: TargetFindings = {
+    name: 's3://new',
+    kind: 's3',
+    rights: (['list', 'read', 'write', 'delete'] as const).map((right) => ({ right, is: 'granted' })),
+    holds: 'nothing',
+    clockAheadMs: 10,
+    freeBytes: 10_000,
+    rules: [],
+  };
+  const SURVEY: SurveyReport = {
+    beganMs: 1,
+    endedMs: 2,
+    layout: 'msr',
+    reason: 'blobs by id',
+    warnings: [],
+    objects: 10,
+    bytes: 5_000,
+    archived: { count: 0, first: [] },
+    damaged: { count: 0, first: [] },
+  };
+
+  async function storageFindings(
+    target: Partial<TargetFindings> = {},
+    survey: Partial<SurveyReport> = {},
+    hasBackups = true,
+  ): Promise<readonly Finding[]> {
+    const engine = Object.assign(new FakeEngine(), {
+      lookAtSource: async () => ({ ...TARGET, name: join('file:', 'old') }),
+      lookAtTarget: async () => ({ ...TARGET, ...target }),
+      survey: async () => ({ ...SURVEY, ...survey }),
+    });
+    const call = () => ({ signal });
+    return await findings(storageChecks({ engine, call, isWithoutDigests: false, hasBackups }));
+  }
+
+  it('finds nothing wrong where nothing is', async () => {
+    const found = await storageFindings();
+    assert.deepEqual(new Set(found.map(({ is }) => is)), new Set(['ok']));
+    assert.equal(found.length, 10);
+  });
+
+  const soon = Date.now() + 60_000;
+  const CASES: readonly (readonly [string, Partial<TargetFindings>, Partial<SurveyReport>, RegExp])[] = [
+    [
+      'a right that is missing',
+      { rights: [{ right: 'write', is: 'refused', why: 'AccessDenied' }] },
+      {},
+      /target storage: s3:\/\/new may not be used to write: AccessDenied/,
+    ],
+    [
+      'a target that holds something else',
+      { holds: 'stranger', stranger: 'a.txt' },
+      {},
+      /did not bring: "a\.txt"/,
+    ],
+    ['clocks that differ', { clockAheadMs: -600_000 }, {}, /clocks: the clock of s3:\/\/new is 600 s behind/],
+    ['too little room', { freeBytes: 5_100 }, {}, /room for 5100 bytes, and the source holds 5000/],
+    ['credentials that end', { credentialsExpireMs: soon }, {}, /credentials: those for s3:\/\/new end at/],
+    [
+      'objects in archives',
+      {},
+      { archived: { count: 12, first: ['a', 'b'] } },
+      /12 objects are archived.*: a, b and more/,
+    ],
+    [
+      'old damage',
+      {},
+      { damaged: { count: 1, first: ['x: empty'] } },
+      /1 objects are damaged already: x: empty/,
+    ],
+  ];
+  for (const [title, target, survey, expected] of CASES) {
+    it(`finds ${title}`, async () => {
+      const problems = problemsOf(await storageFindings(target, survey));
+      assert.equal(problems.length, 1, problems.join('\n'));
+      assert.match(problems[0] ?? '', expected);
+    });
+  }
+
+  it('refuses blobs of which nothing says what they must hash to, and names rules of the target', async () => {
+    assert.match(
+      problemsOf(await storageFindings({}, {}, false)).join(),
+      /no backup says what each blob must hash to/,
+    );
+    const found = await storageFindings({ rules: ['a lifecycle rule removes objects after 30 days'] });
+    assert.ok(found.some(({ is, text }) => is === 'note' && /after 30 days/.test(text)));
+  });
+
+  it('begins nothing where somebody does not agree, and shows what it could not find out', async () => {
+    const checks = [{ item: 'x', look: async () => [{ is: 'ask' as const, text: 'clients go elsewhere' }] }];
+    const step = preflightStep({ checks, onFinding: () => undefined, ask: async () => false });
+    const outcome = await runSaga([step], new MemoryLog(), {
+      signal,
+      yes: true,
+      yesForward: false,
+      ask: async () => false,
+    });
+    assert.ok(outcome.is === 'refused');
+    assert.match(outcome.failure.why, /Nobody agreed to this: x: clients go elsewhere/);
+  });
+});
