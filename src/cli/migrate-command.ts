@@ -178,6 +178,19 @@ class Migrating {
     for (const line of planLines(steps)) output.say(line);
   }
 
+  /** What every report of this migration says, however it ended. */
+  get #caveats(): readonly string[] {
+    const { platform } = this.#migration;
+    if (platform.kind === 'none') return [];
+    const servers = [platform, platform.mke].filter(({ trust }) => trust.by === 'nobody');
+    return [
+      ...servers.map(({ url }) => `insecure: whoever answered at ${url} was believed`),
+      ...(this.#given.withoutDigests
+        ? ['--without-digests: blobs were compared with the source alone, not with what they must hash to']
+        : []),
+    ];
+  }
+
   async #awaits(lines: readonly string[], signal: AbortSignal): Promise<boolean> {
     return await this.#context.asker().agrees(lines, 'Is it done?', signal);
   }
@@ -185,7 +198,7 @@ class Migrating {
   #told(outcome: Outcome, steps: readonly Step[]): number {
     const { output } = this.#context;
     const exitCode = exitCodeOfOutcome(outcome);
-    const lines = outcomeText(outcome, steps);
+    const lines = [...outcomeText(outcome, steps), ...this.#caveats];
     if (this.#given.json) output.print(jsonLine({ event: 'summary', outcome: outcome.is, exitCode, lines }));
     else for (const line of lines) output.print(line);
     return exitCode;

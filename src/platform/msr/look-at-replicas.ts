@@ -1,10 +1,12 @@
 /** One look at all replicas, and waiting until they are as somebody wants them. */
 import { pause } from '../../transport/pause.ts';
 import type { ReadOnlyLook } from '../read-only-epoch.ts';
+import type { StepContext } from '../saga/step.ts';
 import { readClusterStatus } from './msr-cluster.ts';
 import type { MsrConnection } from './msr-connection.ts';
 import { isMsrError } from './msr-error.ts';
 import { readSettings } from './msr-settings.ts';
+import type { MsrPace } from './msr-site.ts';
 import { type ReadOnlyEvidence, readOnlyEvidence } from './read-only-evidence.ts';
 
 interface Looked {
@@ -15,6 +17,14 @@ interface Looked {
 export interface Patience {
   readonly msMax: number;
   readonly pollMs: number;
+}
+
+/** How long a step waits for replicas that restart one after the other. */
+export function switchPatience(
+  { pollMs, switchMsMax }: MsrPace,
+  { isGlance }: Pick<StepContext, 'isGlance'>,
+): Patience {
+  return { pollMs, msMax: isGlance ? 0 : switchMsMax };
 }
 
 /** One that MSR does not answer has seen no replica. @throws MsrError for what will not pass by itself. */

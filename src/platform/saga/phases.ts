@@ -86,8 +86,9 @@ export class Phases {
     return undefined;
   }
 
-  async effect(step: Step): Promise<Effect | Thrown> {
-    return this.#seen(step, 'effect', () => step.effect(this.#context(step)));
+  /** @param isGlance nothing is waited for. */
+  async effect(step: Step, isGlance = false): Promise<Effect | Thrown> {
+    return this.#seen(step, 'effect', () => step.effect({ ...this.#context(step), isGlance }));
   }
 
   async held(step: Step): Promise<Held> {
@@ -204,6 +205,7 @@ export class Phases {
       signal: this.#options.signal,
       run: this.run.id,
       attempt: this.progress.of(step.id).attempt,
+      isGlance: false,
       memory: this.#memory(step.id),
       memoryOf: (other) => ({ get: (name) => this.#log.get(other, name) }),
       heldOf: (other) => this.watch(other),

@@ -147,7 +147,7 @@ class Runner {
   /** `anew`: something before it has to be done first. */
   async #step(step: Step): Promise<StepFailure | 'done' | 'anew' | 'not-agreed'> {
     if (this.#phases.progress.of(step.id).state === 'begun') {
-      const effect = await this.#phases.effect(step);
+      const effect = await this.#phases.effect(step, true);
       if (effect.is === 'shown') return 'done';
     }
     const checked = await this.#phases.check(step);

@@ -54,6 +54,8 @@ export interface StepContext {
   readonly run: string;
   /** 1, and one more each time that the step had to start anew: what an earlier attempt made does not count. */
   readonly attempt: number;
+  /** A look at what an earlier run has begun: nothing is waited for, as it may never have been sent. */
+  readonly isGlance: boolean;
   readonly memory: StepMemory;
   /** What another step has kept. */
   memoryOf(step: string): Pick<StepMemory, 'get'>;

@@ -5,14 +5,13 @@
 import type { Effect, Step } from '../../saga/step.ts';
 import { type EngineSite, engineCall } from '../../steps/engine-steps.ts';
 import { demandGood } from '../../steps/live-passes.ts';
-import { awaitReplicas, lookAtReplicas } from '../look-at-replicas.ts';
+import { awaitReplicas, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
 import { requestReadOnly } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 
 const AGAIN = 'read-only-again';
 
 export function readOnlyAgain({ msr, pace, byHand }: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
-  const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
   return {
     id: AGAIN,
     title: 'See that the restored registry is read-only',
@@ -26,8 +25,8 @@ export function readOnlyAgain({ msr, pace, byHand }: Pick<MsrSite, 'msr' | 'pace
       memory.keep('wasWritable', true);
       await requestReadOnly(msr, signal, true);
     },
-    effect: async ({ signal, memory }): Promise<Effect> => {
-      const looked = await awaitReplicas(msr, signal, 'read-only', patience);
+    effect: async ({ signal, memory, isGlance }): Promise<Effect> => {
+      const looked = await awaitReplicas(msr, signal, 'read-only', switchPatience(pace, { isGlance }));
       if (typeof looked === 'string') return { is: 'missing', why: looked };
       const how = memory.get('wasWritable') === true ? 'it was writable for a moment' : 'as it was restored';
       return { is: 'shown', evidence: `every replica is read-only, ${how}` };

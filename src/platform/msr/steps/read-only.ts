@@ -3,7 +3,13 @@ import { pause } from '../../../transport/pause.ts';
 import { afterLook, type Epoch, openEpoch } from '../../read-only-epoch.ts';
 import type { Json } from '../../saga/saga-log.ts';
 import type { Effect, Held, Step, StepContext } from '../../saga/step.ts';
-import { awaitReplicas, configuredReplicas, lookAtReplicas, type Patience } from '../look-at-replicas.ts';
+import {
+  awaitReplicas,
+  configuredReplicas,
+  lookAtReplicas,
+  type Patience,
+  switchPatience,
+} from '../look-at-replicas.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import type { MsrConnection } from '../msr-connection.ts';
 import { requestReadOnly } from '../msr-settings.ts';
@@ -13,14 +19,13 @@ import { isSwitched } from './switch-storage.ts';
 
 export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
   const { msr, pace } = site;
-  const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
   return {
     id: READ_ONLY,
     title: 'Switch the registry to read-only',
     changes: 'Pushes and deletes are refused from now on; replicas restart one after the other',
     kind: 'reversible',
     check: async (ctx) => {
-      const problems = await problemsThatStay(msr, ctx, patience);
+      const problems = await problemsThatStay(msr, ctx, switchPatience(pace, ctx));
       if (problems.length > 0)
         return { is: 'blocked', why: problems.join('; '), hint: 'Mend the cluster first' };
       const { evidence } = await lookAtReplicas(msr, ctx.signal);
@@ -28,7 +33,7 @@ export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): St
     },
     do: async ({ signal }) => requestReadOnly(msr, signal, true),
     effect: async (ctx): Promise<Effect> => {
-      const looked = await awaitReplicas(msr, ctx.signal, 'read-only', patience);
+      const looked = await awaitReplicas(msr, ctx.signal, 'read-only', switchPatience(pace, ctx));
       if (typeof looked === 'string') return { is: 'missing', why: looked };
       const epoch = openEpoch(looked.look);
       if (typeof epoch === 'string') return { is: 'missing', why: epoch };
@@ -46,7 +51,7 @@ export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): St
     },
     undo: async ({ signal }) => requestReadOnly(msr, signal, false),
     undone: async (ctx): Promise<Effect> => {
-      const looked = await awaitReplicas(msr, ctx.signal, 'writable', patience);
+      const looked = await awaitReplicas(msr, ctx.signal, 'writable', switchPatience(pace, ctx));
       return typeof looked === 'string'
         ? { is: 'missing', why: looked }
         : { is: 'shown', evidence: 'every replica takes writes' };

@@ -2,7 +2,7 @@
 import { containerName, shellCommand } from '../../container.ts';
 import type { Effect, Step, StepContext } from '../../saga/step.ts';
 import { helpCommand, type LocalStorage, MIGRATED_FLAG, reconfigureSpec } from '../dtr-commands.ts';
-import { awaited, lookAtReplicas } from '../look-at-replicas.ts';
+import { awaited, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
 import { readRegistrySettings } from '../msr-registry-settings.ts';
 import { readSettings } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
@@ -32,9 +32,8 @@ export function reconfigureStep(site: ReconfigureSite, target: LocalStorage): St
       await containers.run(spec, signal);
       await containers.remove(spec.name, signal);
     },
-    effect: async ({ signal }): Promise<Effect> => {
-      const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
-      const wrong = await awaited(signal, patience, async () => {
+    effect: async ({ signal, isGlance }): Promise<Effect> => {
+      const wrong = await awaited(signal, switchPatience(pace, { isGlance }), async () => {
         if (!(await isAt(site, signal, target))) return `MSR is not on ${textOf(target)}`;
         const { evidence } = await lookAtReplicas(msr, signal);
         return evidence.is === 'read-only' ? undefined : evidence.reasons.join('; ');

@@ -3,7 +3,7 @@ import { ContainerError, containerName, shellCommand } from '../../container.ts'
 import type { Json } from '../../saga/saga-log.ts';
 import type { Effect, Step, StepContext, Ways } from '../../saga/step.ts';
 import { destroySpec, type LocalStorage, restoreSpec } from '../dtr-commands.ts';
-import { awaited } from '../look-at-replicas.ts';
+import { awaited, switchPatience } from '../look-at-replicas.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import { isMsrError } from '../msr-error.ts';
 import type { MsrSettings } from '../msr-settings.ts';
@@ -44,8 +44,7 @@ export function restoreStep(site: RestoreSite): Step {
     },
     effect: async (ctx): Promise<Effect> => {
       if (ctx.memory.get('ended') !== true) return { is: 'missing', why: 'MSR is not restored' };
-      const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
-      const wrong = await awaited(ctx.signal, patience, () => problemsOf(site, ctx));
+      const wrong = await awaited(ctx.signal, switchPatience(pace, ctx), () => problemsOf(site, ctx));
       if (wrong !== undefined) return { is: 'missing', why: wrong };
       return { is: 'shown', evidence: `replica ${site.dtr.replicaId} is well` };
     },

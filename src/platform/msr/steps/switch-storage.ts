@@ -9,7 +9,7 @@ import { BlobferryError } from '../../../core/errors.ts';
 import { writePrivately } from '../../private-file.ts';
 import type { Effect, Step, StepContext, StepKind } from '../../saga/step.ts';
 import { BrokenEpoch } from '../../steps/watched.ts';
-import { awaited, lookAtReplicas } from '../look-at-replicas.ts';
+import { awaited, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
 import { putRegistrySettings, readRegistrySettings, switchStorage } from '../msr-registry-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { type JsonRecord, RegistrySettings, type StorageSection } from '../registry-settings.ts';
@@ -122,12 +122,11 @@ async function before(site: SwitchSite, ctx: StepContext): Promise<JsonRecord> {
 /** Replicas restart: until all of them are back, read-only and on that storage. */
 async function settled(
   { msr, pace }: SwitchSite,
-  { signal }: StepContext,
+  { signal, isGlance }: StepContext,
   is: (settings: RegistrySettings) => boolean,
 ): Promise<Effect> {
   let evidence = '';
-  const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
-  const wrong = await awaited(signal, patience, async () => {
+  const wrong = await awaited(signal, switchPatience(pace, { isGlance }), async () => {
     const settings = await readRegistrySettings(msr, signal);
     const { storage } = settings;
     evidence = storage ? `${storage.driver} ${placeText(settings)}` : 'no storage';

@@ -1,6 +1,6 @@
 /** Lets the registry take writes again: the first one is on the new storage, and the old one lacks it from then on. */
 import type { Effect, Step, StepContext } from '../../saga/step.ts';
-import { awaitReplicas, lookAtReplicas } from '../look-at-replicas.ts';
+import { awaitReplicas, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
 import { requestReadOnly } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 
@@ -10,7 +10,6 @@ export function writable(
   back: (ctx: StepContext) => readonly string[],
 ): Step {
   const { msr, pace } = site;
-  const patience = { msMax: pace.switchMsMax, pollMs: pace.pollMs };
   return {
     id: 'writable',
     title: 'End read-only: the registry takes writes on its new storage',
@@ -23,8 +22,8 @@ export function writable(
       return evidence.is === 'read-only' ? { is: 'todo', isUntouched: true } : { is: 'todo' };
     },
     do: async ({ signal }) => requestReadOnly(msr, signal, false),
-    effect: async ({ signal }): Promise<Effect> => {
-      const looked = await awaitReplicas(msr, signal, 'writable', patience);
+    effect: async (ctx): Promise<Effect> => {
+      const looked = await awaitReplicas(msr, ctx.signal, 'writable', switchPatience(pace, ctx));
       return typeof looked === 'string'
         ? { is: 'missing', why: looked }
         : {

@@ -148,3 +148,30 @@ describe('a step that was refused', () => {
     }
   });
 });
+
+describe('a step that an earlier run has begun', () => {
+  it('is looked at without waiting for what may never have been sent', async () => {
+    const log = new MemoryLog();
+    const glances: boolean[] = [];
+    const stop = new AbortController();
+    let isDone = false;
+    const step: Step = {
+      ...plain('switch'),
+      check: async () => ({ is: 'todo' }),
+      do: async () => {
+        if (!stop.signal.aborted) {
+          stop.abort();
+          throw new Error('killed before it sent anything');
+        }
+        isDone = true;
+      },
+      effect: async ({ isGlance }) => {
+        glances.push(isGlance);
+        return isDone ? { is: 'shown', evidence: '' } : { is: 'missing', why: 'not there' };
+      },
+    };
+    assert.equal((await runSaga([step], log, { ...OPTIONS, signal: stop.signal })).is, 'stopped');
+    assert.equal((await runSaga([step], log, OPTIONS)).is, 'done');
+    assert.deepEqual(glances, [true, false]);
+  });
+});
