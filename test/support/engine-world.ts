@@ -1,6 +1,7 @@
 /** Two storages, real folders or embedded S3 servers, and the engine of a migration between them. */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { FaultScript } from '../../bench/s3-server/faults/fault.ts';
 import type { RequestRecord } from '../../bench/s3-server/request-log.ts';
 import { startS3Server } from '../../bench/s3-server/s3-server.ts';
 import { openMigrationEngine } from '../../src/cli/migration/open-engine.ts';
@@ -21,6 +22,8 @@ export interface Side {
   paths(): Promise<readonly string[]>;
   /** Requests since the last call; none of a folder. */
   requests(): Promise<readonly RequestRecord[]>;
+  /** Of a server. @returns what ends it. */
+  misbehave(script: FaultScript): Promise<() => Promise<void>>;
 }
 
 export type SideKind = 'fs' | 's3';
@@ -51,6 +54,7 @@ async function openFolder(test: Afterwards, label: string): Promise<Side> {
       return files.map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1)).sort();
     },
     requests: async () => [],
+    misbehave: () => Promise.reject(new TypeError('A folder has no server')),
   };
 }
 
@@ -81,6 +85,10 @@ async function openBucket(test: Afterwards): Promise<Side> {
     remove: async (path) => await bucket.remove(path),
     paths: async () => (await server.keys('box')).map(({ key }) => key).sort(),
     requests: async () => await server.takeRequests(),
+    misbehave: async (script) => {
+      const fault = await server.misbehave(script);
+      return () => fault.remove();
+    },
   };
 }
 
