@@ -76,6 +76,8 @@ function assertBudget(
     'CreateMultipartUpload',
   );
   assert.ok(puts <= CHANGED, `${name}: ${puts} PUT`);
+  const probes = records.filter(({ key }) => key.startsWith('.blobferry-probe/'));
+  assert.deepEqual(probes, [], `${name}: what the target refuses is known from the last pass`);
   const gets = count(records, 'GetObject', 'GetObjectAttributes');
   assert.ok(gets <= CHANGED + bounds.mutableWithoutMd5, `${name}: ${gets} GET`);
   const heads = count(records, 'HeadObject', 'HeadBucket');
