@@ -14,7 +14,7 @@ import { sha256Hex } from './seeded.ts';
 import { type Afterwards, tempFolderFor } from './temp.ts';
 
 /** One storage, seen past the engine. */
-export interface Side {
+interface Side {
   readonly spec: StorageSpec;
   put(objects: Iterable<readonly [path: string, content: Uint8Array | string]>): Promise<void>;
   get(path: string): Promise<Uint8Array | undefined>;
@@ -30,7 +30,7 @@ export type SideKind = 'fs' | 's3';
 
 const ACCESS = { accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
 
-export async function openSide(test: Afterwards, kind: SideKind, label: string): Promise<Side> {
+async function openSide(test: Afterwards, kind: SideKind, label: string): Promise<Side> {
   return kind === 'fs' ? await openFolder(test, label) : await openBucket(test);
 }
 
