@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { FaultScript } from '../../bench/s3-server/faults/fault.ts';
 import type { RequestRecord } from '../../bench/s3-server/request-log.ts';
 import { startS3Server } from '../../bench/s3-server/s3-server.ts';
-import { openMigrationEngine } from '../../src/cli/migration/open-engine.ts';
+import { type MigrationEngineInput, openMigrationEngine } from '../../src/cli/migration/open-engine.ts';
 import type { StorageSpec } from '../../src/drivers/spec.ts';
 import { DigestIndexWriter } from '../../src/layout/digests/write-digest-index.ts';
 import type { EngineOptions } from '../../src/platform/engine/parts.ts';
@@ -96,6 +96,8 @@ export interface EngineWorld {
   readonly source: Side;
   readonly target: Side;
   readonly engine: EnginePort;
+  /** What it was opened with, for an engine in another process. */
+  readonly parts: Omit<MigrationEngineInput, 'onNotice'>;
   /** Of the engine's journal. */
   readonly folder: string;
   /** Another engine for the same migration, as after a restart of the program. */
@@ -123,9 +125,9 @@ export async function openEngineWorld(
     journalDirectory: folder,
     ...more,
   };
-  const reopen = (): EnginePort =>
-    openMigrationEngine({ source: source.spec, target: target.spec, options, onNotice: () => undefined });
-  return { source, target, engine: reopen(), folder, reopen };
+  const parts = { source: source.spec, target: target.spec, options };
+  const reopen = (): EnginePort => openMigrationEngine({ ...parts, onNotice: () => undefined });
+  return { source, target, engine: reopen(), parts, folder, reopen };
 }
 
 export function callWith(signal = new AbortController().signal): EngineCall {
