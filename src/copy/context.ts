@@ -4,6 +4,7 @@ import type { StorageError } from '../core/errors.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import type { DigestIndex } from '../layout/digests/digest-index.ts';
 import type { Classified, Layout } from '../layout/layout.ts';
+import type { ListedMd5s } from './listed-md5s.ts';
 import type { OpenUploads } from './open-uploads.ts';
 import type { ServerSide } from './server-side.ts';
 import type { WorkerReport } from './shard.ts';
@@ -36,6 +37,8 @@ export interface CopyContext {
   readonly uploads: OpenUploads;
   /** What blobs that are named by an id must hash to. */
   readonly digests?: DigestIndex | undefined;
+  /** What this thread has seen of the MD5s in listings; absent: nothing is made of it. */
+  readonly listedMd5s?: ListedMd5s | undefined;
   /** Told of each object before it becomes visible. */
   readonly written?: WrittenKeys | undefined;
 }

@@ -15,7 +15,7 @@ export type Difference = 'equal' | 'differs' | 'conflict';
  */
 export function differenceByListing(
   item: CopyItem,
-  ctx: Pick<CopyContext, 'ownsTarget' | 'doubtsTarget' | 'doubtsCopies' | 'uploads'>,
+  ctx: Pick<CopyContext, 'ownsTarget' | 'doubtsTarget' | 'doubtsCopies' | 'uploads' | 'listedMd5s'>,
 ): Difference | 'compare' {
   const { ownsTarget, doubtsTarget } = ctx;
   const { source, target, classified } = item;
@@ -27,8 +27,10 @@ export function differenceByListing(
     return ownsTarget ? 'differs' : 'conflict';
   }
   if (!hasSameSize) return 'differs';
-  if (source.md5 !== undefined && source.md5 === target.md5) return 'equal';
-  return 'compare';
+  if (source.md5 === undefined || target.md5 === undefined) return 'compare';
+  if (source.md5 !== target.md5) return ctx.listedMd5s?.areTrue ? 'differs' : 'compare';
+  ctx.listedMd5s?.agreed();
+  return 'equal';
 }
 
 /** Reads what must be read: one side where the other lists a true MD5 that agrees, else both. */
@@ -40,15 +42,23 @@ export async function differenceByContent(ctx: CopyContext, item: CopyItem): Pro
   if (isUnseenCopy(ctx, item)) return settleUnseenCopy(ctx, item);
   const ours = await contentHashes(ctx, ctx.source, source);
   if (target.md5 !== undefined) {
-    if (target.md5 === ours.md5) return 'equal';
-    if (!ctx.target.facts.md5MayBeOpaque) return different;
+    if (target.md5 === ours.md5) {
+      // The source's listing told another one.
+      if (source.md5 === undefined) ctx.listedMd5s?.agreed();
+      else ctx.listedMd5s?.misled();
+      return 'equal';
+    }
+    const isTrue = !ctx.target.facts.md5MayBeOpaque || ctx.listedMd5s?.areTrue;
+    if (isTrue && (!classified.isImmutable || !ctx.target.facts.md5MayBeOpaque)) return different;
   }
   const theirs = await contentHashes(ctx, ctx.target, target).catch((error: unknown) => {
     // Whoever removed or replaced it since it was listed: what is there now is not known to be equal.
     if (isStorageError(error, 'not-found') || error instanceof ObjectChanged) return undefined;
     throw error;
   });
-  return ours.sha256 === theirs?.sha256 ? 'equal' : different;
+  if (ours.sha256 !== theirs?.sha256) return different;
+  if (target.md5 !== undefined) ctx.listedMd5s?.misled();
+  return 'equal';
 }
 
 async function differenceByTrueSizes(ctx: CopyContext, item: CopyItem): Promise<Difference> {

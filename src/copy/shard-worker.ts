@@ -13,6 +13,7 @@ import { withPermits } from '../drivers/wrap/with-permits.ts';
 import { DigestIndex } from '../layout/digests/digest-index.ts';
 import { layoutNamed } from '../layout/layouts.ts';
 import type { CopyContext } from './context.ts';
+import { ListedMd5s } from './listed-md5s.ts';
 import { OpenUploads } from './open-uploads.ts';
 import { runShard } from './run-shard.ts';
 import { ServerSide } from './server-side.ts';
@@ -143,6 +144,7 @@ export class ShardWorker {
       report: this.#tell,
       uploads: new OpenUploads(),
       digests,
+      listedMd5s: new ListedMd5s(),
       written,
     };
     return {

@@ -179,6 +179,8 @@ export interface PassReport {
   readonly digestsLacking: Named;
   /** The first hundred; all are in the journal. */
   readonly exceptions: readonly CopyException[];
+  /** Ranges of names that it was cut into. */
+  readonly shards: number;
   readonly times: PassTimes;
   /** Everything else there is to tell; absent where the epoch broke before anything moved. */
   readonly summary?: CopySummary;

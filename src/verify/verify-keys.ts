@@ -2,6 +2,7 @@
  * Reads single objects of the target back, by name and without a listing, and compares each with its digest, with what
  * was noted when it was written, or with the source: the check of what a pass has written.
  */
+import type { Side } from '../core/counters.ts';
 import { parseDigest } from '../core/digest.ts';
 import { isStorageError, toErrorRecord } from '../core/errors.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
@@ -196,25 +197,25 @@ class KeysRun {
   }
 
   async #judged(key: KeyToVerify, pair: PairToCheck, exception: VerifyException): Promise<KeyOutcome> {
-    const isGoneFromSource = await this.#isGoneFromSource(pair, exception);
-    if (isGoneFromSource && exception.problem === 'missing') return { is: 'gone', key };
+    const { problem } = exception;
+    const isGone = {
+      source:
+        (isNotThere(exception, 'source') || problem === 'missing') && (await this.#isAbsent('source', pair)),
+      target: problem === 'missing',
+    };
+    if (isGone.source && (isGone.target || (await this.#isAbsent('target', pair))))
+      return { is: 'gone', key };
     const { isLive } = this.#options;
-    const mayChange = !pair.classified.isImmutable || isGoneFromSource || exception.problem === 'missing';
+    const mayChange = !pair.classified.isImmutable || isGone.source || isGone.target;
     // One that was changed is copied by the next pass, and one that is missing was noted and never written.
-    const isUnsettled = isLive && mayChange && exception.problem !== 'damaged';
+    const isUnsettled = isLive && mayChange && problem !== 'damaged';
     return { is: isUnsettled ? 'unsettled' : 'wrong', key, exception };
   }
 
-  async #isGoneFromSource(
-    { source }: PairToCheck,
-    { problem, side, error }: VerifyException,
-  ): Promise<boolean> {
-    if (problem === 'unreadable' && side === 'source') return error?.storage?.kind === 'not-found';
-    if (problem !== 'missing') return false;
+  async #isAbsent(side: Side, pair: PairToCheck): Promise<boolean> {
+    const { signal } = this.#check;
     try {
-      await onSide('source', this.#check.signal, () =>
-        this.#check.source.stat({ signal: this.#check.signal }, source.info.key),
-      );
+      await onSide(side, signal, () => this.#check[side].stat({ signal }, pair[side].info.key));
       return false;
     } catch (failure) {
       if (failure instanceof SideError) return isStorageError(failure.error, 'not-found');
@@ -229,4 +230,8 @@ class KeysRun {
     this.#progressMs = now;
     this.#options.onProgress(this.#tally.progress());
   }
+}
+
+function isNotThere({ problem, side, error }: VerifyException, of: Side): boolean {
+  return problem === 'unreadable' && side === of && error?.storage?.kind === 'not-found';
 }

@@ -4,6 +4,7 @@ import type { ProbeStorage } from '../../platform/engine/parts.ts';
 import type { RightFound, StorageFindings, StorageRight } from '../../platform/engine-port.ts';
 import { openDriver } from '../composition.ts';
 import { type ProbeFinding, type ProbeReport, probeStorage } from '../probe.ts';
+import { bucketRules } from './bucket-rules.ts';
 
 const CHECKS: readonly (readonly [StorageRight, ProbeFinding['check']])[] = [
   ['list', 'list'],
@@ -24,19 +25,32 @@ export const probeForMigration: ProbeStorage = async (storage, role, signal) => 
     openDriver,
     signal,
   });
-  return findingsOf(report, storage, isWriting);
+  const findings = findingsOf(report, storage, isWriting);
+  const rules = isWriting ? await bucketRules(storage, signal) : undefined;
+  return rules === undefined ? findings : { ...findings, rules };
 };
 
 function findingsOf(report: ProbeReport, storage: StorageSpec, isWriting: boolean): StorageFindings {
   if (storage.kind === 'memory') throw new TypeError('Stores in memory exist in tests only');
   const { clockSkewSeconds } = report;
+  const expiresMs = expiryOf(storage);
   const asked = CHECKS.filter(([right]) => isWriting || right === 'list' || right === 'read');
   return {
     name: report.storage,
     kind: storage.kind,
     rights: asked.map(([right, check]) => rightOf(right, check, report.findings)),
+    ...(expiresMs === undefined ? {} : { credentialsExpireMs: expiresMs }),
     ...(clockSkewSeconds === undefined ? {} : { clockAheadMs: Math.round(clockSkewSeconds * 1000) }),
   };
+}
+
+/** Epoch milliseconds; undefined where the credentials do not tell, or are renewed by themselves. */
+function expiryOf(storage: StorageSpec): number | undefined {
+  if (storage.kind === 's3')
+    return storage.credentials?.isFound ? undefined : storage.credentials?.expiresAtMs;
+  if (storage.kind !== 'azure' || storage.access.type !== 'sas') return undefined;
+  const expiresMs = Date.parse(new URLSearchParams(storage.access.token).get('se') ?? '');
+  return Number.isNaN(expiresMs) ? undefined : expiresMs;
 }
 
 function rightOf(

@@ -37,7 +37,10 @@ export async function runEnginePass(
         openDriver,
         workerUrl,
         signal,
-        onEvent: (event) => tell(event, call.onSaid),
+        onEvent: (event) => {
+          heard.hear(event);
+          tell(event, call.onSaid);
+        },
         onCounters: (counters) => heard.begin(counters),
       },
       {
@@ -55,6 +58,7 @@ export async function runEnginePass(
       ...outcomeOf(task, summary),
       endedMs: Date.now(),
       ...countsOf(summary),
+      shards: heard.shards,
       times,
       summary,
     };
@@ -65,6 +69,7 @@ export async function runEnginePass(
       ...BROKE,
       endedMs: Date.now(),
       ...NOTHING_DONE,
+      shards: heard.shards,
       times: heard.times(undefined, options.threads),
     };
   } finally {
@@ -108,7 +113,18 @@ function outcomeOf(
 
 type Counts = Omit<
   PassReport,
-  'pass' | 'kind' | 'epoch' | 'end' | 'isGood' | 'why' | 'hint' | 'beganMs' | 'endedMs' | 'times' | 'summary'
+  | 'pass'
+  | 'kind'
+  | 'epoch'
+  | 'end'
+  | 'isGood'
+  | 'why'
+  | 'hint'
+  | 'beganMs'
+  | 'endedMs'
+  | 'shards'
+  | 'times'
+  | 'summary'
 >;
 
 function countsOf(summary: CopySummary): Counts {
@@ -131,9 +147,19 @@ class Heard {
   readonly #startedMs = performance.now();
   #counters: CounterReader | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #shards = 0;
 
   constructor({ call }: EngineTask, total: number | undefined) {
     this.#paced = new Paced(call, (counters) => progressOf(counters, total));
+  }
+
+  get shards(): number {
+    return this.#shards;
+  }
+
+  hear(event: CopyEvent): void {
+    if (event.event === 'planned') this.#shards += event.shards;
+    if (event.event === 'split') this.#shards += event.into.length;
   }
 
   begin(counters: CounterReader): void {

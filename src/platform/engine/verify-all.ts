@@ -58,7 +58,7 @@ function judge(summary: VerifySummary, extraBlobs: number): Pick<VerifyReport, '
   if (stoppedBy) return { end: 'failed', isGood: false, why: stoppedBy.message };
   const others = { ...summary, objectsExtra: summary.objectsExtra - extraBlobs };
   const lacking = (rows?.lacking.count ?? 0) - (rows?.lackingInSource.count ?? 0);
-  if (lacking > 0) return bad(`${lacking} blobs that the metadata names are not in the target`);
+  if (lacking > 0) return bad(lackingText(lacking));
   if (verifyExitCodeOf(others) !== 0) return bad(differenceText(others));
   return { end: 'done', isGood: true };
 }
@@ -90,4 +90,10 @@ function progressOf(progress: VerifyProgress, total: number | undefined): Engine
     objectsWrong: progress.objectsWrong,
     ...(total === undefined ? {} : { objectsTotal: total }),
   };
+}
+
+function lackingText(lacking: number): string {
+  const what =
+    lacking === 1 ? '1 blob that the metadata names is' : `${lacking} blobs that the metadata names are`;
+  return `${what} not in the target`;
 }

@@ -24,6 +24,7 @@ import type {
 } from '../../../src/drivers/driver.ts';
 import { openMemoryDriver } from '../../../src/drivers/memory/memory-driver.ts';
 import { forgetStore, type MemoryStore, storeNamed } from '../../../src/drivers/memory/memory-store.ts';
+import type { DigestIndex } from '../../../src/layout/digests/digest-index.ts';
 import { distributionLayout } from '../../../src/layout/distribution.ts';
 import type { Layout } from '../../../src/layout/layout.ts';
 import { type Fault, FaultDriver } from '../../support/fault-driver.ts';
@@ -79,6 +80,8 @@ export interface WorldOptions {
   readonly worthBytes?: number;
   /** Shards tell what only the target has. */
   readonly extrasMax?: number;
+  /** What blobs that are named by an id must hash to. */
+  readonly digests?: DigestIndex;
 }
 
 export interface LeftPart {
@@ -145,6 +148,7 @@ export class CopyWorld {
       readsBack: options.readsBack ?? false,
       report: (report) => void this.reports.push(report),
       uploads: new OpenUploads(),
+      digests: options.digests,
     };
   }
 
