@@ -9,7 +9,11 @@ function asking(answers: string | undefined) {
   const stdin = new PassThrough();
   if (answers !== undefined) stdin.end(answers);
   const host = { stdout: new PassThrough(), stderr, env: {}, stdin };
-  return { asker: new Asker(stdin, new Output(host)), said: () => String(stderr.read() ?? '') };
+  let said = '';
+  stderr.on('data', (bytes: Buffer) => {
+    said += bytes.toString();
+  });
+  return { asker: new Asker(stdin, new Output(host)), said: () => said };
 }
 
 const { signal } = new AbortController();

@@ -35,6 +35,7 @@ export class FakeEngine implements EnginePort {
       ...TIMES,
       end,
       ...this.#judged(request.kind, end === 'done'),
+      shards: 1,
       objectsListed: 10_000,
       objectsChanged,
       bytesChanged: objectsChanged,
