@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { startS3Server } from '../../../bench/s3-server/s3-server.ts';
 import { makeCertificate } from '../../../bench/support/certificate.ts';
 import { type CliOptions, type CliResult, runBlobferry } from '../cli.ts';
-import { storageYaml } from '../registry.ts';
+import { type RegistryStorage, storageYaml } from '../registry.ts';
 import { S3Bucket } from '../s3-bucket.ts';
 import { makeTempFolder } from '../temp.ts';
 import { type Msr, startMsr } from './msr.ts';
@@ -16,6 +16,8 @@ import type { MsrOptions } from './state.ts';
 
 export interface MigrateOptions {
   readonly procedure: 'restore' | 'reconfigure';
+  /** Where the registry keeps its objects at first; default: a folder. */
+  readonly source?: RegistryStorage;
   /** Default: the bucket. */
   readonly target?: string;
   /** Lines of the migration file. */
@@ -46,7 +48,11 @@ export async function startMigrateWorld(options: MigrateOptions): Promise<Migrat
   const s3 = await startS3Server({ buckets: ['registry'] });
   const access = { endpoint: s3.endpoint, accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
   const bucket = new S3Bucket(access, 'registry');
-  const msr = await startMsr({ storage: { filesystem: storage }, replicas: 3, ...options.msr });
+  const msr = await startMsr({
+    storage: options.source ?? { filesystem: storage },
+    replicas: 3,
+    ...options.msr,
+  });
   const front = await startFront(msr, tls);
   const file = join(folder.path, 'move.yml');
   await writeFile(join(folder.path, 'ca.pem'), tls.cert);
@@ -54,6 +60,7 @@ export async function startMigrateWorld(options: MigrateOptions): Promise<Migrat
     join(folder.path, 'new.yml'),
     storageYaml({ s3: { ...access, bucket: 'registry', rootDirectory: '/msr' } }),
   );
+  if (options.source) await writeFile(join(folder.path, 'old.yml'), storageYaml(options.source));
   await writeFile(file, migrationText(options, front.url, storage));
   const env = { ...msr.environment, MSR_TOKEN: msr.addToken(), UCP_PASSWORD: 'mke-password' };
   return {
@@ -78,7 +85,7 @@ export async function startMigrateWorld(options: MigrateOptions): Promise<Migrat
 function migrationText(options: MigrateOptions, url: string, storage: string): string {
   const { procedure, more = [], platform = [] } = options;
   return [
-    `source: file://${storage}`,
+    `source: ${options.source ? 'old.yml' : `file://${storage}`}`,
     `target: ${options.target ?? 'new.yml'}`,
     `procedure: ${procedure}`,
     'platform:',
