@@ -36,11 +36,13 @@ describe('blobferry migrate, killed', { skip: missingTools('registry', 'skopeo')
     world: MigrateWorld,
     moments: readonly string[],
     killed: Set<string>,
+    only?: string,
   ): Promise<number | null> {
     const kill = new AbortController();
     const onLine = (line: string): void => {
       const [, step = '', what = ''] = /"event":"step".*"step":"([^"]*)","what":"([^"]*)"/.exec(line) ?? [];
       const moment = `${step} ${what}`;
+      if (only !== undefined && step !== only) return;
       if (kill.signal.aborted || !moments.includes(what) || killed.has(moment)) return;
       killed.add(moment);
       kill.abort();
@@ -79,4 +81,23 @@ describe('blobferry migrate, killed', { skip: missingTools('registry', 'skopeo')
       assert.deepEqual(await readTree(world.storage), before, 'the old storage is as it was');
     });
   }
+
+  it('in the final pass, undone, and begun again, brings what was pushed in between', async (t) => {
+    const world = await startMigrateWorld({ procedure: 'reconfigure', msr: { replicas: 1 } });
+    t.after(() => world.stop());
+    const [first, second] = images.images;
+    assert.ok(first && second);
+    await pushImages({ ...images, images: [first] }, world.msr.host);
+    const killed = new Set<string>();
+    assert.equal(await run(world, ['do-begun'], killed, 'final-pass'), null);
+    assert.deepEqual([...killed], ['final-pass do-begun']);
+    assert.equal(world.msr.state.isReadOnly, true);
+    const undone = await world.migrate(['--undo', '--yes']);
+    assert.equal(undone.code, 0, undone.stderr);
+    assert.equal(world.msr.state.isReadOnly, false);
+    await pushImages({ ...images, images: [second] }, world.msr.host);
+    assert.equal(await run(world, [], killed), 0);
+    assert.deepEqual((await pullAll(world.msr.host, images.images)).problems, []);
+    assert.ok('s3' in world.msr.state.section);
+  });
 });
