@@ -125,7 +125,11 @@ describe('blobferry migrate', { skip: missingTools('registry', 'skopeo') }, () =
     assert.deepEqual(await readTree(world.storage), before);
     const [, back = ''] = failed.stdout.split('By hand, back:\n');
     const env = cleanEnvironment(world.env);
-    for (const line of back.trim().split('\n')) {
+    // What is indented is to be pasted; what this migration did not check is said below it.
+    const commands = back.split('\n').filter((line) => line.startsWith('  '));
+    assert.ok(commands.length >= 4, back);
+    assert.match(back, /^insecure: whoever answered at https:\/\/mke\.example\.com was believed$/m);
+    for (const line of commands) {
       const { code, stderr } = await runCommand('sh', ['-c', line], { env });
       assert.equal(code, 0, `${line}: ${stderr}`);
     }
