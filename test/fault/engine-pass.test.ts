@@ -225,6 +225,20 @@ describe('a call of the engine', () => {
     );
   });
 
+  it('surveys what must be restored before it can be read, save for what the target has', async (t) => {
+    const world = await openEngineWorld(t, { source: 's3', target: 's3' });
+    const layers = ['one', 'two', 'three'];
+    await world.source.put(
+      layers.map((name) => [blobPath(name), name]),
+      'GLACIER',
+    );
+    await world.target.put([[blobPath('one'), 'one']]);
+    const { archived } = await world.engine.survey(callWith());
+    assert.equal(archived.count, 2);
+    const expected = ['two', 'three'].map((name) => `${blobPath(name)} (GLACIER)`);
+    assert.deepEqual([...archived.first].sort(), expected.sort());
+  });
+
   it('surveys the source: how much it holds, and what is damaged by its size alone', async (t) => {
     const world = await openEngineWorld(t, { source: 's3', target: 'fs' });
     await world.source.put([
