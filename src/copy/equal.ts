@@ -28,7 +28,7 @@ export function differenceByListing(
   }
   if (!hasSameSize) return 'differs';
   if (source.md5 === undefined || target.md5 === undefined) return 'compare';
-  if (source.md5 !== target.md5) return ctx.listedMd5s?.areTrue ? 'differs' : 'compare';
+  if (source.md5 !== target.md5) return ctx.listedMd5s?.trusts() ? 'differs' : 'compare';
   ctx.listedMd5s?.agreed();
   return 'equal';
 }
@@ -48,8 +48,9 @@ export async function differenceByContent(ctx: CopyContext, item: CopyItem): Pro
       else ctx.listedMd5s?.misled();
       return 'equal';
     }
-    const isTrue = !ctx.target.facts.md5MayBeOpaque || ctx.listedMd5s?.areTrue;
-    if (isTrue && (!classified.isImmutable || !ctx.target.facts.md5MayBeOpaque)) return different;
+    if (!ctx.target.facts.md5MayBeOpaque) return different;
+    // Where the source lists one too, that was looked at before.
+    if (!classified.isImmutable && source.md5 === undefined && ctx.listedMd5s?.trusts()) return different;
   }
   const theirs = await contentHashes(ctx, ctx.target, target).catch((error: unknown) => {
     // Whoever removed or replaced it since it was listed: what is there now is not known to be equal.

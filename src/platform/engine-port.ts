@@ -144,7 +144,7 @@ interface FinalPass {
   readonly digests?: DigestFile;
   /**
    * Links, tags and other mutable objects that only the target has are removed at the end of a pass that went well, if
-   * they are not more than this; never blobs.
+   * they are not more than this (at most 10,000, as their names are held in memory); never blobs.
    */
   readonly deleteMax: number;
 }

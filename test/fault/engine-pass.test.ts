@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
+import { openMigrationEngine } from '../../src/cli/migration/open-engine.ts';
 import { blobPathOf } from '../../src/layout/msr.ts';
 import {
   callWith,
@@ -12,6 +13,7 @@ import {
   writeDigests,
 } from '../support/engine-world.ts';
 import { seededUuid } from '../support/seeded.ts';
+import { tempFolderFor } from '../support/temp.ts';
 import { blobPath, layerLinkPath, linkText, tagPath } from '../unit/copy/registry-names.ts';
 
 const ids = Array.from({ length: 40 }, (_, at) => seededUuid('engine', `${at}`)).sort();
@@ -223,6 +225,20 @@ describe('a call of the engine', () => {
     );
   });
 
+  it('surveys what must be restored before it can be read, save for what the target has', async (t) => {
+    const world = await openEngineWorld(t, { source: 's3', target: 's3' });
+    const layers = ['one', 'two', 'three'];
+    await world.source.put(
+      layers.map((name) => [blobPath(name), name]),
+      'GLACIER',
+    );
+    await world.target.put([[blobPath('one'), 'one']]);
+    const { archived } = await world.engine.survey(callWith());
+    assert.equal(archived.count, 2);
+    const expected = ['two', 'three'].map((name) => `${blobPath(name)} (GLACIER)`);
+    assert.deepEqual([...archived.first].sort(), expected.sort());
+  });
+
   it('surveys the source: how much it holds, and what is damaged by its size alone', async (t) => {
     const world = await openEngineWorld(t, { source: 's3', target: 'fs' });
     await world.source.put([
@@ -237,6 +253,13 @@ describe('a call of the engine', () => {
     assert.equal(survey.damaged.count, 2);
     assert.ok(survey.damaged.first.includes(`${blobPath('two')}: it is empty`));
     assert.deepEqual(survey.archived, { count: 0, first: [] });
+    const none = await tempFolderFor(t, 'engine-no-target');
+    const absent = openMigrationEngine({
+      ...world.parts,
+      target: { kind: 'fs', rootDirectory: join(none, 'yet', 'to-be-made') },
+      onNotice: () => undefined,
+    });
+    assert.equal((await absent.survey(callWith())).objects, 5, 'also before there is a target');
     const target = await world.engine.lookAtTarget(callWith());
     assert.ok((target.freeBytes ?? 0) > 0);
   });

@@ -16,7 +16,11 @@ import { type Afterwards, tempFolderFor } from './temp.ts';
 /** One storage, seen past the engine. */
 interface Side {
   readonly spec: StorageSpec;
-  put(objects: Iterable<readonly [path: string, content: Uint8Array | string]>): Promise<void>;
+  /** @param storageClass of a server: an archive, say. */
+  put(
+    objects: Iterable<readonly [path: string, content: Uint8Array | string]>,
+    storageClass?: string,
+  ): Promise<void>;
   get(path: string): Promise<Uint8Array | undefined>;
   remove(path: string): Promise<void>;
   paths(): Promise<readonly string[]>;
@@ -77,8 +81,10 @@ async function openBucket(test: Afterwards): Promise<Side> {
       encrypt: false,
       credentials: ACCESS,
     },
-    put: async (objects) => {
-      const plain = [...objects].map(([key, content]) => ({ key, body: Buffer.from(content) }));
+    put: async (objects, storageClass) => {
+      const more =
+        storageClass === undefined ? {} : { attributes: [['x-amz-storage-class', storageClass]] as const };
+      const plain = [...objects].map(([key, content]) => ({ key, body: Buffer.from(content), ...more }));
       await server.put('box', plain);
     },
     get: async (path) => await server.get('box', path),

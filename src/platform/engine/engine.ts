@@ -3,10 +3,11 @@
  * between two calls but what lies in the folder of the journal.
  */
 import { join } from 'node:path';
-import { findArchived } from '../../coordinator/archived.ts';
+import { type ArchivedInput, findArchived } from '../../coordinator/archived.ts';
 import { identityOf } from '../../coordinator/coordinator.ts';
 import { peekOwnsTarget } from '../../coordinator/peek-journal.ts';
 import { firstKey } from '../../coordinator/preflight.ts';
+import { isStorageError } from '../../core/errors.ts';
 import type { StorageDriver } from '../../drivers/driver.ts';
 import type { StorageSpec } from '../../drivers/spec.ts';
 import { DEFAULT_RETRIES, withRetries } from '../../drivers/wrap/retry.ts';
@@ -74,7 +75,7 @@ class MigrationEngine implements EnginePort {
 
   survey(call: EngineCall, digests?: DigestFile): Promise<SurveyReport> {
     return this.#alone(call, undefined, (task) =>
-      this.#reading(task, digests, async ({ source: plain, found, digests: index }) => {
+      this.#reading(task, digests, async ({ source: plain, openTarget, found, digests: index }) => {
         const source = patient(plain);
         const beganMs = Date.now();
         const { source: storage, options } = this.#parts;
@@ -91,13 +92,9 @@ class MigrationEngine implements EnginePort {
         const onListed = (objects: number) => progress.tell(objects);
         const counts = await surveyListing(ctx, { source, keyPrefix, layout, digests: index, onListed });
         const { threads } = options;
-        const archived = await findArchived(ctx, {
-          source,
-          storage,
-          sourcePrefix: keyPrefix,
-          layout,
-          threads,
-        });
+        const target = await this.#lookedInto(openTarget);
+        const where = { source, storage, sourcePrefix: keyPrefix, layout, threads };
+        const archived = await findArchived(ctx, { ...where, ...(target ? { target } : {}) });
         progress.end(counts.objects);
         this.#objectsTotal = counts.objects;
         const about = { layout: layout.name, reason, warnings };
@@ -165,6 +162,16 @@ class MigrationEngine implements EnginePort {
       throw error;
     } finally {
       this.#isBusy = false;
+    }
+  }
+
+  /** What is there already need not be read again; a folder that is yet to be made has nothing. */
+  async #lookedInto(openTarget: ReadEnds['openTarget']): Promise<ArchivedInput['target']> {
+    try {
+      return { driver: patient(await openTarget()), keyPrefix: keyPrefixOf(this.#parts.target) };
+    } catch (error) {
+      if (isStorageError(error, 'not-found')) return undefined;
+      throw error;
     }
   }
 
