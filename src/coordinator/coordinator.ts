@@ -277,7 +277,8 @@ class Run {
       serverSide: serverSide.settings,
       runId,
     };
-    const settings = settingsOf(job, { ...known, ...memory, permits: concurrency.memory });
+    const givesTokens = environment.tokenDeskOf !== undefined;
+    const settings = settingsOf(job, { ...known, ...memory, permits: concurrency.memory, givesTokens });
     return new Pass({
       environment,
       options,
@@ -332,6 +333,7 @@ function settingsOf(
     readonly partBytes: number;
     readonly objectsMax: number;
     readonly permits: PermitMemory;
+    readonly givesTokens: boolean;
     readonly ownsTarget: boolean;
     readonly doubtsTarget: boolean;
     readonly doubtsCopies: boolean;
@@ -359,6 +361,7 @@ function settingsOf(
     ...(found.serverSide ? { serverSide: found.serverSide } : {}),
     concurrency: options.concurrency === 'auto' ? found.objectsMax : options.concurrency,
     permits: found.permits,
+    givesTokens: found.givesTokens,
     partBytes: found.partBytes,
     slabBudgetBytes: found.slabBudgetBytes,
     outageMsMax: options.outageMsMax,

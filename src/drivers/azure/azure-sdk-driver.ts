@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import type { BlobDownloadResponseParsed, BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { ConfigError, isStorageError, StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
+import type { TokenSource } from '../access-token.ts';
 import type {
   Binding,
   Body,
@@ -37,7 +38,7 @@ import { BLOCK_BYTES, blockBytesFor, blocksOf, checkSize, fill } from './azure-s
 import { errorOfAzureSdk, type Forwarding } from './azure-sdk-errors.ts';
 import { AzureSdkHttp } from './azure-sdk-http.ts';
 import { secretsOf } from './azure-service.ts';
-import { entraTokens, type TokenSource } from './azure-token.ts';
+import { entraTokens } from './azure-token.ts';
 import { CONTENT_TYPE } from './azure-write.ts';
 
 const ACCOUNT_TIMEOUT_MS = 15_000;
@@ -262,7 +263,7 @@ export interface AzureSdkOptions {
   readonly role?: 'source' | 'target';
   readonly onNotice?: ((sentence: string) => void) | undefined;
   /** For tests; default: Azure's own library. */
-  readonly tokens?: TokenSource;
+  readonly tokens?: TokenSource | undefined;
   readonly pageNamesMax?: number;
 }
 

@@ -4,6 +4,7 @@ import type { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse, Origin } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
 import { encodePath } from '../../transport/sigv4.ts';
+import type { AccessToken, TokenSource } from '../access-token.ts';
 import type { CallContext, CopyAddress } from '../driver.ts';
 import type { HttpCall } from '../http/call.ts';
 import { CredentialKeeper } from '../http/credential-keeper.ts';
@@ -23,7 +24,7 @@ import { storageName } from '../spec-name.ts';
 import { blobSas } from './azure-blob-sas.ts';
 import { azureErrorOf } from './azure-errors.ts';
 import { demandSas, readSas, type Sas, toldOfSas } from './azure-sas.ts';
-import { type AzureToken, entraTokens, type TokenSource } from './azure-token.ts';
+import { entraTokens } from './azure-token.ts';
 import { SharedKeySigner } from './shared-key.ts';
 
 /** Knows blocks of 4,000 MiB, CRC64, names that XML cannot hold, and what a hierarchical account is. */
@@ -35,14 +36,14 @@ const ADDRESS_MS = 3_600_000;
 
 /** What a request was authorized with. */
 export interface AzureCredentials {
-  readonly token?: AzureToken;
+  readonly token?: AccessToken;
   /** How far the server's clock was taken to be ahead. */
   readonly clockOffsetMs: number;
 }
 
 export interface AzureServiceOptions {
-  /** For tests; default: Azure's own library. */
-  readonly tokens?: TokenSource;
+  /** Default: Azure's own library. */
+  readonly tokens?: TokenSource | undefined;
   /** Told, once, of what was dealt with and should be mended. */
   readonly onNotice?: ((sentence: string) => void) | undefined;
 }
@@ -61,8 +62,8 @@ export class AzureService implements Service<AzureCredentials> {
   readonly #sas: Sas | undefined;
   readonly #tokens: TokenSource | undefined;
   readonly #onNotice: (sentence: string) => void;
-  #keeper: CredentialKeeper<AzureToken> | undefined;
-  #login: Promise<AzureToken> | undefined;
+  #keeper: CredentialKeeper<AccessToken> | undefined;
+  #login: Promise<AccessToken> | undefined;
   #clockOffsetMs = 0;
   #date = { second: Number.NaN, text: '' };
 
@@ -160,7 +161,7 @@ export class AzureService implements Service<AzureCredentials> {
   }
 
   /** One log-in for all requests that wait for it. */
-  async #firstToken(renew: TokenSource): Promise<AzureToken> {
+  async #firstToken(renew: TokenSource): Promise<AccessToken> {
     this.#login ??= renew().finally(() => {
       this.#login = undefined;
     });
@@ -175,7 +176,7 @@ export class AzureService implements Service<AzureCredentials> {
     return this.#keeper.current;
   }
 
-  #prepared(request: ServiceRequest, token: AzureToken | undefined): Prepared<AzureCredentials> {
+  #prepared(request: ServiceRequest, token: AccessToken | undefined): Prepared<AzureCredentials> {
     const { method, query = [], bodyBytes = 0 } = request;
     const { access } = this.#spec;
     const path = this.#path + request.path;
