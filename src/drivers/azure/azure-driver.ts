@@ -28,11 +28,12 @@ import { probeAzureBinding } from './azure-binding.ts';
 import { UploadMarks } from './azure-block-ids.ts';
 import { AzureBlocks } from './azure-blocks.ts';
 import { checkAzureKey } from './azure-keys.ts';
-import { AzureLister, PAGE_NAMES_MAX } from './azure-lister.ts';
+import { AzureLister, PAGE_NAMES_MAX, type PageBegin } from './azure-lister.ts';
 import { type AzureListPage, azureListingOf } from './azure-listing.ts';
 import { azureFacts, identityOf, isRangeOfNothing, type Namespace } from './azure-object.ts';
 import { AzureServerCopy } from './azure-server-copy.ts';
 import { type AzureCredentials, AzureService, type AzureServiceOptions } from './azure-service.ts';
+import { START_VERSION } from './azure-start.ts';
 import {
   encryptionFields,
   sumFields,
@@ -86,7 +87,7 @@ export class AzureDriver implements StorageDriver {
       call: client.call('list'),
       marks,
       listOrder: this.facts.listOrder,
-      page: (ctx, query, marker) => this.#listPage(ctx, query, marker),
+      page: (ctx, query, from) => this.#listPage(ctx, query, from),
     });
     const blocks = new AzureBlocks(client, storage, {
       list: (ctx, query) => this.#lister.everything(ctx, query),
@@ -224,7 +225,7 @@ export class AzureDriver implements StorageDriver {
   async #listPage(
     ctx: CallContext,
     { prefix, delimiter, tellsTier }: ListQuery,
-    marker: string | undefined,
+    { marker, start }: PageBegin,
   ): Promise<AzureListPage> {
     const fields: Fields = [
       ['restype', 'container'],
@@ -233,12 +234,14 @@ export class AzureDriver implements StorageDriver {
       ['maxresults', String(this.#pageNamesMax)],
       ...(delimiter ? [['delimiter', delimiter] as const] : []),
       ...(marker === undefined ? [] : [['marker', marker] as const]),
+      ...(start === undefined ? [] : [['startFrom', start] as const]),
     ];
     const { body } = await this.#client.send(ctx, {
       method: 'GET',
       operation: 'list',
       path: '',
       query: fields,
+      ...(start === undefined ? {} : { headers: [['x-ms-version', START_VERSION]] }),
     });
     return azureListingOf(this.#client.call('list'), body, tellsTier);
   }

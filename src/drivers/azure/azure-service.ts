@@ -28,6 +28,8 @@ import { SharedKeySigner } from './shared-key.ts';
 
 /** Knows blocks of 4,000 MiB, CRC64, names that XML cannot hold, and what a hierarchical account is. */
 const API_VERSION = '2021-12-02';
+/** A request that needs a newer one brings its own. */
+const VERSION = 'x-ms-version';
 /** Azure takes signatures that are 15 minutes old or young. */
 const SKEW_MS_MIN = 5 * 60_000;
 /** Of a signature that is given to a service for one copy. */
@@ -179,10 +181,12 @@ export class AzureService implements Service<AzureCredentials> {
     const { method, query = [], bodyBytes = 0 } = request;
     const { access } = this.#spec;
     const path = this.#path + request.path;
+    const own = request.headers ?? [];
+    const isOtherVersion = own.some(([name]) => name === VERSION);
     const headers: Fields = [
       ['x-ms-date', this.#now()],
-      ['x-ms-version', API_VERSION],
-      ...(request.headers ?? []),
+      ...(isOtherVersion ? [] : [[VERSION, API_VERSION] as const]),
+      ...own,
     ];
     const authorization =
       token === undefined
