@@ -40,9 +40,9 @@ export class StartProof {
     if (start === undefined || first === undefined || compareUtf8(first, start) >= 0) return false;
     const expected = objects.find(({ key }) => compareUtf8(key, start) >= 0)?.key ?? '';
     const found = await firstFrom(list, start);
-    // A blob that came meanwhile may be before the one that is expected; of one that is gone nothing is learnt.
+    // A blob that came meanwhile may be before the one that is expected, in either order; of one that is gone nothing is learnt.
     if (found === undefined || compareUtf8(found, start) < 0) this.#isKept = false;
-    else if (compareUtf8(found, expected) <= 0) this.#isKept = true;
+    else if (found <= expected && compareUtf8(found, expected) <= 0) this.#isKept = true;
     return this.isKept;
   }
 }
