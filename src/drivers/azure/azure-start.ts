@@ -5,7 +5,7 @@
  */
 import { compareUtf8 } from '../../core/byte-order.ts';
 import { isStorageError } from '../../core/errors.ts';
-import type { ListPage } from '../driver.ts';
+import type { ListPage, ObjectInfo } from '../driver.ts';
 
 export const START_VERSION = '2026-02-06';
 
@@ -35,9 +35,8 @@ export class StartProof {
   async look(prefix: string, list: (start: string | undefined) => Promise<ListPage>): Promise<boolean> {
     if (this.#isKept !== undefined) return this.#isKept;
     const { objects } = await list(undefined);
-    const [last, first] = [objects.at(-1)?.key, objects[0]?.key];
-    const start = last === undefined ? undefined : startOf(prefix, last.slice(0, -1));
-    if (start === undefined || first === undefined || compareUtf8(first, start) >= 0) return false;
+    const start = startWithin(prefix, objects);
+    if (start === undefined) return false;
     const expected = objects.find(({ key }) => compareUtf8(key, start) >= 0)?.key ?? '';
     const found = await firstFrom(list, start);
     // A blob that came meanwhile may be before the one that is expected, in either order; of one that is gone nothing is learnt.
@@ -45,6 +44,14 @@ export class StartProof {
     else if (found <= expected && compareUtf8(found, expected) <= 0) this.#isKept = true;
     return this.isKept;
   }
+}
+
+/** A name behind the first one of these, near the last one; undefined where there is none. */
+function startWithin(prefix: string, objects: readonly ObjectInfo[]): string | undefined {
+  const [first, last] = [objects[0]?.key ?? '', objects.at(-1)?.key ?? ''];
+  return [startOf(prefix, last.slice(0, -1)), startOf(prefix, last)].find(
+    (start) => start !== undefined && first < start && compareUtf8(first, start) < 0,
+  );
 }
 
 /** Undefined where the service does not take the question. */
