@@ -4,7 +4,6 @@ import type { HttpResponse } from '../../transport/http-types.ts';
 import { encodePath } from '../../transport/sigv4.ts';
 import type {
   AddressFacet,
-  Binding,
   BindingFacet,
   Body,
   CallContext,
@@ -66,9 +65,10 @@ export class AzureDriver implements StorageDriver {
   readonly serverCopy: ServerCopyFacet;
   readonly addresses: AddressFacet;
   readonly #client: ServiceClient<AzureCredentials>;
-  readonly #spec: AzureSpec;
   readonly #lister: AzureLister;
-  readonly #binding: Binding | undefined;
+  readonly #sumName: ReturnType<typeof sumOfBlobs>;
+  /** Of every blob that is written whole. */
+  readonly #blobFields: Fields;
   readonly #pageNamesMax: number;
 
   constructor(
@@ -77,8 +77,12 @@ export class AzureDriver implements StorageDriver {
     { namespace, addresses, pageNamesMax }: AzureDriverParts,
   ) {
     this.#client = client;
-    this.#spec = storage;
-    this.#binding = binding;
+    this.#sumName = sumOfBlobs(binding);
+    this.#blobFields = [
+      ['x-ms-blob-type', 'BlockBlob'],
+      ...visibleAttributes(storage),
+      ...encryptionFields(storage),
+    ];
     this.#pageNamesMax = pageNamesMax ?? PAGE_NAMES_MAX;
     this.name = client.name;
     this.facts = azureFacts(namespace);
@@ -158,12 +162,8 @@ export class AzureDriver implements StorageDriver {
   async write(ctx: CallContext, key: string, body: Body, _options: WriteOptions): Promise<WriteResult> {
     checkAzureKey(this.name, 'write', key);
     ctx.signal.throwIfAborted();
-    const headers: Fields = [
-      ['x-ms-blob-type', 'BlockBlob'],
-      ...visibleAttributes(this.#spec),
-      ...encryptionFields(this.#spec),
-      ...sumFields(await sumOf(ctx, body, sumOfBlobs(this.#binding))),
-    ];
+    const sum = sumOf(ctx, body, this.#sumName);
+    const headers: Fields = [...this.#blobFields, ...sumFields(sum instanceof Promise ? await sum : sum)];
     const response = await this.#client.send(ctx, {
       method: 'PUT',
       operation: 'write',
