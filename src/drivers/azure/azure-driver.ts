@@ -79,8 +79,8 @@ export class AzureDriver implements StorageDriver {
     this.#client = client;
     this.#sumName = sumOfBlobs(binding);
     this.#blobFields = [
-      ['x-ms-blob-type', 'BlockBlob'],
       ...visibleAttributes(storage),
+      ['x-ms-blob-type', 'BlockBlob'],
       ...encryptionFields(storage),
     ];
     this.#pageNamesMax = pageNamesMax ?? PAGE_NAMES_MAX;

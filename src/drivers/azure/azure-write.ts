@@ -34,8 +34,8 @@ export function sumOfBlobs(binding: Binding | undefined): SumName {
 /** Of blobs that become visible: tier and type. */
 export function visibleAttributes({ accessTier }: AzureSpec): Fields {
   return [
-    ['x-ms-blob-content-type', CONTENT_TYPE],
     ...(accessTier === undefined ? [] : [['x-ms-access-tier', accessTier] as const]),
+    ['x-ms-blob-content-type', CONTENT_TYPE],
   ];
 }
 

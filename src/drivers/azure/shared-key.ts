@@ -24,6 +24,7 @@ const PLACES = [
 ] as const;
 const PLACES_OF: ReadonlyMap<string, number> = new Map(PLACES.map((name, at) => [name, at]));
 const LENGTH_PLACE = PLACES.indexOf('content-length');
+const NO_OTHERS = '\n'.repeat(PLACES.length - 1 - LENGTH_PLACE);
 /** Blanks at an end or one after the other, or such as are no space. */
 const UNFOLDED = /^\s|\s$|\s\s|[^\S ]/;
 
@@ -65,20 +66,32 @@ export class SharedKeySigner {
 /** Exported for tests. */
 export function stringToSign(account: string, request: SignedRequest): string {
   const { method, headers, bodyBytes } = request;
-  const places: string[] = PLACES.map(() => '');
+  const length = bodyBytes > 0 ? String(bodyBytes) : '';
+  let places: string[] | undefined;
   const own: (readonly [string, string])[] = [];
   for (const field of headers) {
-    if (field[0].startsWith('x-ms-')) own.push(field);
-    else if (PLACES_OF.has(field[0])) places[PLACES_OF.get(field[0]) ?? 0] = field[1];
+    const [name, value] = field;
+    if (name.startsWith('x-ms-')) own.push(field);
+    const place = PLACES_OF.get(name);
+    if (place === undefined) continue;
+    places ??= PLACES.map(() => '');
+    places[place] = value;
   }
-  if (bodyBytes > 0) places[LENGTH_PLACE] = String(bodyBytes);
-  return `${method}\n${places.join('\n')}\n${canonicalHeaders(own)}${canonicalResource(account, request)}`;
+  if (places && length !== '') places[LENGTH_PLACE] = length;
+  // Most requests have no other of these headers.
+  const placed = places ? places.join('\n') : `\n\n${length}${NO_OTHERS}`;
+  return `${method}\n${placed}\n${canonicalHeaders(own)}${canonicalResource(account, request)}`;
 }
 
-/** @param own is sorted here. */
+/** @param own is sorted here, if it is not yet. */
 function canonicalHeaders(own: (readonly [string, string])[]): string {
   let lines = '';
-  for (const [name, value] of own.sort(byName)) lines += `${name}:${folded(value)}\n`;
+  let last = '';
+  for (const [name, value] of own) {
+    if (name < last) return canonicalHeaders(own.sort(byName));
+    last = name;
+    lines += `${name}:${folded(value)}\n`;
+  }
   return lines;
 }
 
