@@ -107,7 +107,7 @@ export class AzureLister {
   }
 }
 
-/** No request can say where a listing begins. A group that `after` is in may have more keys behind it. */
+/** A page may begin before the key. A group that `after` is in may have more keys behind it. */
 function behind(page: ListPage, after: string | undefined): ListPage {
   if (after === undefined) return page;
   return {
