@@ -30,7 +30,7 @@ import type { AzureSpec, DriverSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { blockNameOf, newUploadId, UploadMarks } from './azure-block-ids.ts';
 import { checkAzureKey } from './azure-keys.ts';
-import { AzureLister, PAGE_NAMES_MAX } from './azure-lister.ts';
+import { AzureLister, PAGE_NAMES_MAX, type PageBegin } from './azure-lister.ts';
 import { type AzureListPage, azureListingOf } from './azure-listing.ts';
 import { azureFacts, identityOf, isRangeOfNothing, type Namespace } from './azure-object.ts';
 import { demandSas, readSas } from './azure-sas.ts';
@@ -74,7 +74,7 @@ export class AzureSdkDriver implements StorageDriver {
       call: this.#call('list', undefined),
       marks: new UploadMarks(storage),
       listOrder: this.facts.listOrder,
-      page: (ctx, query, marker) => this.#listPage(ctx, query, marker),
+      page: (ctx, query, from) => this.#listPage(ctx, query, from),
     });
     this.streamUpload = { upload: (ctx, key, body) => this.#upload(ctx, key, body) };
   }
@@ -215,7 +215,7 @@ export class AzureSdkDriver implements StorageDriver {
   async #listPage(
     ctx: CallContext,
     { prefix, delimiter, tellsTier }: ListQuery,
-    marker: string | undefined,
+    { marker, start }: PageBegin,
   ): Promise<AzureListPage> {
     const { container, pageNamesMax } = this.#parts;
     const settings = {
@@ -223,7 +223,7 @@ export class AzureSdkDriver implements StorageDriver {
       ...(marker === undefined ? {} : { continuationToken: marker }),
     };
     const text = await this.#send(ctx, 'list', undefined, async (abortSignal) => {
-      const options = { prefix, abortSignal };
+      const options = { prefix, abortSignal, ...(start === undefined ? {} : { startFrom: start }) };
       const pages = delimiter
         ? container.listBlobsByHierarchy(delimiter, options).byPage(settings)
         : container.listBlobsFlat(options).byPage(settings);

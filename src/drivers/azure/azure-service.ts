@@ -29,6 +29,9 @@ import { SharedKeySigner } from './shared-key.ts';
 
 /** Knows blocks of 4,000 MiB, CRC64, names that XML cannot hold, and what a hierarchical account is. */
 const API_VERSION = '2021-12-02';
+/** A request that needs a newer one brings its own. */
+const VERSION = 'x-ms-version';
+const OWN_VERSION = [VERSION, API_VERSION] as const;
 /** Azure takes signatures that are 15 minutes old or young. */
 const SKEW_MS_MIN = 5 * 60_000;
 /** Of a signature that is given to a service for one copy. */
@@ -180,11 +183,12 @@ export class AzureService implements Service<AzureCredentials> {
     const { method, query = [], bodyBytes = 0 } = request;
     const { access } = this.#spec;
     const path = this.#path + request.path;
-    const headers: Fields = [
-      ['x-ms-date', this.#now()],
-      ['x-ms-version', API_VERSION],
-      ...(request.headers ?? []),
-    ];
+    const own = request.headers ?? [];
+    const isOtherVersion = own.some(([name]) => name === VERSION);
+    // In the order in which they are signed, where the request's are.
+    const headers: Fields = isOtherVersion
+      ? [['x-ms-date', this.#now()], ...own]
+      : [...own, ['x-ms-date', this.#now()], OWN_VERSION];
     const authorization =
       token === undefined
         ? this.#signer?.authorize({ method, path, query, headers, bodyBytes })
