@@ -89,12 +89,49 @@ describe('the test command', () => {
     const [during = '', end = ''] = stdout.split('✖ failing tests:\n');
     for (const text of [during, end]) {
       assert.match(text, /✖ .*outer > breaks\n +Error: oh\n +at /);
-      assert.match(text, /✖ .*hooked > waits\n/);
-      assert.match(text, /✖ .*hooked\n +Error: no server\n/);
+      assert.match(
+        text,
+        /✖ .*hooked\n +Error: no server\n(?: +at .*\n)+ +and 1 test that was cancelled with it\n/,
+      );
       assert.match(text, /✖ .*the file itself\n(?:.*\n)+?.*exitCode: 3(?:.*\n)+? +last words\n/);
       assert.match(text, /✖ .*hangs\n +test timed out after 1000ms\n/);
     }
     assert.doesNotMatch(end, /unit\/e|passes/);
+  });
+
+  it('tells a hook that failed first and whole, and the tests that were cancelled with it in one line', async (t) => {
+    const breaks = `for (let i = 0; i < 25; i += 1) it('breaks ' + i, () => { throw new Error('oh'); });`;
+    const waits = `for (let i = 0; i < 30; i += 1) it('waits ' + i, () => undefined);`;
+    const { stdout, lastLine } = await runTests(
+      t,
+      {
+        'unit/a.test.ts': `${IT}${breaks}`,
+        'unit/b.test.ts': `${IT}describe('hooked', () => {
+          before(() => { throw new Error('no server'); });
+          ${waits}
+          describe('deeper', { concurrency: 2 }, () => { ${waits} });
+        });`,
+        'unit/c.test.ts': `${IT}describe('hung', () => {
+          before(() => new Promise((done) => setTimeout(done, 3000)));
+          ${waits}
+        });`,
+      },
+      '--test-ms',
+      '1000',
+    );
+    assert.equal(lastLine, '0 passed, 117 failed', '25 and 60 and 30, and the two suites whose hooks failed');
+    const [during = '', end = ''] = stdout.split('✖ failing tests:\n');
+    const told = (text: string): readonly string[] =>
+      text.split('\n').filter((line) => line.includes('✖ ') && !line.includes('breaks'));
+    assert.deepEqual(told(end), ['✖ unit/b.test.ts: hooked', '✖ unit/c.test.ts: hung']);
+    for (const text of [during, end.slice(0, 1_000)]) {
+      assert.match(
+        text,
+        /hooked\n +Error: no server\n(?: +at .*\n)+ +and 60 tests that were cancelled with it\n/,
+      );
+      assert.match(text, /hung\n +test timed out after 1000ms\n +and 30 tests that were cancelled with it\n/);
+    }
+    assert.doesNotMatch(stdout, /waits/);
   });
 
   it('fails when no test ran', async (t) => {
