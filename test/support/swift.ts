@@ -69,7 +69,7 @@ async function startNode(directory: string): Promise<Swift> {
   await mkdir(join(directory, 'devices', 'd1'), { recursive: true });
   await mkdir(join(directory, 'etc'));
   await writeConfiguration(node);
-  for (const kind of KINDS) await makeRing(node, kind);
+  await makeRings(node);
   const running: ServerProcess[] = [];
   const start = async (starting: Promise<ServerProcess>): Promise<ServerProcess> => {
     const server = await starting;
@@ -136,11 +136,10 @@ function startPart({ directory }: Node, kind: string, port: number): Promise<Ser
   });
 }
 
-async function makeRing({ directory, ports }: Node, kind: (typeof KINDS)[number]): Promise<void> {
-  const builder = join(directory, 'etc', `${kind}.builder`);
-  await mustRun('swift-ring-builder', [builder, 'create', '4', '1', '1']);
-  await mustRun('swift-ring-builder', [builder, 'add', `r1z1-127.0.0.1:${ports[kind]}/d1`, '100']);
-  await mustRun('swift-ring-builder', [builder, 'rebalance']);
+/** What `swift-ring-builder` does by nine commands, each of which loads all of Swift. */
+async function makeRings({ directory, ports }: Node): Promise<void> {
+  const devices = KINDS.map((kind) => `${kind}=${ports[kind]}`);
+  await mustRun(PYTHON, [join(directory, 'etc', 'rings.py'), join(directory, 'etc'), ...devices]);
 }
 
 async function writeConfiguration(node: Node): Promise<void> {
@@ -156,6 +155,7 @@ async function writeConfiguration(node: Node): Promise<void> {
     'default = yes',
   ]);
   await write('launch.py', LAUNCHER);
+  await write('rings.py', RINGS);
   const common = (port: number): readonly string[] => [
     '[DEFAULT]',
     'bind_ip = 127.0.0.1',
@@ -240,4 +240,18 @@ const LAUNCHER: readonly string[] = [
   '    from swift.obj import server',
   "    options['global_conf_callback'] = server.global_conf_callback",
   "sys.exit(run_wsgi(os.path.join(etc, kind + '-server.conf'), kind + '-server', verbose=True, **options))",
+];
+
+/** Sixteen partitions, one copy, one device. */
+const RINGS: readonly string[] = [
+  'import os, sys',
+  'from swift.common.ring import RingBuilder',
+  'etc = sys.argv[1]',
+  'for argument in sys.argv[2:]:',
+  "    kind, port = argument.split('=')",
+  '    builder = RingBuilder(4, 1, 1)',
+  "    place = {'region': 1, 'zone': 1, 'ip': '127.0.0.1', 'port': int(port), 'device': 'd1'}",
+  "    builder.add_dev({**place, 'weight': 100.0, 'meta': '', 'replication_ip': '127.0.0.1', 'replication_port': int(port)})",
+  '    builder.rebalance()',
+  "    builder.get_ring().save(os.path.join(etc, kind + '.ring.gz'))",
 ];
