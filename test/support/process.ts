@@ -136,7 +136,7 @@ async function untilReady(
   for (;;) {
     if (ended !== undefined) throw new Error(ended);
     if (deadline.aborted) throw new Error(`no answer within ${withinMs} ms`);
-    if (await options.isReady(anyOf(deadline)).catch(() => false)) {
+    if (await options.isReady(probeUntil(deadline)).catch(() => false)) {
       const isOwn = pid === undefined || options.port === undefined || listensOn(pid, options.port);
       if (isOwn !== false) return;
       throw new Error(`address already in use: somebody else answers on port ${options.port}`);
@@ -146,7 +146,7 @@ async function untilReady(
 }
 
 /** A probe that nobody answers is asked again: the first one may have come too early to be heard. */
-function anyOf(deadline: AbortSignal): AbortSignal {
+function probeUntil(deadline: AbortSignal): AbortSignal {
   return AbortSignal.any([deadline, AbortSignal.timeout(PROBE_MS)]);
 }
 
