@@ -178,12 +178,6 @@ async function writeConfiguration(node: Node): Promise<void> {
       `pipeline = recon ${kind}-server`,
       `[app:${kind}-server]`,
       `use = egg:swift#${kind}`,
-      // An update of a listing that a busy machine did not take within the defaults (0.5 s to connect, 1 s to answer) is
-      // left to a daemon that does not run here: the object would never be listed, and the registry's driver gives up
-      // on a segment that is not listed after 15 s.
-      'conn_timeout = 20',
-      'node_timeout = 60',
-      ...(kind === 'object' ? ['container_update_timeout = 60'] : []),
       '[filter:recon]',
       'use = egg:swift#recon',
       `recon_cache_path = ${node.directory}`,
