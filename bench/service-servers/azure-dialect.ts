@@ -102,11 +102,12 @@ function listBlocks({ container }: Exchange, key: string): Answer {
   return { operation: 'GetBlockList', status: 200, body: xml };
 }
 
-function ofContainer({ query, container }: Exchange): Answer {
+function ofContainer({ query, headers, container }: Exchange): Answer {
   if (query.get('restype') === 'account') return { operation: 'GetAccountInformation', status: 200 };
   const { names, prefixes, next } = container.list({
     prefix: query.get('prefix') ?? '',
     after: query.get('marker') ?? undefined,
+    from: knowsStartFrom(headers) ? (query.get('startFrom') ?? undefined) : undefined,
     delimiter: query.get('delimiter') ?? undefined,
     max: Number(query.get('maxresults') ?? 5_000),
   });
@@ -115,6 +116,10 @@ function ofContainer({ query, container }: Exchange): Answer {
   const marker = next === undefined ? '<NextMarker />' : `<NextMarker>${escaped(next)}</NextMarker>`;
   const xml = `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>${blobs.join('')}${groups.join('')}</Blobs>${marker}</EnumerationResults>`;
   return { operation: 'ListBlobs', status: 200, body: xml };
+}
+
+function knowsStartFrom(headers: Exchange['headers']): boolean {
+  return (one(headers['x-ms-version']) ?? '') >= '2026-02-06';
 }
 
 function blobXml(name: string, object: StoredObject | undefined): string {

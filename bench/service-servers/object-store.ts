@@ -26,6 +26,8 @@ export interface StoreQuery {
   readonly prefix: string;
   /** Only what sorts behind it. */
   readonly after: string | undefined;
+  /** Nothing that sorts before it. */
+  readonly from?: string | undefined;
   readonly delimiter: string | undefined;
   readonly max: number;
 }
@@ -55,12 +57,12 @@ export class Container {
     return this.#sorted;
   }
 
-  list({ prefix, after = '', delimiter, max }: StoreQuery): Listed {
+  list({ prefix, after = '', from = '', delimiter, max }: StoreQuery): Listed {
     const { sorted } = this;
     const names: string[] = [];
     const prefixes: string[] = [];
     let last: string | undefined;
-    for (let at = firstBehind(sorted, after, prefix); at < sorted.length; at += 1) {
+    for (let at = firstBehind(sorted, after, from > prefix ? from : prefix); at < sorted.length; at += 1) {
       const name = sorted[at] ?? '';
       if (!name.startsWith(prefix)) break;
       const end = delimiter === undefined ? -1 : name.indexOf(delimiter, prefix.length);
@@ -75,12 +77,12 @@ export class Container {
   }
 }
 
-function firstBehind(sorted: readonly string[], after: string, prefix: string): number {
+function firstBehind(sorted: readonly string[], after: string, from: string): number {
   let [low, high] = [0, sorted.length];
   while (low < high) {
     const middle = (low + high) >> 1;
     const name = sorted[middle] ?? '';
-    if (name > after && name >= prefix) high = middle;
+    if (name > after && name >= from) high = middle;
     else low = middle + 1;
   }
   return low;

@@ -5,7 +5,12 @@
  */
 import { registerHooks } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
-import { openDriverTelling as open, openDriver, withFoundCredentials } from '../../src/cli/composition.ts';
+import {
+  openDriverTelling as open,
+  openDriver,
+  tokenDeskOf,
+  withFoundCredentials,
+} from '../../src/cli/composition.ts';
 import type { Binding } from '../../src/drivers/driver.ts';
 
 const COMPOSITION = new URL('../../src/cli/composition.ts', import.meta.url).href;
@@ -23,15 +28,15 @@ const UNBOUND: Binding = {
 
 export const openDriverTelling: typeof open = (onNotice) => {
   const openIt = open(onNotice);
-  return async (spec, role) => {
-    const driver = await openIt(spec, role);
+  return async (spec, role, tokens) => {
+    const driver = await openIt(spec, role, tokens);
     if (role === 'target')
       Object.defineProperty(driver, 'binding', { value: { probe: async () => UNBOUND } });
     return driver;
   };
 };
 
-export { openDriver, withFoundCredentials };
+export { openDriver, tokenDeskOf, withFoundCredentials };
 
 // Threads are told what the main thread has found.
 if (isMainThread) {

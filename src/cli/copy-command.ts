@@ -10,7 +10,7 @@ import { type CopyOptions, type CopySummary, exitCodeOf } from '../core/job.ts';
 import { demandSdkEngine } from '../drivers/engine.ts';
 import type { CopyMetrics } from '../metrics/copy-metrics.ts';
 import type { MetricsServer } from '../metrics/metrics-server.ts';
-import { openDriverTelling } from './composition.ts';
+import { openDriverTelling, tokenDeskOf } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { CopyProgress } from './copy-progress.ts';
 import { keepHeapSmall } from './heap.ts';
@@ -82,6 +82,7 @@ async function copy(
         openDriver: openDriverTelling((sentence, side) => {
           hear({ event: 'warning', message: `${side}: ${sentence}` });
         }),
+        tokenDeskOf,
         workerUrl: WORKER_URL,
         signal,
         onEvent: hear,

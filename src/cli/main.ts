@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
- * Entry of the command line. Everything else is imported only after three things are settled that come too late later:
- * the version of Node, the size of the thread pool, and the compile cache.
+ * Entry of the command line. Everything else is imported only after four things are settled that come too late later:
+ * the version of Node, the size of the thread pool, the compile cache, and how the heap grows.
  */
 import module from 'node:module';
 import { dirname } from 'node:path';
+import { keepYoungGenerationSmall } from './heap.ts';
 
 const OLDEST_NODE = 24;
 /** libuv's own default of 4 threads would let four slow file reads (NFS) or DNS look-ups hold up all others. */
@@ -21,6 +22,7 @@ if (major < OLDEST_NODE) {
   // Threads look for the cache in the environment before they load their first file: 12 MB less in each of them.
   const cache = module.getCompileCacheDir();
   if (cache !== undefined) process.env['NODE_COMPILE_CACHE'] ??= dirname(cache);
+  keepYoungGenerationSmall();
   keepLibrariesQuiet();
   const { runCli } = await import('./run.ts');
   const exitCode = await runCli(process.argv.slice(2), {

@@ -291,7 +291,9 @@ class Run {
       serverSide: serverSide.settings,
       runId,
     };
-    const settings = settingsOf(job, { ...known, ...memory, permits: concurrency.memory }, this.#parts.order);
+    const givesTokens = environment.tokenDeskOf !== undefined;
+    const all = { ...known, ...memory, permits: concurrency.memory, givesTokens };
+    const settings = settingsOf(job, all, this.#parts.order);
     return new Pass({
       environment,
       options,
@@ -346,6 +348,7 @@ function settingsOf(
     readonly partBytes: number;
     readonly objectsMax: number;
     readonly permits: PermitMemory;
+    readonly givesTokens: boolean;
     readonly ownsTarget: boolean;
     readonly doubtsTarget: boolean;
     readonly doubtsCopies: boolean;
@@ -374,6 +377,7 @@ function settingsOf(
     ...(found.serverSide ? { serverSide: found.serverSide } : {}),
     concurrency: options.concurrency === 'auto' ? found.objectsMax : options.concurrency,
     permits: found.permits,
+    givesTokens: found.givesTokens,
     partBytes: found.partBytes,
     slabBudgetBytes: found.slabBudgetBytes,
     outageMsMax: options.outageMsMax,

@@ -5,6 +5,7 @@ import type { CopyListener } from '../core/events.ts';
 import type { CopyOptions } from '../core/job.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
+import type { TokenDesk } from '../drivers/token-desk.ts';
 import { withCounters } from '../drivers/wrap/observe.ts';
 import { Permits } from '../drivers/wrap/permits.ts';
 import { RateLimit } from '../drivers/wrap/rate-limit.ts';
@@ -17,6 +18,8 @@ const PREFLIGHT_ATTEMPTS = 3;
 
 export interface CopyEnvironment {
   readonly openDriver: OpenDriver;
+  /** Who gives all threads the tokens of a storage; absent: each thread logs in by itself. */
+  readonly tokenDeskOf?: (storage: StorageSpec) => Promise<TokenDesk | undefined>;
   /** Where the worker entry lies. */
   readonly workerUrl: URL;
   readonly onEvent: CopyListener;

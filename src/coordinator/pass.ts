@@ -1,6 +1,7 @@
 /** One pass over the shards: plans them, feeds the pool, gathers what came of it, and leaves the target tidy. */
 
 import type { PassSettings, Phase, Shard, WorkerReport } from '../copy/shard.ts';
+import type { TokenWanted } from '../copy/thread-tokens.ts';
 import { type CounterMemory, CounterReader } from '../core/counters.ts';
 import { isStorageError, toErrorRecord } from '../core/errors.ts';
 import type { CopyOptions, CopySummary, ServerSideSummary } from '../core/job.ts';
@@ -226,9 +227,24 @@ export class Pass {
     } else if (report.type === 'upload') {
       uploads.hear(report);
       journal.upload(report.upload, report.state === 'open');
+    } else if (report.type === 'token-wanted') {
+      void this.#giveToken(report);
     } else {
       const { type: _type, ...news } = report;
       environment.onEvent({ event: 'backend', ...news });
+    }
+  }
+
+  /** Never rejects: what goes wrong is the thread's to deal with. */
+  async #giveToken({ shard, side, after }: TokenWanted): Promise<void> {
+    const { source, target } = this.#parts.settings;
+    const { storage } = side === 'source' ? source : target;
+    try {
+      const desk = await this.#parts.environment.tokenDeskOf?.(storage);
+      if (!desk) throw new Error(`No tokens are given out for the ${side}`);
+      this.#pool.answer(shard, { type: 'token', side, given: await desk.give(after) });
+    } catch (error) {
+      this.#pool.answer(shard, { type: 'token', side, error: toErrorRecord(error) });
     }
   }
 

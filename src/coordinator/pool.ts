@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { ControlMessage, ShardReply, ShardTask, WorkerData, WorkerReport } from '../copy/shard.ts';
+import type { TokenAnswer } from '../copy/thread-tokens.ts';
 import type { CounterMemory } from '../core/counters.ts';
 
 /** After this the run answers Ctrl-C even if a thread does not: 3 s are promised. */
@@ -95,6 +96,11 @@ export class ShardPool {
   /** Whoever runs this shard is to give some of it away; it answers with a report. */
   share(shard: string): void {
     this.#controls.get(shard)?.postMessage({ type: 'share' } satisfies ControlMessage);
+  }
+
+  /** To the thread that runs this shard; another one that has begun it anew asks again. */
+  answer(shard: string, answer: TokenAnswer): void {
+    this.#controls.get(shard)?.postMessage(answer satisfies ControlMessage);
   }
 
   /** Threads stop their requests and answer; one that does not is ended. */

@@ -26,6 +26,7 @@ import type {
   WorkerReport,
 } from './shard.ts';
 import { blockBytesFor, SlabPool } from './slab-pool.ts';
+import { ThreadTokens } from './thread-tokens.ts';
 import { WrittenKeys } from './written-keys.ts';
 
 const UNBOUNDED = 2 ** 30;
@@ -43,6 +44,7 @@ export class ShardWorker {
   readonly #counters: CounterWriter;
   readonly #openDriver: OpenDriver;
   readonly #tell: (report: WorkerReport) => void;
+  readonly #tokens: ThreadTokens;
   #engine: Promise<Engine> | undefined;
   /** Of what runs now. */
   #share: (() => Promise<void>) | undefined;
@@ -54,6 +56,7 @@ export class ShardWorker {
     this.#openDriver = openDriver;
     this.#cancelled = new Int32Array(data.cancelled);
     this.#tell = tell;
+    this.#tokens = new ThreadTokens(tell);
   }
 
   async run(task: ShardTask): Promise<ShardReply> {
@@ -61,6 +64,7 @@ export class ShardWorker {
     control?.on('message', (message: ControlMessage) => this.#onControl(message, pass.jobId));
     // It must not keep a finished thread alive.
     control?.unref();
+    this.#tokens.begin(task.shard.id);
     try {
       return await this.#run(task);
     } finally {
@@ -176,7 +180,8 @@ export class ShardWorker {
 
   /** Innermost first: driver, counters, permits, retries; so that every attempt is counted and every attempt waits its turn. */
   async #wrapped(pass: PassSettings, spec: DriverSpec, side: Side, permits: Permits): Promise<StorageDriver> {
-    const driver = withCounters(await this.#openDriver(spec, side), side, this.#counters);
+    const tokens = pass.givesTokens === true ? this.#tokens.source(side) : undefined;
+    const driver = withCounters(await this.#openDriver(spec, side, tokens), side, this.#counters);
     const policy = { ...DEFAULT_RETRIES, outageMsMax: pass.outageMsMax };
     const { name } = driver;
     return new RetryOwner(withPermits(driver, permits), policy, {
@@ -206,9 +211,13 @@ export class ShardWorker {
     });
   }
 
-  #onControl({ type }: ControlMessage, jobId: string): void {
-    if (type === 'share') {
+  #onControl(message: ControlMessage, jobId: string): void {
+    if (message.type === 'share') {
       void this.#share?.();
+      return;
+    }
+    if (message.type === 'token') {
+      this.#tokens.hear(message);
       return;
     }
     void this.#engine?.then(

@@ -8,6 +8,7 @@ import type { Upload } from '../drivers/driver.ts';
 import type { DriverSpec } from '../drivers/spec.ts';
 import type { LayoutName } from '../layout/layout.ts';
 import type { ServerSideSettings } from './server-side.ts';
+import type { TokenAnswer, TokenWanted } from './thread-tokens.ts';
 import type { WrittenPlace } from './written-keys.ts';
 
 /**
@@ -73,6 +74,8 @@ export interface PassSettings {
   readonly serverSide?: ServerSideSettings;
   /** Objects that one thread works on at once, at most. */
   readonly concurrency: number;
+  /** Threads ask the main thread for tokens; absent: their drivers log in by themselves. */
+  readonly givesTokens?: boolean;
   /** Where all threads keep to the same limits of requests; absent: each goes by itself. */
   readonly permits?: PermitMemory;
   readonly partBytes: number;
@@ -139,7 +142,8 @@ export interface WorkerData {
 export type ControlMessage =
   | { readonly type: 'cancel' }
   /** A thread has nothing to do: whoever runs this shard gives some of it away, or says that it does not. */
-  | { readonly type: 'share' };
+  | { readonly type: 'share' }
+  | TokenAnswer;
 
 /** What a thread tells its parent while it runs a shard. */
 export type WorkerReport =
@@ -159,6 +163,7 @@ export type WorkerReport =
     }
   /** The answer to `share`; sent before anything else is done with what was given away. */
   | { readonly type: 'shared'; readonly shard: string; readonly given: GivenAway }
+  | TokenWanted
   | {
       readonly type: 'backend';
       readonly side: Side;

@@ -1,5 +1,6 @@
 /** Storage settings as plain clonable records: what the configuration becomes, and what workers are given. */
 import type { ProxySettings } from '../transport/proxy.ts';
+import type { TokenSource } from './access-token.ts';
 import type { Binding, StorageDriver } from './driver.ts';
 
 /** How keys are made where not as the registry's driver makes them; absent: as it does (see layout/key-rule.ts). */
@@ -179,4 +180,9 @@ export interface DriverSpec {
 }
 
 /** Concrete drivers are known to composition roots only (workers/, cli/), which hand this to everyone else. */
-export type OpenDriver = (spec: DriverSpec, role: 'source' | 'target') => Promise<StorageDriver>;
+export type OpenDriver = (
+  spec: DriverSpec,
+  role: 'source' | 'target',
+  /** Where a storage that knows who asks by tokens gets them; absent: it sees to them by itself. */
+  tokens?: TokenSource,
+) => Promise<StorageDriver>;

@@ -25,12 +25,20 @@ export class HmacSha256 {
 
   /** @returns lower-case hex. */
   hex(text: string): string {
+    return this.#sign(text, 'hex');
+  }
+
+  base64(text: string): string {
+    return this.#sign(text, 'base64');
+  }
+
+  #sign(text: string, encoding: 'hex' | 'base64'): string {
     // No UTF-16 unit takes more than three bytes of UTF-8.
     const bytesMax = BLOCK_BYTES + 3 * text.length;
     if (bytesMax > this.#inner.length) this.#inner = Buffer.concat([this.#inner], bytesMax);
     const end = BLOCK_BYTES + this.#inner.write(text, BLOCK_BYTES, 'utf8');
     const digest = hash('sha256', this.#inner.subarray(0, end), 'hex');
     this.#outer.write(digest, BLOCK_BYTES, 'hex');
-    return hash('sha256', this.#outer, 'hex');
+    return hash('sha256', this.#outer, encoding);
   }
 }

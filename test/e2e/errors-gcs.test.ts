@@ -201,6 +201,7 @@ errorTests(import.meta.filename, {
     row.check(await copy(t, await treeUrl(t), world.url('root'), { env: world.env, secrets: [SECRET] }));
     assert.equal(world.fake.bucket.objects.size, TREE.objects.size);
     assert.ok(world.fake.seen.some(({ headers }) => headers.authorization === `Bearer ${SECRET}`));
+    assert.equal(world.logIns, 2, 'one for all threads that were refused');
   },
   'a key file of another kind': keyFile({ audience: SECRET }, 'external_account'),
   'a key file without its key': keyFile({ client_email: 'a@p.iam.gserviceaccount.com' }),

@@ -1,6 +1,6 @@
 /**
- * A registry to Cloud Storage and back through the command line, over the strict fake: threads get tokens of their own,
- * by workload identity, which Google's library asks a local address for.
+ * A registry to Cloud Storage and back through the command line, over the strict fake: with tokens by workload identity,
+ * which Google's library asks a local address for.
  */
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -16,13 +16,15 @@ const MIB = 1024 ** 2;
 const TREE = makeSmallTree({ seed: 'gcs', blobBytes: [20 * MIB, 300_000, 1_000, 71] });
 describe('a registry at Cloud Storage', () => {
   it('is copied there, found equal, and copied back', async (t) => {
-    const { fake, folder, env, url } = await gcsCliWorldFor(t);
+    const world = await gcsCliWorldFor(t);
+    const { fake, folder, env, url } = world;
     const [source, back] = [join(folder, 'source'), join(folder, 'back')];
     await writeSmallTree(source, TREE);
     const from = pathToFileURL(source).href;
     const there = await runBlobferry(['copy', '--from', from, '--to', url('root'), '--json'], { env });
     assert.equal(there.code, 0, there.stderr);
     assert.equal(there.summary?.['objectsCopied'], TREE.objects.size);
+    assert.equal(world.logIns, 1, 'one token for all threads');
     assert.match(`${there.stdout}${there.stderr}`, /a wrong CRC-32C/);
     assert.deepEqual(
       [...fake.bucket.objects.keys()].sort(),

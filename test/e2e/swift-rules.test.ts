@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { runBlobferry } from '../support/cli.ts';
 import { makeSmallTree, writeSmallTree } from '../support/small-tree.ts';
 import { type Swift, startSwift } from '../support/swift.ts';
@@ -46,6 +47,23 @@ describe('a registry in a Swift container', { skip: missingTools('swift') }, () 
         runBlobferry(args, { env: { ...env, XDG_STATE_HOME: join(own, 'state') } }),
     };
   }
+
+  it('is listed whole by the server of these tests, however long its container takes to hear of an object', async (t) => {
+    const { container } = await world(t);
+    await container.put('first', Buffer.from('the proxy knows the container from now on'));
+    process.kill(swift.containerPid, 'SIGSTOP');
+    let putting: Promise<void>;
+    try {
+      putting = container.put('late', Buffer.from('x'));
+      // By itself an object server waits for one second, and then leaves it to a daemon.
+      const first = await Promise.race([putting.then(() => 'put'), delay(3_000, 'waits')]);
+      assert.equal(first, 'waits');
+    } finally {
+      process.kill(swift.containerPid, 'SIGCONT');
+    }
+    await putting;
+    assert.deepEqual(await container.names(), ['first', 'late']);
+  });
 
   it('without files/ is found, refused with what to set, and copied under the plain rule', async (t) => {
     const { container, target, url, run } = await world(t);

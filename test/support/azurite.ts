@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { AzureSpec } from '../../src/drivers/spec.ts';
-import { freePort } from './ports.ts';
+import { freePort, onFreePorts } from './ports.ts';
 import { cleanEnvironment, startServer } from './process.ts';
 import { missingTool } from './tools.ts';
 
@@ -18,8 +18,6 @@ const OTHER_ACCOUNT = 'otheraccount';
 const OTHER_ACCOUNT_KEY = Buffer.from('other/k3y+of-that-emulator='.repeat(3).slice(0, 64)).toString(
   'base64',
 );
-
-const ATTEMPTS = 3;
 
 export interface Azurite {
   /** `http://127.0.0.1:port/testaccount` */
@@ -48,13 +46,9 @@ export function missingAzurite(): string | false {
 export async function startAzurite(options: { readonly directory: string }): Promise<Azurite> {
   const main = findAzurite();
   if (main === undefined) throw new Error('Azurite is not installed');
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await startOn(await freePort(), main, join(options.directory, `attempt-${attempt}`));
-    } catch (error) {
-      if (attempt === ATTEMPTS || !/EADDRINUSE/.test(String(error))) throw error;
-    }
-  }
+  return onFreePorts(async (attempt) =>
+    startOn(await freePort(), main, join(options.directory, `attempt-${attempt}`)),
+  );
 }
 
 export function azuriteSpec({ endpoint }: Pick<Azurite, 'endpoint'>, container: string): AzureSpec {
@@ -107,6 +101,7 @@ async function startOn(port: number, main: string, directory: string): Promise<A
       ...['--blobKeepAliveTimeout', '60'],
     ],
     cwd: directory,
+    port,
     env: cleanEnvironment({
       AZURITE_ACCOUNTS: `${ACCOUNT}:${ACCOUNT_KEY};${OTHER_ACCOUNT}:${OTHER_ACCOUNT_KEY}`,
     }),

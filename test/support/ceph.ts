@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PLACE_IN_ROOT, type Programs, programsIn } from './ceph-root.ts';
-import { freePort } from './ports.ts';
+import { freePort, onFreePorts } from './ports.ts';
 import { type CommandResult, mustRun, type ServerProcess, startServer } from './process.ts';
 import type { SwiftUser } from './swift.ts';
 
@@ -34,18 +34,10 @@ const ACCESS_KEY_ID = 'testkey';
 const SECRET_ACCESS_KEY = 'testsecret';
 const SWIFT_USER = 'test:swift';
 const DEFAULT_STORE_BYTES = 8 * 1024 ** 3;
-const ATTEMPTS = 3;
 
 /** Starts the three daemons (about six seconds) and makes the user; ports that were taken meanwhile are changed. */
 export async function startCeph(options: CephOptions): Promise<Ceph> {
-  for (let attempt = 1; ; attempt += 1) {
-    const directory = join(options.directory, `attempt-${attempt}`);
-    try {
-      return await startCluster(directory, options);
-    } catch (error) {
-      if (attempt === ATTEMPTS || !/address already in use/i.test(String(error))) throw error;
-    }
-  }
+  return onFreePorts((attempt) => startCluster(join(options.directory, `attempt-${attempt}`), options));
 }
 
 async function startCluster(directory: string, options: CephOptions): Promise<Ceph> {
@@ -116,6 +108,7 @@ async function startMonitor(cluster: Cluster): Promise<ServerProcess> {
   await runIn(cluster, 'ceph-mon', ['-c', configuration, '--mkfs', '-i', 'a', '--monmap', map, ...keyring]);
   return startServer({
     ...cluster.programs('ceph-mon', ['-c', configuration, '-i', 'a', '-f']),
+    port: cluster.monitorPort,
     isReady: async () =>
       (await runIn(cluster, 'ceph', ceph(cluster, 'mon', 'stat'))).stdout.includes('quorum 0 a'),
   });
@@ -138,6 +131,7 @@ async function startGateway(cluster: Cluster): Promise<ServerProcess> {
     ...cluster.programs('radosgw', ['-c', cluster.configuration, '-n', 'client.rgw', '-f']),
     // Stopped soon after its start it may hang in its own shutdown.
     endsWithinMs: 1_000,
+    port: cluster.gatewayPort,
     isReady: async (signal) => (await fetch(`http://127.0.0.1:${cluster.gatewayPort}/`, { signal })).ok,
   });
 }

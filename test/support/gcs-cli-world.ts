@@ -15,20 +15,26 @@ export interface GcsCliWorld {
   readonly env: Readonly<Record<string, string>>;
   /** What is given out from now on. */
   token: string;
+  /** How often a token was given out. */
+  logIns: number;
   url(root: string): string;
 }
 
 /** https://google.aip.dev/auth/4117: an external account exchanges a token of its own for one of Google's. */
-async function startTokenServer(t: Afterwards, tokenNow: () => string): Promise<string> {
+async function startTokenServer(t: Afterwards, give: () => string): Promise<string> {
   const server = createServer(async (request, response) => {
     let form = '';
     for await (const piece of request) form += piece;
     const isRight = new URLSearchParams(form).get('subject_token') === SUBJECT;
     response.statusCode = isRight ? 200 : 400;
     response.setHeader('content-type', 'application/json');
-    const token = { access_token: tokenNow(), token_type: 'Bearer', expires_in: 3_600 };
-    const given = { ...token, issued_token_type: 'urn:ietf:params:oauth:token-type:access_token' };
-    response.end(JSON.stringify(isRight ? given : { error: 'invalid_grant' }));
+    const given = () => ({
+      access_token: give(),
+      token_type: 'Bearer',
+      expires_in: 3_600,
+      issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    });
+    response.end(JSON.stringify(isRight ? given() : { error: 'invalid_grant' }));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(async () => {
@@ -47,6 +53,7 @@ export async function gcsCliWorldFor(t: Afterwards, options: GcsFakeOptions = {}
     fake,
     folder,
     token: 'token',
+    logIns: 0,
     env: { GOOGLE_APPLICATION_CREDENTIALS: join(folder, 'account.json') },
     url: (root) => `gs://bucket/${root}?endpoint=${fake.endpoint}`,
   };
@@ -54,7 +61,10 @@ export async function gcsCliWorldFor(t: Afterwards, options: GcsFakeOptions = {}
     type: 'external_account',
     audience: '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x',
     subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-    token_url: await startTokenServer(t, () => world.token),
+    token_url: await startTokenServer(t, () => {
+      world.logIns += 1;
+      return world.token;
+    }),
     credential_source: { file: join(folder, 'subject') },
   };
   await writeFile(join(folder, 'account.json'), JSON.stringify(account));

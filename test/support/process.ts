@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { listensOn } from './ports.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -77,7 +78,9 @@ export interface ServerOptions extends CommandOptions {
   readonly args: readonly string[];
   /** Asked again and again until it says true; a rejection counts as not yet. */
   readonly isReady: (signal: AbortSignal) => Promise<boolean>;
-  /** Default 120,000: a busy machine takes its time. */
+  /** On 127.0.0.1, where the probe asks. An answer of somebody else there is "address already in use". */
+  readonly port?: number;
+  /** Default 240,000: a busy machine with a cold disk takes its time, and what hangs the limit of the test ends. */
   readonly readyWithinMs?: number;
   /** How long the server may take to end by itself when stopped; then it is ended hard. Default 5,000. */
   readonly endsWithinMs?: number;
@@ -92,6 +95,7 @@ export interface ServerProcess {
 }
 
 const PROBE_PAUSE_MS = 50;
+const PROBE_MS = 20_000;
 
 /** Starts a server and resolves when its probe succeeds; rejects with its output when it ends or stays silent. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
@@ -103,7 +107,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   const exited = exitOf(child, command, 'exit');
   const stop = (): Promise<void> => stopChild(child, exited, options.endsWithinMs ?? 5_000);
   try {
-    await untilReady(options, exited);
+    await untilReady(options, child.pid, exited);
   } catch (error) {
     await stop();
     const reason = error instanceof Error ? error.message : String(error);
@@ -113,8 +117,12 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   return { pid: child.pid, output, stop };
 }
 
-async function untilReady(options: ServerOptions, exited: Promise<Exit>): Promise<void> {
-  const withinMs = options.readyWithinMs ?? 120_000;
+async function untilReady(
+  options: ServerOptions,
+  pid: number | undefined,
+  exited: Promise<Exit>,
+): Promise<void> {
+  const withinMs = options.readyWithinMs ?? 240_000;
   const deadline = AbortSignal.timeout(withinMs);
   let ended: string | undefined;
   exited.then(
@@ -128,9 +136,18 @@ async function untilReady(options: ServerOptions, exited: Promise<Exit>): Promis
   for (;;) {
     if (ended !== undefined) throw new Error(ended);
     if (deadline.aborted) throw new Error(`no answer within ${withinMs} ms`);
-    if (await options.isReady(deadline).catch(() => false)) return;
+    if (await options.isReady(probeUntil(deadline)).catch(() => false)) {
+      const isOwn = pid === undefined || options.port === undefined || listensOn(pid, options.port);
+      if (isOwn !== false) return;
+      throw new Error(`address already in use: somebody else answers on port ${options.port}`);
+    }
     await delay(PROBE_PAUSE_MS);
   }
+}
+
+/** A probe that nobody answers is asked again: the first one may have come too early to be heard. */
+function probeUntil(deadline: AbortSignal): AbortSignal {
+  return AbortSignal.any([deadline, AbortSignal.timeout(PROBE_MS)]);
 }
 
 interface Exit {

@@ -1,6 +1,9 @@
 /** The few calls of the registry's HTTP API that tests make by hand. */
 import { sha256Hex } from './seeded.ts';
 
+/** Its driver for Swift alone may wait 15 s within one call. */
+const CALL_MS = 180_000;
+
 export async function listRepositories(host: string): Promise<readonly string[]> {
   const response = await call(`http://${host}/v2/_catalog?n=1000`, { method: 'GET' }, 200);
   const { repositories } = (await response.json()) as { readonly repositories: readonly string[] | null };
@@ -58,7 +61,7 @@ async function beginUpload(host: string, repository: string): Promise<URL> {
 }
 
 async function call(url: string | URL, init: RequestInit, ...expected: readonly number[]): Promise<Response> {
-  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(30_000) });
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(CALL_MS) });
   if (expected.includes(response.status)) return response;
   const body = (await response.text()).slice(0, 300);
   throw new Error(

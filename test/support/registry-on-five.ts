@@ -117,6 +117,11 @@ async function fillRegistry(set: ImageSet, storage: RegistryStorage): Promise<Me
   try {
     await pushImages(set, registry.host);
     return await makeMess(set, registry.host, { pushesEmptyBlob });
+  } catch (error) {
+    const [kind] = Object.keys(storage);
+    throw new Error(`The registry on ${kind} could not be filled. Its last words:\n${registry.lastWords()}`, {
+      cause: error,
+    });
   } finally {
     await registry.stop();
   }

@@ -1,8 +1,8 @@
 /** Debian's docker-registry (CNCF distribution 2.8) on a folder, on S3 or on Swift: the program whose storage is being moved. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort } from './ports.ts';
-import { cleanEnvironment, type ServerProcess, startServer } from './process.ts';
+import { freePort, onFreePorts } from './ports.ts';
+import { cleanEnvironment, type ServerProcess, startServer, tail } from './process.ts';
 import { makeTempFolder } from './temp.ts';
 
 interface S3RegistryStorage {
@@ -42,37 +42,42 @@ export interface RegistryOptions {
 export interface Registry {
   /** `127.0.0.1:port`, plain HTTP, anybody may push. */
   readonly host: string;
+  /** The end of its log: what it answers to a push that its storage refused is a bare 500. */
+  lastWords(): string;
   stop(): Promise<void>;
 }
 
-const ATTEMPTS = 3;
-
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
   const folder = await makeTempFolder('registry');
-  for (let attempt = 1; ; attempt += 1) {
-    const host = `127.0.0.1:${await freePort()}`;
-    try {
-      const server = await serve(join(folder.path, 'config.yml'), host, options);
+  try {
+    return await onFreePorts(async () => {
+      const port = await freePort();
+      const server = await serve(join(folder.path, 'config.yml'), port, options);
       const stop = async (): Promise<void> => {
         await server.stop();
         await folder.remove();
       };
-      return { host, stop };
-    } catch (error) {
-      if (attempt < ATTEMPTS && /address already in use/i.test(String(error))) continue;
-      await folder.remove();
-      throw error;
-    }
+      return { host: hostOf(port), lastWords: () => tail(server.output(), 20), stop };
+    });
+  } catch (error) {
+    await folder.remove();
+    throw error;
   }
 }
 
-async function serve(configuration: string, host: string, options: RegistryOptions): Promise<ServerProcess> {
+function hostOf(port: number): string {
+  return `127.0.0.1:${port}`;
+}
+
+async function serve(configuration: string, port: number, options: RegistryOptions): Promise<ServerProcess> {
+  const host = hostOf(port);
   await writeFile(configuration, registryConfiguration(host, options));
   return startServer({
     command: 'docker-registry',
     args: ['serve', configuration],
     // Nothing but the file may configure it: REGISTRY_… variables would override the file, AWS_… ones its keys.
     env: cleanEnvironment(),
+    port,
     isReady: async (signal) => (await fetch(`http://${host}/v2/`, { signal })).ok,
   });
 }

@@ -4,7 +4,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort } from './ports.ts';
+import { freePort, onFreePorts } from './ports.ts';
 import { mustRun, type ServerProcess, startServer } from './process.ts';
 
 /** Who asks tempauth for a token, which is one account's. */
@@ -20,26 +20,36 @@ export interface Swift extends SwiftUser {
   readonly endpoint: string;
   /** Of another account. */
   readonly other: SwiftUser;
+  /** Process of the server that keeps the listings, for a test that makes it wait. */
+  readonly containerPid: number;
   stop(): Promise<void>;
 }
 
 const USER = 'test:tester';
 const PASSWORD = 'testing';
 const OTHER = { user: 'other:keeper', password: 'keeping' };
-const ATTEMPTS = 3;
 const KINDS = ['account', 'container', 'object'] as const;
 /** A Python of the machine's own may stand first in PATH and lacks Debian's modules. */
 const PYTHON = '/usr/bin/python3';
 
+/**
+ * A container learns of an object by a request of the object server, which by default gives up after half a second and
+ * leaves the rest to a daemon that does not run here: on a busy machine an object so stays out of the listing for ever,
+ * and the registry's driver, which waits 15 seconds for its parts to show up there, answers 500.
+ */
+const PATIENCE = ['conn_timeout = 60', 'node_timeout = 60', 'container_update_timeout = 60'];
+
+/** A token that does not get into the cache is refused, and by default a third of a second decides on that. */
+const CACHE_PATIENCE = [
+  'connect_timeout = 30',
+  'io_timeout = 30',
+  'pool_timeout = 30',
+  'error_suppression_limit = 1000000',
+];
+
 /** @param options.directory an empty folder, which the caller removes after `stop`. */
 export async function startSwift(options: { readonly directory: string }): Promise<Swift> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await startNode(join(options.directory, `attempt-${attempt}`));
-    } catch (error) {
-      if (attempt === ATTEMPTS || !/address already in use|EADDRINUSE/i.test(String(error))) throw error;
-    }
-  }
+  return onFreePorts((attempt) => startNode(join(options.directory, `attempt-${attempt}`)));
 }
 
 interface Node {
@@ -59,28 +69,48 @@ async function startNode(directory: string): Promise<Swift> {
   await mkdir(join(directory, 'devices', 'd1'), { recursive: true });
   await mkdir(join(directory, 'etc'));
   await writeConfiguration(node);
-  for (const kind of KINDS) await makeRing(node, kind);
+  await makeRings(node);
   const running: ServerProcess[] = [];
-  const stop = async (): Promise<void> => {
-    for (const server of running.splice(0).reverse()) await server.stop();
+  const start = async (starting: Promise<ServerProcess>): Promise<ServerProcess> => {
+    const server = await starting;
+    running.push(server);
+    return server;
   };
+  const stop = async (): Promise<void> => {
+    await Promise.all(running.splice(0).map((server) => server.stop()));
+  };
+  const endpoint = `http://127.0.0.1:${node.proxyPort}`;
+  const authUrl = `${endpoint}/auth/v1.0`;
   try {
-    running.push(await startCache(node));
-    for (const kind of KINDS) running.push(await startPart(node, kind, node.ports[kind]));
-    running.push(await startPart(node, 'proxy', node.proxyPort));
+    // None of them asks another before it is asked itself.
+    const [, , container] = await settled([
+      start(startCache(node)),
+      start(startPart(node, 'account', node.ports.account)),
+      start(startPart(node, 'container', node.ports.container)),
+      start(startPart(node, 'object', node.ports.object)),
+      start(startPart(node, 'proxy', node.proxyPort)),
+    ]);
+    const other = { ...OTHER, authUrl };
+    return { authUrl, endpoint, user: USER, password: PASSWORD, other, containerPid: container.pid, stop };
   } catch (error) {
     await stop();
     throw error;
   }
-  const endpoint = `http://127.0.0.1:${node.proxyPort}`;
-  const authUrl = `${endpoint}/auth/v1.0`;
-  return { authUrl, endpoint, user: USER, password: PASSWORD, other: { ...OTHER, authUrl }, stop };
+}
+
+/** The results in order; rejects only when all have ended, so that whoever stops them knows them all. */
+async function settled<T extends readonly Promise<unknown>[]>(
+  starting: readonly [...T],
+): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(starting);
+  return Promise.all(starting);
 }
 
 function startCache({ cachePort }: Node): Promise<ServerProcess> {
   return startServer({
     command: 'memcached',
     args: ['-l', '127.0.0.1', '-p', String(cachePort), '-U', '0', '-u', 'root', '-m', '64'],
+    port: cachePort,
     isReady: async (signal) => answersAt(cachePort, signal),
   });
 }
@@ -101,16 +131,15 @@ function startPart({ directory }: Node, kind: string, port: number): Promise<Ser
   return startServer({
     command: PYTHON,
     args: [join(directory, 'etc', 'launch.py'), join(directory, 'etc'), kind],
-    readyWithinMs: 60_000,
+    port,
     isReady: async (signal) => (await fetch(`http://127.0.0.1:${port}${path}`, { signal })).status < 500,
   });
 }
 
-async function makeRing({ directory, ports }: Node, kind: (typeof KINDS)[number]): Promise<void> {
-  const builder = join(directory, 'etc', `${kind}.builder`);
-  await mustRun('swift-ring-builder', [builder, 'create', '4', '1', '1']);
-  await mustRun('swift-ring-builder', [builder, 'add', `r1z1-127.0.0.1:${ports[kind]}/d1`, '100']);
-  await mustRun('swift-ring-builder', [builder, 'rebalance']);
+/** What `swift-ring-builder` does by nine commands, each of which loads all of Swift. */
+async function makeRings({ directory, ports }: Node): Promise<void> {
+  const devices = KINDS.map((kind) => `${kind}=${ports[kind]}`);
+  await mustRun(PYTHON, [join(directory, 'etc', 'rings.py'), join(directory, 'etc'), ...devices]);
 }
 
 async function writeConfiguration(node: Node): Promise<void> {
@@ -126,6 +155,7 @@ async function writeConfiguration(node: Node): Promise<void> {
     'default = yes',
   ]);
   await write('launch.py', LAUNCHER);
+  await write('rings.py', RINGS);
   const common = (port: number): readonly string[] => [
     '[DEFAULT]',
     'bind_ip = 127.0.0.1',
@@ -137,6 +167,9 @@ async function writeConfiguration(node: Node): Promise<void> {
     'disable_fallocate = true',
     'log_level = ERROR',
     'workers = 0',
+    // Another port is chosen at once.
+    'bind_timeout = 1',
+    ...PATIENCE,
   ];
   for (const kind of KINDS) {
     await write(`${kind}-server.conf`, [
@@ -158,7 +191,7 @@ function proxyLines({ cachePort }: Node): readonly string[] {
     catch_errors: [],
     gatekeeper: [],
     healthcheck: [],
-    cache: [`memcache_servers = 127.0.0.1:${cachePort}`],
+    cache: [`memcache_servers = 127.0.0.1:${cachePort}`, ...CACHE_PATIENCE],
     listing_formats: [],
     bulk: [],
     tempurl: [],
@@ -185,8 +218,8 @@ function proxyLines({ cachePort }: Node): readonly string[] {
     'use = egg:swift#proxy',
     'allow_account_management = true',
     'account_autocreate = true',
-    'conn_timeout = 5',
-    'node_timeout = 30',
+    // There is one copy of everything: a server that is left alone for a minute after ten errors is no service.
+    'error_suppression_limit = 1000000',
     ...Object.entries(filters).flatMap(([name, lines]) => [
       `[filter:${name}]`,
       `use = egg:swift#${egg(name)}`,
@@ -207,4 +240,18 @@ const LAUNCHER: readonly string[] = [
   '    from swift.obj import server',
   "    options['global_conf_callback'] = server.global_conf_callback",
   "sys.exit(run_wsgi(os.path.join(etc, kind + '-server.conf'), kind + '-server', verbose=True, **options))",
+];
+
+/** Sixteen partitions, one copy, one device. */
+const RINGS: readonly string[] = [
+  'import os, sys',
+  'from swift.common.ring import RingBuilder',
+  'etc = sys.argv[1]',
+  'for argument in sys.argv[2:]:',
+  "    kind, port = argument.split('=')",
+  '    builder = RingBuilder(4, 1, 1)',
+  "    place = {'region': 1, 'zone': 1, 'ip': '127.0.0.1', 'port': int(port), 'device': 'd1'}",
+  "    builder.add_dev({**place, 'weight': 100.0, 'meta': '', 'replication_ip': '127.0.0.1', 'replication_port': int(port)})",
+  '    builder.rebalance()',
+  "    builder.get_ring().save(os.path.join(etc, kind + '.ring.gz'))",
 ];

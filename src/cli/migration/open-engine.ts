@@ -2,7 +2,7 @@
 import { openEngine } from '../../platform/engine/engine.ts';
 import type { EngineParts } from '../../platform/engine/parts.ts';
 import type { EnginePort } from '../../platform/engine-port.ts';
-import { openDriverTelling } from '../composition.ts';
+import { openDriverTelling, tokenDeskOf } from '../composition.ts';
 import { WORKER_URL } from '../own-files.ts';
 import { probeForMigration } from './storage-findings.ts';
 
@@ -15,6 +15,7 @@ export function openMigrationEngine({ onNotice, ...parts }: MigrationEngineInput
   return openEngine({
     ...parts,
     openDriver: openDriverTelling((sentence, side) => onNotice(`${side}: ${sentence}`)),
+    tokenDeskOf,
     workerUrl: WORKER_URL,
     probe: probeForMigration,
   });

@@ -4,7 +4,6 @@ import type { HttpResponse } from '../../transport/http-types.ts';
 import { encodePath } from '../../transport/sigv4.ts';
 import type {
   AddressFacet,
-  Binding,
   BindingFacet,
   Body,
   CallContext,
@@ -28,11 +27,12 @@ import { probeAzureBinding } from './azure-binding.ts';
 import { UploadMarks } from './azure-block-ids.ts';
 import { AzureBlocks } from './azure-blocks.ts';
 import { checkAzureKey } from './azure-keys.ts';
-import { AzureLister, PAGE_NAMES_MAX } from './azure-lister.ts';
+import { AzureLister, PAGE_NAMES_MAX, type PageBegin } from './azure-lister.ts';
 import { type AzureListPage, azureListingOf } from './azure-listing.ts';
 import { azureFacts, identityOf, isRangeOfNothing, type Namespace } from './azure-object.ts';
 import { AzureServerCopy } from './azure-server-copy.ts';
 import { type AzureCredentials, AzureService, type AzureServiceOptions } from './azure-service.ts';
+import { START_VERSION } from './azure-start.ts';
 import {
   encryptionFields,
   sumFields,
@@ -65,9 +65,10 @@ export class AzureDriver implements StorageDriver {
   readonly serverCopy: ServerCopyFacet;
   readonly addresses: AddressFacet;
   readonly #client: ServiceClient<AzureCredentials>;
-  readonly #spec: AzureSpec;
   readonly #lister: AzureLister;
-  readonly #binding: Binding | undefined;
+  readonly #sumName: ReturnType<typeof sumOfBlobs>;
+  /** Of every blob that is written whole. */
+  readonly #blobFields: Fields;
   readonly #pageNamesMax: number;
 
   constructor(
@@ -76,8 +77,12 @@ export class AzureDriver implements StorageDriver {
     { namespace, addresses, pageNamesMax }: AzureDriverParts,
   ) {
     this.#client = client;
-    this.#spec = storage;
-    this.#binding = binding;
+    this.#sumName = sumOfBlobs(binding);
+    this.#blobFields = [
+      ...visibleAttributes(storage),
+      ['x-ms-blob-type', 'BlockBlob'],
+      ...encryptionFields(storage),
+    ];
     this.#pageNamesMax = pageNamesMax ?? PAGE_NAMES_MAX;
     this.name = client.name;
     this.facts = azureFacts(namespace);
@@ -86,7 +91,7 @@ export class AzureDriver implements StorageDriver {
       call: client.call('list'),
       marks,
       listOrder: this.facts.listOrder,
-      page: (ctx, query, marker) => this.#listPage(ctx, query, marker),
+      page: (ctx, query, from) => this.#listPage(ctx, query, from),
     });
     const blocks = new AzureBlocks(client, storage, {
       list: (ctx, query) => this.#lister.everything(ctx, query),
@@ -157,12 +162,8 @@ export class AzureDriver implements StorageDriver {
   async write(ctx: CallContext, key: string, body: Body, _options: WriteOptions): Promise<WriteResult> {
     checkAzureKey(this.name, 'write', key);
     ctx.signal.throwIfAborted();
-    const headers: Fields = [
-      ['x-ms-blob-type', 'BlockBlob'],
-      ...visibleAttributes(this.#spec),
-      ...encryptionFields(this.#spec),
-      ...sumFields(await sumOf(ctx, body, sumOfBlobs(this.#binding))),
-    ];
+    const sum = sumOf(ctx, body, this.#sumName);
+    const headers: Fields = [...this.#blobFields, ...sumFields(sum instanceof Promise ? await sum : sum)];
     const response = await this.#client.send(ctx, {
       method: 'PUT',
       operation: 'write',
@@ -224,7 +225,7 @@ export class AzureDriver implements StorageDriver {
   async #listPage(
     ctx: CallContext,
     { prefix, delimiter, tellsTier }: ListQuery,
-    marker: string | undefined,
+    { marker, start }: PageBegin,
   ): Promise<AzureListPage> {
     const fields: Fields = [
       ['restype', 'container'],
@@ -233,12 +234,14 @@ export class AzureDriver implements StorageDriver {
       ['maxresults', String(this.#pageNamesMax)],
       ...(delimiter ? [['delimiter', delimiter] as const] : []),
       ...(marker === undefined ? [] : [['marker', marker] as const]),
+      ...(start === undefined ? [] : [['startFrom', start] as const]),
     ];
     const { body } = await this.#client.send(ctx, {
       method: 'GET',
       operation: 'list',
       path: '',
       query: fields,
+      ...(start === undefined ? {} : { headers: [['x-ms-version', START_VERSION]] }),
     });
     return azureListingOf(this.#client.call('list'), body, tellsTier);
   }

@@ -125,8 +125,8 @@ export function md5OfBase64(text: string | undefined): string | undefined {
 }
 
 /**
- * No request can say where a listing begins. All keys between two keys begin with what both begin with, so that is the
- * prefix asked for where both ends are known; what comes before `after` is passed over.
+ * No request can say where a listing ends, and not every service begins at a name. All keys between two keys begin with
+ * what both begin with, so that is the prefix asked for where both ends are known.
  */
 export function narrowedPrefix({ prefix, after, upTo, delimiter }: ListQuery): string {
   // Groups are cut behind the prefix, so another prefix would be another grouping.

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import type { BlobDownloadResponseParsed, BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { ConfigError, isStorageError, StorageError } from '../../core/errors.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
+import type { TokenSource } from '../access-token.ts';
 import type {
   Binding,
   Body,
@@ -29,7 +30,7 @@ import type { AzureSpec, DriverSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
 import { blockNameOf, newUploadId, UploadMarks } from './azure-block-ids.ts';
 import { checkAzureKey } from './azure-keys.ts';
-import { AzureLister, PAGE_NAMES_MAX } from './azure-lister.ts';
+import { AzureLister, PAGE_NAMES_MAX, type PageBegin } from './azure-lister.ts';
 import { type AzureListPage, azureListingOf } from './azure-listing.ts';
 import { azureFacts, identityOf, isRangeOfNothing, type Namespace } from './azure-object.ts';
 import { demandSas, readSas } from './azure-sas.ts';
@@ -37,7 +38,7 @@ import { BLOCK_BYTES, blockBytesFor, blocksOf, checkSize, fill } from './azure-s
 import { errorOfAzureSdk, type Forwarding } from './azure-sdk-errors.ts';
 import { AzureSdkHttp } from './azure-sdk-http.ts';
 import { secretsOf } from './azure-service.ts';
-import { entraTokens, type TokenSource } from './azure-token.ts';
+import { entraTokens } from './azure-token.ts';
 import { CONTENT_TYPE } from './azure-write.ts';
 
 const ACCOUNT_TIMEOUT_MS = 15_000;
@@ -73,7 +74,7 @@ export class AzureSdkDriver implements StorageDriver {
       call: this.#call('list', undefined),
       marks: new UploadMarks(storage),
       listOrder: this.facts.listOrder,
-      page: (ctx, query, marker) => this.#listPage(ctx, query, marker),
+      page: (ctx, query, from) => this.#listPage(ctx, query, from),
     });
     this.streamUpload = { upload: (ctx, key, body) => this.#upload(ctx, key, body) };
   }
@@ -214,7 +215,7 @@ export class AzureSdkDriver implements StorageDriver {
   async #listPage(
     ctx: CallContext,
     { prefix, delimiter, tellsTier }: ListQuery,
-    marker: string | undefined,
+    { marker, start }: PageBegin,
   ): Promise<AzureListPage> {
     const { container, pageNamesMax } = this.#parts;
     const settings = {
@@ -222,7 +223,7 @@ export class AzureSdkDriver implements StorageDriver {
       ...(marker === undefined ? {} : { continuationToken: marker }),
     };
     const text = await this.#send(ctx, 'list', undefined, async (abortSignal) => {
-      const options = { prefix, abortSignal };
+      const options = { prefix, abortSignal, ...(start === undefined ? {} : { startFrom: start }) };
       const pages = delimiter
         ? container.listBlobsByHierarchy(delimiter, options).byPage(settings)
         : container.listBlobsFlat(options).byPage(settings);
@@ -262,7 +263,7 @@ export interface AzureSdkOptions {
   readonly role?: 'source' | 'target';
   readonly onNotice?: ((sentence: string) => void) | undefined;
   /** For tests; default: Azure's own library. */
-  readonly tokens?: TokenSource;
+  readonly tokens?: TokenSource | undefined;
   readonly pageNamesMax?: number;
 }
 

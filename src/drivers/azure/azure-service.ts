@@ -4,6 +4,7 @@ import type { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse, Origin } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
 import { encodePath } from '../../transport/sigv4.ts';
+import type { AccessToken, TokenSource } from '../access-token.ts';
 import type { CallContext, CopyAddress } from '../driver.ts';
 import type { HttpCall } from '../http/call.ts';
 import { CredentialKeeper } from '../http/credential-keeper.ts';
@@ -23,11 +24,14 @@ import { storageName } from '../spec-name.ts';
 import { blobSas } from './azure-blob-sas.ts';
 import { azureErrorOf } from './azure-errors.ts';
 import { demandSas, readSas, type Sas, toldOfSas } from './azure-sas.ts';
-import { type AzureToken, entraTokens, type TokenSource } from './azure-token.ts';
+import { entraTokens } from './azure-token.ts';
 import { SharedKeySigner } from './shared-key.ts';
 
 /** Knows blocks of 4,000 MiB, CRC64, names that XML cannot hold, and what a hierarchical account is. */
 const API_VERSION = '2021-12-02';
+/** A request that needs a newer one brings its own. */
+const VERSION = 'x-ms-version';
+const OWN_VERSION = [VERSION, API_VERSION] as const;
 /** Azure takes signatures that are 15 minutes old or young. */
 const SKEW_MS_MIN = 5 * 60_000;
 /** Of a signature that is given to a service for one copy. */
@@ -35,14 +39,14 @@ const ADDRESS_MS = 3_600_000;
 
 /** What a request was authorized with. */
 export interface AzureCredentials {
-  readonly token?: AzureToken;
+  readonly token?: AccessToken;
   /** How far the server's clock was taken to be ahead. */
   readonly clockOffsetMs: number;
 }
 
 export interface AzureServiceOptions {
-  /** For tests; default: Azure's own library. */
-  readonly tokens?: TokenSource;
+  /** Default: Azure's own library. */
+  readonly tokens?: TokenSource | undefined;
   /** Told, once, of what was dealt with and should be mended. */
   readonly onNotice?: ((sentence: string) => void) | undefined;
 }
@@ -61,8 +65,8 @@ export class AzureService implements Service<AzureCredentials> {
   readonly #sas: Sas | undefined;
   readonly #tokens: TokenSource | undefined;
   readonly #onNotice: (sentence: string) => void;
-  #keeper: CredentialKeeper<AzureToken> | undefined;
-  #login: Promise<AzureToken> | undefined;
+  #keeper: CredentialKeeper<AccessToken> | undefined;
+  #login: Promise<AccessToken> | undefined;
   #clockOffsetMs = 0;
   #date = { second: Number.NaN, text: '' };
 
@@ -160,7 +164,7 @@ export class AzureService implements Service<AzureCredentials> {
   }
 
   /** One log-in for all requests that wait for it. */
-  async #firstToken(renew: TokenSource): Promise<AzureToken> {
+  async #firstToken(renew: TokenSource): Promise<AccessToken> {
     this.#login ??= renew().finally(() => {
       this.#login = undefined;
     });
@@ -175,15 +179,16 @@ export class AzureService implements Service<AzureCredentials> {
     return this.#keeper.current;
   }
 
-  #prepared(request: ServiceRequest, token: AzureToken | undefined): Prepared<AzureCredentials> {
+  #prepared(request: ServiceRequest, token: AccessToken | undefined): Prepared<AzureCredentials> {
     const { method, query = [], bodyBytes = 0 } = request;
     const { access } = this.#spec;
     const path = this.#path + request.path;
-    const headers: Fields = [
-      ['x-ms-date', this.#now()],
-      ['x-ms-version', API_VERSION],
-      ...(request.headers ?? []),
-    ];
+    const own = request.headers ?? [];
+    const isOtherVersion = own.some(([name]) => name === VERSION);
+    // In the order in which they are signed, where the request's are.
+    const headers: Fields = isOtherVersion
+      ? [['x-ms-date', this.#now()], ...own]
+      : [...own, ['x-ms-date', this.#now()], OWN_VERSION];
     const authorization =
       token === undefined
         ? this.#signer?.authorize({ method, path, query, headers, bodyBytes })

@@ -1,19 +1,13 @@
 /** Tokens of Microsoft Entra ID. Azure's own library is loaded only where a storage is to be used with them. */
 import type { TokenCredential } from '@azure/identity';
 import { StorageError } from '../../core/errors.ts';
-import type { Perishable } from '../http/credential-keeper.ts';
+import type { TokenSource } from '../access-token.ts';
 import { saidSafely } from '../http/said.ts';
 import type { AzureAccess } from '../spec.ts';
 
 /** The same in all of Azure's clouds. */
 const SCOPE = 'https://storage.azure.com/.default';
 const LOG_IN_MS_MAX = 120_000;
-
-export interface AzureToken extends Perishable {
-  readonly token: string;
-}
-
-export type TokenSource = () => Promise<AzureToken>;
 
 type EntraAccess = Extract<AzureAccess, { readonly type: 'client-secret' | 'default' }>;
 

@@ -1,7 +1,7 @@
 /**
- * Listings that begin behind a key. No request can say where a listing begins, and a container may have millions of
- * names in front of it. So where a few pages are not enough to come to the key, the folders beside it are asked for,
- * those before it left out, and those behind it listed one after the other.
+ * Listings that begin behind a key, for services that do not begin at one, or were not yet seen to. A container may have
+ * millions of names in front of it. So where a few pages are not enough to come to the key, the folders beside it are
+ * asked for, those before it left out, and those behind it listed one after the other.
  */
 import { compareUtf8 } from '../../core/byte-order.ts';
 import type { ListPage, ListQuery, ObjectInfo } from '../driver.ts';
@@ -20,6 +20,8 @@ interface Lister {
     prefix: string,
     marker: string | undefined,
   ): Promise<{ readonly page: ListPage; readonly next?: string }>;
+  /** The listing, begun where it should; asked after the first page that is passed over. Undefined: that cannot be had. */
+  begun?(): Promise<AsyncIterable<ListPage> | undefined>;
 }
 
 /** Everything behind `after`, for a service that lists in an order of bytes, without a delimiter. */
@@ -29,7 +31,13 @@ export async function* pagesBehind(lister: Lister, query: ListQuery): AsyncGener
     if (page.objects.length > 0) passed = Number.NEGATIVE_INFINITY;
     yield page;
     passed += 1;
-    if (passed !== PASSED_MAX || page.isLast) continue;
+    if (page.isLast) continue;
+    const begun = passed === 1 ? await lister.begun?.() : undefined;
+    if (begun) {
+      yield* begun;
+      return;
+    }
+    if (passed !== PASSED_MAX) continue;
     const folder = await entriesOf(lister, query.prefix);
     if (folder === undefined) continue;
     yield* folderBehind(lister, query, folder);
@@ -63,7 +71,7 @@ async function* folderBehind(
   const slash = after.startsWith(prefix) ? after.indexOf('/', prefix.length) : -1;
   const own = slash < 0 ? undefined : after.slice(0, slash + 1);
   if (own !== undefined && prefixes.includes(own))
-    yield* unended(pagesBehind(lister, { ...query, prefix: own }));
+    yield* unended(pagesBehind({ pages: lister.pages, folder: lister.folder }, { ...query, prefix: own }));
   const entries = [
     ...objects.map((object) => ({ name: object.key, object })),
     ...prefixes.filter((name) => name !== own).map((name) => ({ name, object: undefined })),

@@ -34,8 +34,8 @@ export function sumOfBlobs(binding: Binding | undefined): SumName {
 /** Of blobs that become visible: tier and type. */
 export function visibleAttributes({ accessTier }: AzureSpec): Fields {
   return [
-    ['x-ms-blob-content-type', CONTENT_TYPE],
     ...(accessTier === undefined ? [] : [['x-ms-access-tier', accessTier] as const]),
+    ['x-ms-blob-content-type', CONTENT_TYPE],
   ];
 }
 
@@ -54,17 +54,21 @@ export function sumFields({ md5, crc64: sum }: AzureSum): Fields {
   return md5 === undefined ? [] : [md5Field(md5)];
 }
 
-/** A body that stalls must not outlive the call, so each piece is waited for no longer than the signal lasts. */
-export async function sumOf(ctx: CallContext, body: Body, name: SumName): Promise<AzureSum> {
+/** At once where the bytes are held; else a body that stalls must not outlive the call, and is waited for as long as the signal lasts. */
+export function sumOf(ctx: CallContext, body: Body, name: SumName): AzureSum | Promise<AzureSum> {
   if (name === undefined) return {};
+  const { bytes } = body;
+  if (bytes) return name === 'crc64' ? { crc64: crc64Hex(crc64(bytes)) } : { md5: hash('md5', bytes, 'hex') };
+  return sumOfPieces(untilAborted(body.open(), ctx.signal), name);
+}
+
+async function sumOfPieces(pieces: AsyncIterable<Uint8Array>, name: NonNullable<SumName>): Promise<AzureSum> {
   if (name === 'crc64') {
-    if (body.bytes) return { crc64: crc64Hex(crc64(body.bytes)) };
     let sum = 0n;
-    for await (const piece of untilAborted(body.open(), ctx.signal)) sum = crc64(piece, sum);
+    for await (const piece of pieces) sum = crc64(piece, sum);
     return { crc64: crc64Hex(sum) };
   }
-  if (body.bytes) return { md5: hash('md5', body.bytes, 'hex') };
   const hasher = createHash('md5');
-  for await (const piece of untilAborted(body.open(), ctx.signal)) hasher.update(piece);
+  for await (const piece of pieces) hasher.update(piece);
   return { md5: hasher.digest('hex') };
 }

@@ -22,6 +22,11 @@ const PLACES = [
   'if-unmodified-since',
   'range',
 ] as const;
+const PLACES_OF: ReadonlyMap<string, number> = new Map(PLACES.map((name, at) => [name, at]));
+const LENGTH_PLACE = PLACES.indexOf('content-length');
+const NO_OTHERS = '\n'.repeat(PLACES.length - 1 - LENGTH_PLACE);
+/** Blanks at an end or one after the other, or such as are no space. */
+const UNFOLDED = /^\s|\s$|\s\s|[^\S ]/;
 
 export interface SignedRequest {
   readonly method: string;
@@ -54,29 +59,50 @@ export class SharedKeySigner {
 
   /** In base64. */
   sign(text: string): string {
-    return Buffer.from(this.#hmac.hex(text), 'hex').toString('base64');
+    return this.#hmac.base64(text);
   }
 }
 
 /** Exported for tests. */
 export function stringToSign(account: string, request: SignedRequest): string {
   const { method, headers, bodyBytes } = request;
-  const given = new Map(headers);
-  if (bodyBytes > 0) given.set('content-length', String(bodyBytes));
-  const places = PLACES.map((name) => given.get(name) ?? '').join('\n');
-  return `${method}\n${places}\n${canonicalHeaders(headers)}${canonicalResource(account, request)}`;
+  const length = bodyBytes > 0 ? String(bodyBytes) : '';
+  let places: string[] | undefined;
+  const own: (readonly [string, string])[] = [];
+  for (const field of headers) {
+    const [name, value] = field;
+    if (name.startsWith('x-ms-')) own.push(field);
+    const place = PLACES_OF.get(name);
+    if (place === undefined) continue;
+    places ??= PLACES.map(() => '');
+    places[place] = value;
+  }
+  if (places && length !== '') places[LENGTH_PLACE] = length;
+  // Most requests have no other of these headers.
+  const placed = places ? places.join('\n') : `\n\n${length}${NO_OTHERS}`;
+  return `${method}\n${placed}\n${canonicalHeaders(own)}${canonicalResource(account, request)}`;
 }
 
-function canonicalHeaders(headers: Fields): string {
-  return headers
-    .filter(([name]) => name.startsWith('x-ms-'))
-    .toSorted(byName)
-    .map(([name, value]) => `${name}:${value.trim().replace(/\s+/g, ' ')}\n`)
-    .join('');
+/** @param own is sorted here, if it is not yet. */
+function canonicalHeaders(own: (readonly [string, string])[]): string {
+  let lines = '';
+  let last = '';
+  for (const [name, value] of own) {
+    if (name < last) return canonicalHeaders(own.sort(byName));
+    last = name;
+    lines += `${name}:${folded(value)}\n`;
+  }
+  return lines;
+}
+
+/** Most have no blanks that would have to be looked for. */
+function folded(value: string): string {
+  return UNFOLDED.test(value) ? value.trim().replace(/\s+/g, ' ') : value;
 }
 
 /** Names in the order of their characters, which are all plain letters here; each query name is given once. */
 function canonicalResource(account: string, { path, query }: SignedRequest): string {
+  if (query.length === 0) return `/${account}${path}`;
   const values = query
     .map(([name, value]) => [name.toLowerCase(), value] as const)
     .toSorted(byName)

@@ -10,19 +10,13 @@ import type { AuthClient } from 'google-auth-library';
 import { isStorageError, StorageError } from '../../core/errors.ts';
 import { AgedHttpAgent, RoutedHttpsAgent } from '../../transport/routed-agent.ts';
 import { codeOf } from '../../transport/wire-errors.ts';
+import type { AccessToken, TokenSource } from '../access-token.ts';
 import type { Meaning } from '../http/call.ts';
-import type { Perishable } from '../http/credential-keeper.ts';
 import { trustedCertificatesFor } from '../http/endpoint.ts';
 import { saidSafely } from '../http/said.ts';
 import { orAborted } from '../or-aborted.ts';
 import type { GcsAccess, GcsSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
-
-export interface GcsToken extends Perishable {
-  readonly token: string;
-}
-
-export type GcsTokenSource = () => Promise<GcsToken>;
 
 /** For tests: what carries the library's requests. */
 export type Fetch = typeof fetch;
@@ -36,7 +30,7 @@ const FULL_CONTROL = 'https://www.googleapis.com/auth/devstorage.full_control';
 const OPERATION = 'get a token for';
 
 /** @returns a function that rejects with a StorageError, of scope `backend` where asking again would not help. */
-export function tokenSourceFor(spec: GcsSpec, fetchImplementation?: Fetch): GcsTokenSource {
+export function tokenSourceFor(spec: GcsSpec, fetchImplementation?: Fetch): TokenSource {
   let transport: Transport | undefined;
   return async () => {
     let secrets = secretsOf(spec.access);
@@ -111,7 +105,7 @@ function transportOf(spec: GcsSpec, fetchImplementation: Fetch | undefined): Tra
   };
 }
 
-async function askFor(access: GcsAccess, scope: string, transporterOptions: Transport): Promise<GcsToken> {
+async function askFor(access: GcsAccess, scope: string, transporterOptions: Transport): Promise<AccessToken> {
   const client = await clientFor(access, scope, transporterOptions);
   const { token } = await client.getAccessToken();
   // It becomes a header line.

@@ -1,5 +1,6 @@
 /** Google Cloud Storage over the direct engine: bytes by the XML API, listings by the JSON API. */
 import { encodeUri } from '../../transport/sigv4.ts';
+import type { TokenSource } from '../access-token.ts';
 import type {
   Binding,
   BindingFacet,
@@ -21,7 +22,7 @@ import { isRange, totalOf, totalOfUnsatisfied } from '../http/object-answer.ts';
 import { type Fields, ServiceClient } from '../http/service-client.ts';
 import { prefetchedPages } from '../paging.ts';
 import type { DriverSpec, GcsSpec } from '../spec.ts';
-import { type GcsTokenSource, tokenSourceFor } from './gcs-auth.ts';
+import { tokenSourceFor } from './gcs-auth.ts';
 import { probeGcsBinding } from './gcs-binding.ts';
 import { hashesIn, hashesOf, hashHeader } from './gcs-hash.ts';
 import { checkGcsKey } from './gcs-keys.ts';
@@ -37,7 +38,8 @@ const PAGE_NAMES_MAX = 1_000;
 
 export interface GcsDriverOptions {
   /** Default: Google's own library, as the settings say. */
-  readonly tokens?: GcsTokenSource;
+  /** Default: Google's own library. */
+  readonly tokens?: TokenSource | undefined;
   readonly pageNamesMax?: number;
 }
 

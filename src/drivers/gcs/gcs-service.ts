@@ -3,6 +3,7 @@ import type { StorageError } from '../../core/errors.ts';
 import type { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse, Origin } from '../../transport/http-types.ts';
 import type { HttpProxy } from '../../transport/proxy.ts';
+import type { AccessToken, TokenSource } from '../access-token.ts';
 import type { HttpCall } from '../http/call.ts';
 import { CredentialKeeper } from '../http/credential-keeper.ts';
 import { openPoolTo, originOf, proxyTo } from '../http/endpoint.ts';
@@ -16,7 +17,7 @@ import {
 import { demandSafeAddress } from '../http/token-address.ts';
 import type { GcsSpec } from '../spec.ts';
 import { storageName } from '../spec-name.ts';
-import { type GcsToken, type GcsTokenSource, originOfTokens, secretsOf } from './gcs-auth.ts';
+import { originOfTokens, secretsOf } from './gcs-auth.ts';
 import { errorOfGcs } from './gcs-errors.ts';
 
 const GCS_ENDPOINT = 'https://storage.googleapis.com';
@@ -32,11 +33,11 @@ export class GcsSession {
   /** Path of the endpoint itself. */
   readonly base: string;
   readonly #spec: GcsSpec;
-  readonly #source: GcsTokenSource;
-  #keeper: CredentialKeeper<GcsToken> | undefined;
-  #first: Promise<GcsToken> | undefined;
+  readonly #source: TokenSource;
+  #keeper: CredentialKeeper<AccessToken> | undefined;
+  #first: Promise<AccessToken> | undefined;
 
-  constructor(spec: GcsSpec, source: GcsTokenSource) {
+  constructor(spec: GcsSpec, source: TokenSource) {
     const url = new URL(spec.endpoint ?? GCS_ENDPOINT);
     this.name = storageName(spec);
     demandSafeAddress(this.name, url.href);
@@ -56,18 +57,18 @@ export class GcsSession {
   }
 
   /** Asynchronous only while one is being got. */
-  token(): GcsToken | Promise<GcsToken> {
+  token(): AccessToken | Promise<AccessToken> {
     const keeper = this.#keeper;
     if (!keeper) return this.#firstToken();
     return keeper.isDue ? keeper.renew().then(() => keeper.current) : keeper.current;
   }
 
-  async renews({ status }: HttpResponse, by: GcsToken): Promise<boolean> {
+  async renews({ status }: HttpResponse, by: AccessToken): Promise<boolean> {
     return status === 401 && (await this.#keeper?.replace(by)) === true;
   }
 
   /** One log-in for all requests that wait for it. */
-  async #firstToken(): Promise<GcsToken> {
+  async #firstToken(): Promise<AccessToken> {
     this.#first ??= this.#source().finally(() => {
       this.#first = undefined;
     });
@@ -84,7 +85,7 @@ export class GcsSession {
 }
 
 /** One API: the paths of its requests begin with the bucket, as that API writes it. */
-export class GcsService implements Service<GcsToken> {
+export class GcsService implements Service<AccessToken> {
   readonly description = 'Google Cloud Storage';
   readonly #session: GcsSession;
   readonly #path: string;
@@ -102,13 +103,13 @@ export class GcsService implements Service<GcsToken> {
     return this.#session.secrets;
   }
 
-  prepare(request: ServiceRequest): Prepared<GcsToken> | Promise<Prepared<GcsToken>> {
+  prepare(request: ServiceRequest): Prepared<AccessToken> | Promise<Prepared<AccessToken>> {
     const token = this.#session.token();
     if (token instanceof Promise) return token.then((got) => this.#prepared(request, got));
     return this.#prepared(request, token);
   }
 
-  renews(response: HttpResponse, by: GcsToken): Promise<boolean> {
+  renews(response: HttpResponse, by: AccessToken): Promise<boolean> {
     return this.#session.renews(response, by);
   }
 
@@ -124,7 +125,7 @@ export class GcsService implements Service<GcsToken> {
     this.#session.pool.close();
   }
 
-  #prepared(request: ServiceRequest, by: GcsToken): Prepared<GcsToken> {
+  #prepared(request: ServiceRequest, by: AccessToken): Prepared<AccessToken> {
     const { pool, origin, proxy, host } = this.#session;
     const fixed = `host: ${host}\r\nuser-agent: blobferry\r\nauthorization: Bearer ${by.token}\r\n`;
     return {

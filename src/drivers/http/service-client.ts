@@ -102,7 +102,8 @@ export class ServiceClient<C> {
   async send(ctx: CallContext, request: ServiceRequest): Promise<HttpResponse> {
     ctx.signal.throwIfAborted();
     const call = this.call(request.operation, request.key, request.secrets);
-    const prepared = await this.#service.prepare(request);
+    const preparing = this.#service.prepare(request);
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
     const response = await this.#exchange(ctx, request, call, prepared);
     if (isAccepted(call, request, response)) return response;
     const error = this.#errorOf(call, response, prepared);

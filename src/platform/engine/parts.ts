@@ -30,6 +30,7 @@ export interface EngineParts {
   readonly target: StorageSpec;
   readonly options: EngineOptions;
   readonly openDriver: CopyEnvironment['openDriver'];
+  readonly tokenDeskOf?: CopyEnvironment['tokenDeskOf'];
   /** Where the worker entry lies. */
   readonly workerUrl: URL;
   readonly probe: ProbeStorage;

@@ -25,7 +25,7 @@ export async function runEnginePass(
   place: PassPlace,
 ): Promise<PassReport> {
   const { call, epoch, signal } = task;
-  const { source, target, options, openDriver, workerUrl, written } = place;
+  const { source, target, options, openDriver, tokenDeskOf, workerUrl, written } = place;
   const pass = randomBytes(6).toString('hex');
   const beganMs = Date.now();
   const heard = new Heard(task, place.total);
@@ -35,6 +35,7 @@ export async function runEnginePass(
       { source, target, options: passOptions(options, request) },
       {
         openDriver,
+        ...(tokenDeskOf ? { tokenDeskOf } : {}),
         workerUrl,
         signal,
         onEvent: (event) => {

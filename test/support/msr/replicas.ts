@@ -182,7 +182,7 @@ export class Replicas {
     const { hasRegistry, tree } = this.#options;
     replica.registry = hasRegistry
       ? await startRegistry({ storage: { filesystem: tree }, isReadOnly })
-      : { host: '127.0.0.1:0', stop: async () => undefined };
+      : { host: '127.0.0.1:0', lastWords: () => '', stop: async () => undefined };
     replica.isReadOnly = isReadOnly;
   }
 }

@@ -5,7 +5,7 @@ import { finished } from 'node:stream/promises';
 import { spec } from 'node:test/reporters';
 import { inspect } from 'node:util';
 import type { TestEvent, TestEventData } from './run-file.ts';
-import { Totals } from './totals.ts';
+import { failureTypeOf, Totals } from './totals.ts';
 
 /** A file whose process is gone. */
 export interface FileResult {
@@ -39,8 +39,8 @@ export class ShortReport implements Report {
     for (const event of events) totals.see(event);
     const mark = totals.failed > 0 ? '✖' : '✔';
     const lines = [`${mark} ${name}: ${totals.line} (${(milliseconds / 1000).toFixed(1)} s)`];
-    const failures = failuresOf(name, events);
-    for (const { title, why } of failures) lines.push(`  ✖ ${title}`, indented(why, 4));
+    const failures = failuresOf(name, events).sort(hooksFirst);
+    for (const failure of failures) lines.push(`  ✖ ${failure.title}`, indented(wholeOf(failure), 4));
     for (const message of diagnosticsOf(events)) lines.push(`  ℹ ${message}`);
     this.#failures.push(...failures);
     this.#output.write(`${lines.join('\n')}\n`);
@@ -49,9 +49,10 @@ export class ShortReport implements Report {
   async end(closing: readonly string[]): Promise<void> {
     const lines = closing.map((line) => `ℹ ${line}`);
     if (this.#failures.length > 0) lines.push('', '✖ failing tests:');
-    for (const [at, { file, title, why }] of this.#failures.entries()) {
-      lines.push('', `✖ ${file}: ${title}`);
-      if (at < WHOLE_MAX) lines.push(indented(why, 2));
+    for (const [at, failure] of this.#failures.sort(hooksFirst).entries()) {
+      lines.push('', `✖ ${failure.file}: ${failure.title}`);
+      const shown = at < WHOLE_MAX ? wholeOf(failure) : withIt(failure);
+      if (shown !== '') lines.push(indented(shown, 2));
     }
     this.#output.write(`${lines.join('\n')}\n`);
   }
@@ -85,19 +86,51 @@ interface Failure {
   /** The names of the suites around it and its own. */
   readonly title: string;
   readonly why: string;
+  /** A suite's own hook, or the hook before each of its tests. */
+  readonly isHook: boolean;
+  /** Tests that never ran to their end because this failed around them: counted as failed, and no reason of anything. */
+  readonly cancelled: number;
 }
 
-function failuresOf(file: string, events: readonly TestEvent[]): readonly Failure[] {
+/** By the order of events: those of tests come before those of what is around them. */
+function failuresOf(file: string, events: readonly TestEvent[]): Failure[] {
   const names: string[] = [];
-  return events.flatMap(({ type, data }) => {
+  const failures: Failure[] = [];
+  const cancelled: Failure[] = [];
+  for (const { type, data } of events) {
     const { nesting = 0, name = '' } = data;
     if (type === 'test:start') names.splice(nesting, Number.POSITIVE_INFINITY, name);
-    if (type !== 'test:fail' || !isCounted({ type, data })) return [];
-    if (nesting === 0 && isAbsolute(name))
-      return [{ file, title: 'the file itself', why: whyBroken(data, events) }];
-    const title = [...names.slice(0, nesting), name].join(' > ');
-    return [{ file, title, why: whyOf(data) }];
-  });
+    if (type !== 'test:fail' || !isCounted({ type, data })) continue;
+    const failureType = failureTypeOf(data);
+    const isFile = nesting === 0 && isAbsolute(name);
+    const failure = {
+      file,
+      title: isFile ? 'the file itself' : [...names.slice(0, nesting), name].join(' > '),
+      why: isFile ? whyBroken(data, events) : whyOf(data),
+      isHook: failureType === 'hookFailed',
+      cancelled: 0,
+    };
+    if (failureType === 'cancelledByParent') cancelled.push(failure);
+    else failures.push({ ...failure, cancelled: cancelled.splice(0).length });
+  }
+  // What nobody has cancelled has nobody to tell of it.
+  return [...failures, ...cancelled];
+}
+
+/** One hook makes many tests fail, and is the reason that is looked for. */
+function hooksFirst(one: Failure, other: Failure): number {
+  return Number(other.isHook) - Number(one.isHook);
+}
+
+function wholeOf(failure: Failure): string {
+  return [failure.why, withIt(failure)].filter((text) => text !== '').join('\n');
+}
+
+function withIt({ cancelled }: Failure): string {
+  if (cancelled === 0) return '';
+  return cancelled === 1
+    ? 'and 1 test that was cancelled with it'
+    : `and ${cancelled} tests that were cancelled with it`;
 }
 
 /** A suite that failed with its tests alone is no failure of its own. */

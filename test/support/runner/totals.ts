@@ -42,7 +42,7 @@ export class Totals {
     const isSuite = data.details?.type === 'suite';
     if (isSuite) this.suites += 1;
     if (isNotRun(data)) this.#skip(data);
-    // A suite fails with its tests, which have been counted, or by itself, which has not: a hook that threw.
+    // A suite fails with its tests, which are counted, or by itself, which is not yet: a hook that threw.
     else if (!isSuite || !failedByItsTests(data)) this.failed += 1;
   }
 
@@ -62,7 +62,14 @@ function isSaid(value: string | boolean | undefined): boolean {
   return value !== undefined && value !== false;
 }
 
+/** Also one that was cancelled with what is around it: each of its tests says so too, and the reason is there. */
 function failedByItsTests(data: TestEventData): boolean {
-  const error = data.details?.error;
-  return error instanceof Error && 'failureType' in error && error.failureType === 'subtestsFailed';
+  const type = failureTypeOf(data);
+  return type === 'subtestsFailed' || type === 'cancelledByParent';
+}
+
+/** As node's runner names it, such as `hookFailed`; undefined for what did not fail in a test. */
+export function failureTypeOf({ details }: TestEventData): unknown {
+  const error = details?.error;
+  return error instanceof Error && 'failureType' in error ? error.failureType : undefined;
 }

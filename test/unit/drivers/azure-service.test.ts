@@ -10,9 +10,10 @@ import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { compareUtf8 } from '../../../src/core/byte-order.ts';
 import { isStorageError, type StorageError } from '../../../src/core/errors.ts';
+import type { TokenSource } from '../../../src/drivers/access-token.ts';
 import { blockNameIn } from '../../../src/drivers/azure/azure-block-ids.ts';
 import { openAzureDriver } from '../../../src/drivers/azure/azure-driver.ts';
-import { type AzureToken, entraTokens } from '../../../src/drivers/azure/azure-token.ts';
+import { entraTokens } from '../../../src/drivers/azure/azure-token.ts';
 import { bodyOfBytes } from '../../../src/drivers/body.ts';
 import type { AzureAccess, AzureSpec } from '../../../src/drivers/spec.ts';
 
@@ -62,7 +63,7 @@ function specOf(endpoint: string, access: AzureAccess): AzureSpec {
 }
 
 interface Opened {
-  readonly tokens?: () => Promise<AzureToken>;
+  readonly tokens?: TokenSource;
   readonly onNotice?: (sentence: string) => void;
   readonly pageNamesMax?: number;
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -80,6 +82,21 @@ describe('startServer()', () => {
   it('rejects with the output of a server that ends by itself', async () => {
     const options = { command: NODE, args: ['-e', 'console.error("no disk"); process.exit(3)'] };
     await assert.rejects(startServer({ ...options, isReady: async () => false }), /ended with 3\nno disk/);
+  });
+
+  it('takes nobody else for the server who answers on its port', async (t) => {
+    if (process.platform !== 'linux') return t.skip('it is Linux that tells');
+    const other = createServer((_, response) => response.end('somebody else'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    t.after(() => other.close());
+    const { port } = other.address() as AddressInfo;
+    const starting = startServer({
+      command: NODE,
+      args: ['-e', 'setInterval(() => {}, 1000)'],
+      port,
+      isReady: async (signal) => (await fetch(`http://127.0.0.1:${port}/`, { signal })).ok,
+    });
+    await assert.rejects(starting, /address already in use: somebody else answers on port/);
   });
 
   it('rejects when the server never gets ready, and ends it', async (t) => {

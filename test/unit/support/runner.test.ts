@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type CommandResult, runCommand } from '../../support/process.ts';
+import { slowestFirst } from '../../support/runner/run-groups.ts';
+import { SLOWEST } from '../../support/runner/slowest.ts';
 import { tempFolderFor } from '../../support/temp.ts';
 
 const COMMAND = fileURLToPath(new URL('../../run.ts', import.meta.url));
@@ -44,6 +47,45 @@ describe('the test command', () => {
     const { code, lastLine } = await runTests(t, files, 'e2e');
     assert.equal(lastLine, '2 passed, 0 failed');
     assert.equal(code, 0);
+  });
+
+  it('runs only the files it is told, and refuses one that is not there', async (t) => {
+    const files = { 'unit/a.test.ts': PASSES, 'unit/b.test.ts': PASSES, 'e2e/deep/c.test.ts': PASSES };
+    const { lastLine, stdout } = await runTests(t, files, 'unit/b', 'e2e/deep/c');
+    assert.equal(lastLine, '2 passed, 0 failed');
+    assert.doesNotMatch(stdout, /unit\/a/);
+    assert.equal((await runTests(t, files, 'unit/b', 'unit')).lastLine, '2 passed, 0 failed');
+    const gone = await runTests(t, files, 'unit/gone');
+    assert.match(gone.stderr, /There is no test file unit\/gone\.test\.ts/);
+    assert.equal(gone.code, 1);
+  });
+
+  it('begins with the next group while the last file of one is running', async (t) => {
+    const folder = await tempFolderFor(t, 'marks');
+    const mark = JSON.stringify(join(folder, 'begun'));
+    const fs = "import { existsSync, writeFileSync } from 'node:fs';\n";
+    const { lastLine } = await runTests(t, {
+      'unit/a.test.ts': `${IT}${fs}it('waits', { timeout: 60_000 }, async () => {
+        while (!existsSync(${mark})) await new Promise((done) => setTimeout(done, 20));
+      });`,
+      'e2e/b.test.ts': `${IT}${fs}it('begins', () => writeFileSync(${mark}, ''));`,
+    });
+    assert.equal(lastLine, '2 passed, 0 failed');
+  });
+
+  it('begins with the files that take longest, which all exist', () => {
+    const [slow = ''] = SLOWEST;
+    const group = slow.split('/')[0] ?? '';
+    assert.deepEqual(slowestFirst([`${group}/b.test.ts`, slow, `${group}/a.test.ts`]), [
+      slow,
+      `${group}/a.test.ts`,
+      `${group}/b.test.ts`,
+    ]);
+    const tests = fileURLToPath(new URL('../../', import.meta.url));
+    assert.deepEqual(
+      SLOWEST.filter((name) => !existsSync(join(tests, name))),
+      [],
+    );
   });
 
   it('fails when one test fails, and says which', async (t) => {
@@ -89,12 +131,49 @@ describe('the test command', () => {
     const [during = '', end = ''] = stdout.split('✖ failing tests:\n');
     for (const text of [during, end]) {
       assert.match(text, /✖ .*outer > breaks\n +Error: oh\n +at /);
-      assert.match(text, /✖ .*hooked > waits\n/);
-      assert.match(text, /✖ .*hooked\n +Error: no server\n/);
+      assert.match(
+        text,
+        /✖ .*hooked\n +Error: no server\n(?: +at .*\n)+ +and 1 test that was cancelled with it\n/,
+      );
       assert.match(text, /✖ .*the file itself\n(?:.*\n)+?.*exitCode: 3(?:.*\n)+? +last words\n/);
       assert.match(text, /✖ .*hangs\n +test timed out after 1000ms\n/);
     }
     assert.doesNotMatch(end, /unit\/e|passes/);
+  });
+
+  it('tells a hook that failed first and whole, and the tests that were cancelled with it in one line', async (t) => {
+    const breaks = `for (let i = 0; i < 25; i += 1) it('breaks ' + i, () => { throw new Error('oh'); });`;
+    const waits = `for (let i = 0; i < 30; i += 1) it('waits ' + i, () => undefined);`;
+    const { stdout, lastLine } = await runTests(
+      t,
+      {
+        'unit/a.test.ts': `${IT}${breaks}`,
+        'unit/b.test.ts': `${IT}describe('hooked', () => {
+          before(() => { throw new Error('no server'); });
+          ${waits}
+          describe('deeper', { concurrency: 2 }, () => { ${waits} });
+        });`,
+        'unit/c.test.ts': `${IT}describe('hung', () => {
+          before(() => new Promise((done) => setTimeout(done, 3000)));
+          ${waits}
+        });`,
+      },
+      '--test-ms',
+      '1000',
+    );
+    assert.equal(lastLine, '0 passed, 117 failed', '25 and 60 and 30, and the two suites whose hooks failed');
+    const [during = '', end = ''] = stdout.split('✖ failing tests:\n');
+    const told = (text: string): readonly string[] =>
+      text.split('\n').filter((line) => line.includes('✖ ') && !line.includes('breaks'));
+    assert.deepEqual(told(end), ['✖ unit/b.test.ts: hooked', '✖ unit/c.test.ts: hung']);
+    for (const text of [during, end.slice(0, 1_000)]) {
+      assert.match(
+        text,
+        /hooked\n +Error: no server\n(?: +at .*\n)+ +and 60 tests that were cancelled with it\n/,
+      );
+      assert.match(text, /hung\n +test timed out after 1000ms\n +and 30 tests that were cancelled with it\n/);
+    }
+    assert.doesNotMatch(stdout, /waits/);
   });
 
   it('fails when no test ran', async (t) => {
