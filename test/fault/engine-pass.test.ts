@@ -44,7 +44,9 @@ describe('a pass over storage of MSR with the digests of a backup', () => {
     const report = await world.engine.runPass(callWith(), { kind: 'live', digests });
     assert.deepEqual([report.end, report.isGood], ['done', true]);
     assert.equal(report.summary?.objectsByProof.digest, 37);
-    assert.deepEqual(report.digestsPending, { count: 3, first: ids.slice(0, 3) });
+    // Threads come to them in any order.
+    const { count, first = [] } = report.digestsPending ?? {};
+    assert.deepEqual([count, [...first].sort()], [3, ids.slice(0, 3)]);
     assert.deepEqual(report.digestsLacking, { count: 0, first: [] });
     assert.deepEqual(await world.target.paths(), await world.source.paths());
 
