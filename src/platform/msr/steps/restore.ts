@@ -1,12 +1,12 @@
 /** Restores MSR from the backup of the read-only registry: on its new storage, or on the old one, to be switched next. */
-import { ContainerError, containerName, shellCommand } from '../../container.ts';
+import { ContainerError, type ContainerSpec, containerName, shellCommand } from '../../container.ts';
 import type { Json } from '../../saga/saga-log.ts';
-import type { Effect, Step, StepContext, Ways } from '../../saga/step.ts';
+import type { Checked, Effect, Step, StepContext, Ways } from '../../saga/step.ts';
 import { destroySpec, type LocalStorage, restoreSpec } from '../dtr-commands.ts';
-import { awaited, switchPatience } from '../look-at-replicas.ts';
+import { awaited, switchPatience, takesWrites } from '../look-at-replicas.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import { isMsrError } from '../msr-error.ts';
-import type { MsrSettings } from '../msr-settings.ts';
+import { type MsrSettings, requestReadOnly } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { takenBackup } from './backup.ts';
 import { cronsByHand, savedCrons } from './saved-crons.ts';
@@ -27,18 +27,21 @@ export function restoreStep(site: RestoreSite): Step {
     changes:
       'MSR comes back on one replica, with the metadata of the backup; the others have to be joined again',
     kind: 'forward',
-    check: async ({ memory }) => ({ is: memory.get('ended') === true ? 'done' : 'todo' }),
+    check: async (ctx): Promise<Checked> => {
+      if (ctx.memory.get('ended') === true) return { is: 'done' };
+      const past = await containers.past(specNow(site, ctx), ctx.signal);
+      return (past === 'ended-well' ? undefined : await whyNotLost(site, ctx)) ?? { is: 'todo' };
+    },
     do: async (ctx) => {
-      const { signal, memory, run } = ctx;
-      const storage = site.target ?? oldStorage(ctx);
-      const spec = specOf(site, ctx, containerName(run, 'restore'), storage);
+      const { signal, memory } = ctx;
+      const spec = specNow(site, ctx);
       const past = await containers.past(spec, signal);
       const wasBegun = memory.get('begun') === true;
       // Of a command that somebody runs by hand only MSR itself says what came of it.
       const isThere = past === 'none' && wasBegun && (await problemsNow(site, ctx)) === undefined;
       if (past === 'failed' || (past === 'none' && wasBegun && !isThere)) await clear(site, ctx);
       memory.keep('begun', true);
-      if (past !== 'ended-well' && !isThere) await containers.run(spec, signal);
+      if (past !== 'ended-well' && !isThere) await runRestore(site, ctx, spec);
       memory.keep('ended', true);
       await containers.remove(spec.name, signal);
     },
@@ -50,6 +53,40 @@ export function restoreStep(site: RestoreSite): Step {
     },
     ways: (ctx) => restoreWays(site, ctx),
   };
+}
+
+/**
+ * A registry that takes writes is one that somebody brought back, by the commands that were printed: what was pushed to it
+ * is not in the second backup, and would be gone with it. @returns undefined where none does.
+ */
+export async function whyNotLost(
+  { msr, byHand }: Pick<RestoreSite, 'msr' | 'byHand'>,
+  { signal }: StepContext,
+): Promise<Extract<Checked, { readonly is: 'blocked' }> | undefined> {
+  if (!(await takesWrites(msr, signal))) return undefined;
+  return {
+    is: 'blocked',
+    why: `${msr.name} runs and takes writes: what was pushed to it is not in the second backup, and would be lost`,
+    hint: `If it was brought back to stay, begin a new migration with a journal folder of its own. If nothing was pushed to it, make it read-only and run again: ${byHand.readOnly(true)}`,
+  };
+}
+
+/** What a restore that failed may have left is not to take writes: the next one would lose them. */
+async function runRestore(site: RestoreSite, ctx: StepContext, spec: ContainerSpec): Promise<void> {
+  try {
+    await site.containers.run(spec, ctx.signal);
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (await takesWrites(site.msr, ctx.signal)) {
+      // Why the restore failed is the news; whether this came to anything is looked at by the next run.
+      await requestReadOnly(site.msr, ctx.signal, true).catch(() => undefined);
+    }
+    throw error;
+  }
+}
+
+function specNow(site: RestoreSite, ctx: StepContext): ContainerSpec {
+  return specOf(site, ctx, containerName(ctx.run, 'restore'), site.target ?? oldStorage(ctx));
 }
 
 /** What is mounted before anything is destroyed: a restore to the old storage names it. */

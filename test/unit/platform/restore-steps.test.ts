@@ -1,0 +1,102 @@
+/** Destroying and restoring against the stand-in: what is believed of it, and what is never destroyed. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { Docker } from '../../../src/platform/docker.ts';
+import { backupStep } from '../../../src/platform/msr/steps/backup.ts';
+import { destroyStep } from '../../../src/platform/msr/steps/destroy.ts';
+import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
+import { type RestoreSite, restoreStep } from '../../../src/platform/msr/steps/restore.ts';
+import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
+import type { MsrOptions } from '../../support/msr/state.ts';
+import { tempFolderFor } from '../../support/temp.ts';
+import { msrWorld, siteOf } from './msr-world.ts';
+import { MemoryLog } from './saga/memory-log.ts';
+
+const OPTIONS: SagaOptions = {
+  signal: new AbortController().signal,
+  yes: true,
+  yesForward: true,
+  ask: async () => false,
+};
+const DTR = {
+  image: 'mirantis/dtr:2.9.18',
+  replicaId: 'f1e2d3c4b5a0',
+  mke: {
+    url: 'https://mke.example.com',
+    username: 'admin',
+    secretEnv: 'UCP_PASSWORD',
+    trust: { by: 'nobody' },
+  },
+} as const;
+
+async function world(t: TestContext, options: Partial<MsrOptions> = {}, target?: RestoreSite['target']) {
+  const folder = await tempFolderFor(t, 'restore-steps');
+  const volumes = { moved: join(folder, 'moved'), other: join(folder, 'other') };
+  const found = await msrWorld(t, { replicas: 1, volumes, ...options });
+  const env = { ...found.msr.environment, UCP_PASSWORD: 'mke-password' };
+  const site = {
+    ...siteOf(found.connection),
+    pace: { ...siteOf(found.connection).pace, switchMsMax: 200 },
+    containers: new Docker({ env, secrets: ['mke-password'] }),
+    dtr: DTR,
+    backups: join(folder, 'backups'),
+    digests: join(folder, 'digests'),
+    report: join(folder, 'report'),
+    node: 'node-1',
+    target,
+  };
+  const steps = [readOnlyStep(site), backupStep(site, 'backup-2'), destroyStep(site), restoreStep(site)];
+  return { ...found, site, steps, log: new MemoryLog() };
+}
+
+type World = Awaited<ReturnType<typeof world>>;
+
+/** What the printed commands come to, and a push after them. */
+async function backByHand({ msr }: World): Promise<void> {
+  msr.state.isReadOnly = false;
+  await msr.state.replicas.start([DTR.replicaId], false);
+  await msr.state.metadata.addBlob(msr.state.storage, Buffer.from('pushed since'));
+}
+
+const FAILS = { kind: 'fail', when: 'before', message: 'level=fatal msg="no node"' } as const;
+
+describe('a registry that was brought back by hand', () => {
+  it('behind a restore that failed is not destroyed by another run', async (t) => {
+    const one = await world(t);
+    one.msr.docker.misbehave('restore', FAILS);
+    assert.equal((await runSaga(one.steps, one.log, OPTIONS)).is, 'stuck-forward');
+    await backByHand(one);
+    one.msr.calls.length = 0;
+    const again = await runSaga(one.steps, one.log, OPTIONS);
+    assert.ok(again.is === 'stuck-forward', JSON.stringify(again));
+    assert.match(again.failure.why, /takes writes: what was pushed to it is not in the second backup/);
+    assert.deepEqual(
+      one.msr.called.filter((call) => call.startsWith('docker run')),
+      [],
+    );
+    assert.deepEqual(one.msr.state.replicas.ids, [DTR.replicaId]);
+  });
+
+  it('behind a destroy that failed half-way is not destroyed either', async (t) => {
+    const one = await world(t, { replicas: 2 });
+    one.msr.docker.misbehave('destroy', { kind: 'fail', when: 'after', message: 'level=fatal' });
+    assert.equal((await runSaga(one.steps, one.log, OPTIONS)).is, 'stuck-forward');
+    one.msr.docker.misbehave('destroy', FAILS);
+    one.log.put('destroy', 'destroyed', ['f1e2d3c4b5a1'], false);
+    await backByHand(one);
+    const again = await runSaga(one.steps, one.log, OPTIONS);
+    assert.ok(again.is === 'stuck-forward', JSON.stringify(again));
+    assert.match(again.failure.why, /takes writes/);
+    assert.deepEqual(one.msr.state.replicas.ids, [DTR.replicaId]);
+  });
+});
+
+describe('a restore that fails when it has done its work', () => {
+  it('leaves nothing that takes writes', async (t) => {
+    const one = await world(t, { assumes: { restoresReadOnly: false } });
+    one.msr.docker.misbehave('restore', { kind: 'fail', when: 'after', message: 'level=fatal' });
+    assert.equal((await runSaga(one.steps, one.log, OPTIONS)).is, 'stuck-forward');
+    assert.equal(one.msr.state.isReadOnly, true);
+  });
+});
