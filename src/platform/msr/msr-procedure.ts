@@ -2,7 +2,7 @@
  * The two procedures of MSR 2.9 for a new storage backend, as steps in their order and in no other.
  *
  *     restore       ... verify | destroy, restore, [read-only again, catch up, switch,] pull, writable, GC, pull, crons
- *     reconfigure   ... verify | reconfigure, pull, writable, crons        new storage that is mounted
+ *     reconfigure   ... verify | reconfigure, read-only again, pull, writable, crons       new storage that is mounted
  *                   ... verify, switch, pull | writable, crons             new storage in a cloud
  *
  * Behind the bar nothing is undone any more. Before it: crons away, jobs drained, backup 1, live passes, the window,
@@ -100,13 +100,14 @@ function cutOver(site: MsrSite, engine: EngineSite, options: ProcedureOptions): 
       return { steps: [switchStep(site, target.section, 'reversible')], back: bySettings };
     }
     const back = (ctx: StepContext): readonly string[] => reconfigureBack(site, ctx);
-    return { steps: [reconfigureStep(site, target.mount)], back };
+    return { steps: [reconfigureStep(site, target.mount), readOnlyAgain(site, back)], back };
   }
   const mount = target.by === 'mount' ? target.mount : undefined;
   const restoreSite = { ...site, node, externalUrl, target: mount };
-  const restored = [destroyStep(restoreSite), restoreStep(restoreSite), readOnlyAgain(site)];
+  const restoredBack = (ctx: StepContext): readonly string[] => restoreWays(restoreSite, ctx).back;
+  const restored = [destroyStep(restoreSite), restoreStep(restoreSite), readOnlyAgain(site, restoredBack)];
   if (target.by === 'mount') {
-    return { steps: restored, back: (ctx) => restoreWays(restoreSite, ctx).back };
+    return { steps: restored, back: restoredBack };
   }
   const steps = [...restored, catchUp(engine), switchStep(site, target.section, 'forward')];
   return { steps, back: bySettings };

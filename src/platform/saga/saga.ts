@@ -211,7 +211,8 @@ class Runner {
 
   async #stuck(failure: StepFailure): Promise<Outcome> {
     const { progress } = this.#phases;
-    const first = (await this.#whatIsSo(failure)) ?? 'The migration is behind a step that cannot be taken back';
+    const first =
+      (await this.#whatIsSo(failure)) ?? 'The migration is behind a step that cannot be taken back';
     const failed = this.#steps.find(({ id }) => id === failure.step);
     const passed = this.#steps.findLast(
       ({ id, kind }) => kind === 'forward' && progress.of(id).state !== 'fresh',

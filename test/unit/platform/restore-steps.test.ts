@@ -6,6 +6,8 @@ import { Docker } from '../../../src/platform/docker.ts';
 import { backupStep } from '../../../src/platform/msr/steps/backup.ts';
 import { destroyStep } from '../../../src/platform/msr/steps/destroy.ts';
 import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
+import { readOnlyAgain } from '../../../src/platform/msr/steps/read-only-again.ts';
+import { reconfigureStep } from '../../../src/platform/msr/steps/reconfigure.ts';
 import { type RestoreSite, restoreStep } from '../../../src/platform/msr/steps/restore.ts';
 import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
 import type { MsrOptions } from '../../support/msr/state.ts';
@@ -98,5 +100,23 @@ describe('a restore that fails when it has done its work', () => {
     one.msr.docker.misbehave('restore', { kind: 'fail', when: 'after', message: 'level=fatal' });
     assert.equal((await runSaga(one.steps, one.log, OPTIONS)).is, 'stuck-forward');
     assert.equal(one.msr.state.isReadOnly, true);
+  });
+});
+
+describe('a reconfigure', () => {
+  it('that brings the registry back writable is followed by read-only, and not by a wait for it', async (t) => {
+    const target = { volume: 'moved' };
+    const one = await world(t, { replicas: 2, assumes: { reconfiguresReadOnly: false } }, target);
+    const steps = [
+      readOnlyStep(one.site),
+      reconfigureStep(one.site, target),
+      readOnlyAgain(one.site, () => ['the way back']),
+    ];
+    const outcome = await runSaga(steps, one.log, OPTIONS);
+    assert.equal(outcome.is, 'done', JSON.stringify(outcome));
+    assert.equal(one.msr.state.mounted?.said, 'moved');
+    assert.deepEqual(Object.values(one.msr.state.replicas.readOnly()), [true, true]);
+    const shown = one.log.entries.filter(({ what }) => what === 'effect-shown').map(({ text }) => text);
+    assert.match(shown.join(), /on the volume moved, writable.*every replica is read-only, it was writable/);
   });
 });
