@@ -9,6 +9,7 @@ import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
 import { readOnlyAgain } from '../../../src/platform/msr/steps/read-only-again.ts';
 import { reconfigureStep } from '../../../src/platform/msr/steps/reconfigure.ts';
 import { type RestoreSite, restoreStep } from '../../../src/platform/msr/steps/restore.ts';
+import { PrintedCommands } from '../../../src/platform/print-commands.ts';
 import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
 import type { MsrOptions } from '../../support/msr/state.ts';
 import { tempFolderFor } from '../../support/temp.ts';
@@ -100,6 +101,31 @@ describe('a restore that fails when it has done its work', () => {
     one.msr.docker.misbehave('restore', { kind: 'fail', when: 'after', message: 'level=fatal' });
     assert.equal((await runSaga(one.steps, one.log, OPTIONS)).is, 'stuck-forward');
     assert.equal(one.msr.state.isReadOnly, true);
+  });
+});
+
+describe('a restore to a new volume', () => {
+  it('is not believed where MSR came back on another one', async (t) => {
+    const one = await world(t, {}, { volume: 'moved' });
+    // Whoever was asked to run it has named the old one.
+    const containers = new PrintedCommands(async () => {
+      const { state } = one.msr;
+      await state.replicas.start([DTR.replicaId], true);
+      return true;
+    });
+    const site = { ...one.site, containers };
+    const [readOnly, backup, destroy] = one.steps;
+    assert.ok(readOnly && backup && destroy);
+    const outcome = await runSaga([readOnly, backup, destroy, restoreStep(site)], one.log, OPTIONS);
+    assert.ok(outcome.is === 'stuck-forward', JSON.stringify(outcome));
+    assert.match(outcome.failure.why, /^replica f1e2d3c4b5a0 is well, and not on the volume moved$/);
+  });
+
+  it('is believed where MSR says so', async (t) => {
+    const one = await world(t, {}, { volume: 'moved' });
+    const outcome = await runSaga(one.steps, one.log, OPTIONS);
+    assert.equal(outcome.is, 'done', JSON.stringify(outcome));
+    assert.match(one.log.entries.findLast(({ step }) => step === 'restore')?.text ?? '', /the volume moved$/);
   });
 });
 

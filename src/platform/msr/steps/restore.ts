@@ -4,6 +4,7 @@ import type { Json } from '../../saga/saga-log.ts';
 import type { Checked, Effect, Step, StepContext, Ways } from '../../saga/step.ts';
 import { destroySpec, type LocalStorage, restoreSpec } from '../dtr-commands.ts';
 import { awaited, switchPatience, takesWrites } from '../look-at-replicas.ts';
+import { isMounted, mountOf, mountText } from '../mounts.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import { isMsrError } from '../msr-error.ts';
 import { type MsrSettings, requestReadOnly } from '../msr-settings.ts';
@@ -49,7 +50,13 @@ export function restoreStep(site: RestoreSite): Step {
       if (ctx.memory.get('ended') !== true) return { is: 'missing', why: 'MSR is not restored' };
       const wrong = await awaited(ctx.signal, switchPatience(pace, ctx), () => problemsOf(site, ctx));
       if (wrong !== undefined) return { is: 'missing', why: wrong };
-      return { is: 'shown', evidence: `replica ${site.dtr.replicaId} is well` };
+      const well = `replica ${site.dtr.replicaId} is well`;
+      const storage = site.target ?? oldStorage(ctx);
+      if (storage === 'as-in-backup') return { is: 'shown', evidence: well };
+      if (await isMounted(site.msr, ctx.signal, storage)) {
+        return { is: 'shown', evidence: `${well}, on ${mountText(storage)}` };
+      }
+      return { is: 'missing', why: `${well}, and not on ${mountText(storage)}` };
     },
     ways: (ctx) => restoreWays(site, ctx),
   };
@@ -93,12 +100,6 @@ function specNow(site: RestoreSite, ctx: StepContext): ContainerSpec {
 export function keepOldMount({ memory }: StepContext, settings: MsrSettings): void {
   const mount = mountOf(settings);
   if (mount) memory.keepFirst('old-mount', mount as unknown as Json);
-}
-
-/** Where images lie that are in no cloud; undefined: in a volume of the replica's own, or in a cloud. */
-export function mountOf({ storageVolume, nfsHost, nfsPath }: MsrSettings): LocalStorage | undefined {
-  if (nfsHost) return { nfs: `nfs://${nfsHost}/${(nfsPath ?? '').replace(/^\/+/, '')}` };
-  return storageVolume ? { volume: storageVolume } : undefined;
 }
 
 /** Forward to the new storage, and back to the old one, which nothing has touched. */
