@@ -141,6 +141,27 @@ describe('a switch of the storage', () => {
     assert.equal(one.msr.state.replicas.readOnly()[DTR.replicaId], false);
   });
 
+  it('is not taken back where the new storage has taken pushes, and without a wait', async (t) => {
+    const one = await switched(t);
+    const log = new MemoryLog();
+    await runSaga(one.steps, log, { ...OPTIONS, until: 'switch' });
+    const { state } = one.msr;
+    // Somebody ended read-only by hand.
+    state.setReadOnly(false);
+    for (let looks = 0; looks < 3; looks += 1) await state.replicas.look();
+    const outcome = await undoSaga(one.steps, log, OPTIONS);
+    assert.ok(outcome.is === 'not-undone', JSON.stringify(outcome));
+    assert.match(outcome.undo.why, /takes writes on its new storage/);
+    assert.match(String(outcome.undo.hint), /read-only, copy the other way.*curl .*readOnlyRegistry/);
+    assert.deepEqual(['s3' in state.section, state.isReadOnly], [true, false]);
+    assert.deepEqual(outcome.remaining, ['read-only']);
+    // Read-only and copied back, it can be.
+    state.setReadOnly(true);
+    for (let looks = 0; looks < 3; looks += 1) await state.replicas.look();
+    assert.equal((await undoSaga(one.steps, log, OPTIONS)).is, 'undone');
+    assert.ok('filesystem' in state.section);
+  });
+
   it('is believed where its answer was lost, and not where nothing came of it', async (t) => {
     const lost = await switched(t);
     lost.msr.faults.add({ on: 'PUT /api/v0/admin/settings/registry', does: { kind: 'lost-reply' } });
