@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import type { ContainerRunner } from '../../../src/platform/container.ts';
 import { Docker } from '../../../src/platform/docker.ts';
 import { backupStep } from '../../../src/platform/msr/steps/backup.ts';
 import { destroyStep } from '../../../src/platform/msr/steps/destroy.ts';
@@ -11,6 +12,7 @@ import { reconfigureStep } from '../../../src/platform/msr/steps/reconfigure.ts'
 import { type RestoreSite, restoreStep } from '../../../src/platform/msr/steps/restore.ts';
 import { PrintedCommands } from '../../../src/platform/print-commands.ts';
 import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
+import type { Step } from '../../../src/platform/saga/step.ts';
 import type { MsrOptions } from '../../support/msr/state.ts';
 import { tempFolderFor } from '../../support/temp.ts';
 import { msrWorld, siteOf } from './msr-world.ts';
@@ -54,6 +56,24 @@ async function world(t: TestContext, options: Partial<MsrOptions> = {}, target?:
 }
 
 type World = Awaited<ReturnType<typeof world>>;
+
+/** A final pass that notes at which call of the stand-in it was done. */
+function finalOf(one: World, at: number[]): Step {
+  let isDone = false;
+  return {
+    id: 'final-pass',
+    title: 'final pass',
+    changes: '',
+    kind: 'read',
+    restsOn: ['read-only'],
+    check: async () => ({ is: 'todo' }),
+    do: async () => {
+      isDone = true;
+      at.push(one.msr.called.length);
+    },
+    effect: async () => (isDone ? { is: 'shown', evidence: '' } : { is: 'missing', why: 'not yet' }),
+  };
+}
 
 /** What the printed commands come to, and a push after them. */
 async function backByHand({ msr }: World): Promise<void> {
@@ -144,5 +164,27 @@ describe('a reconfigure', () => {
     assert.deepEqual(Object.values(one.msr.state.replicas.readOnly()), [true, true]);
     const shown = one.log.entries.filter(({ what }) => what === 'effect-shown').map(({ text }) => text);
     assert.match(shown.join(), /on the volume moved, writable.*every replica is read-only, it was writable/);
+  });
+
+  it('is not begun where read-only was lifted while its image was pulled', async (t) => {
+    const target = { volume: 'moved' };
+    const one = await world(t, {}, target);
+    const finals: number[] = [];
+    const final = finalOf(one, finals);
+    const docker = one.site.containers;
+    let asked = 0;
+    const containers: ContainerRunner = {
+      run: (spec, signal) => docker.run(spec, signal),
+      past: (spec, signal) => docker.past(spec, signal),
+      remove: (name, signal) => docker.remove(name, signal),
+      knowsFlag: async (image, command, flag, signal) => {
+        asked += 1;
+        if (asked === 1) await one.msr.state.replicas.setOne(DTR.replicaId, false);
+        return docker.knowsFlag(image, command, flag, signal);
+      },
+    };
+    const steps = [readOnlyStep(one.site), final, reconfigureStep({ ...one.site, containers }, target)];
+    assert.equal((await runSaga(steps, one.log, OPTIONS)).is, 'done');
+    assert.deepEqual([finals.length, asked], [2, 1], 'the final pass was done again');
   });
 });

@@ -17,15 +17,23 @@ export function reconfigureStep(site: ReconfigureSite, target: LocalStorage): St
     title: 'Reconfigure MSR to its new storage',
     changes: 'MSR mounts the new storage; replicas restart, and stay read-only',
     kind: 'forward',
-    check: async ({ signal }) => {
-      return (await isMounted(msr, signal, target)) ? { is: 'done' } : { is: 'todo', isUntouched: true };
+    check: async ({ signal, memory }) => {
+      if (await isMounted(msr, signal, target)) return { is: 'done' };
+      // An image may have to be pulled for it, or somebody asked: read-only is looked at once more behind that.
+      if (memory.get('knows') === undefined) {
+        const { image } = dtr;
+        memory.keep(
+          'knows',
+          await containers.knowsFlag(image, helpCommand('reconfigure'), MIGRATED_FLAG, signal),
+        );
+      }
+      return { is: 'todo', isUntouched: true };
     },
     do: async (ctx) => {
       const { run, signal, memory } = ctx;
       const mount = mountOf(await readSettings(msr, signal));
       if (mount) memory.keepFirst('old-mount', { ...mount });
-      const knows = await containers.knowsFlag(dtr.image, helpCommand('reconfigure'), MIGRATED_FLAG, signal);
-      memory.keep('knows', knows);
+      const knows = memory.get('knows') === true;
       const name = containerName(run, 'reconfigure');
       const spec = reconfigureSpec(dtr, { name, msMax: pace.containerMsMax }, target, knows);
       await containers.run(spec, signal);
