@@ -8,6 +8,7 @@ import { Docker } from '../../../src/platform/docker.ts';
 import type { MsrSite } from '../../../src/platform/msr/msr-site.ts';
 import { backupStep } from '../../../src/platform/msr/steps/backup.ts';
 import { garbageCollection } from '../../../src/platform/msr/steps/garbage-collection.ts';
+import { pullTest } from '../../../src/platform/msr/steps/pull-test.ts';
 import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
 import { switchStep } from '../../../src/platform/msr/steps/switch-storage.ts';
 import { type Awaiter, PrintedCommands } from '../../../src/platform/print-commands.ts';
@@ -210,5 +211,35 @@ describe('the garbage collection', () => {
     assert.match(failed.ways.forward.join(), /^curl .*onlinegc_blobs/);
     one.msr.state.jobs.script('onlinegc_blobs', ['waiting', 'running', 'done']);
     assert.equal((await run([garbageCollection(one.site)], log)).is, 'done');
+  });
+
+  it('is not told to be run again where images cannot be pulled behind it, and the crons are not forgotten', async (t) => {
+    const one = await world(t);
+    const log = new MemoryLog();
+    const saved = {
+      id: 'c',
+      action: 'onlinegc',
+      schedule: '@daily',
+      retries: 0,
+      deadline: '',
+      stopTimeout: '',
+    };
+    const away: Step = {
+      ...END,
+      id: 'crons-away',
+      kind: 'read',
+      check: async () => ({ is: 'todo' }),
+      do: async ({ memory }) => memory.keep('crons-0', [{ ...saved, capacityMap: null, parameters: null }]),
+      effect: async () => ({ is: 'shown', evidence: '' }),
+    };
+    const pull = pullTest(one.site, { id: 'pull-test-2', tags: 1, access: { env: {}, isInsecure: true } });
+    const pulled = await run([away, garbageCollection(one.site), pull], log);
+    assert.ok(pulled.is === 'stuck-forward', JSON.stringify(pulled));
+    assert.doesNotMatch(pulled.ways.forward.join('\n'), /onlinegc_blobs/);
+    assert.match(pulled.ways.forward.join('\n'), /^Copy again .*\ncurl .*api\/v0\/crons/);
+    one.msr.state.jobs.script('onlinegc_blobs', ['waiting', 'error']);
+    const failed = await run([away, garbageCollection(one.site)]);
+    assert.ok(failed.is === 'stuck-forward', JSON.stringify(failed));
+    assert.match(failed.ways.forward.join('\n'), /onlinegc_blobs[^\n]*\ncurl .*api\/v0\/crons/);
   });
 });
