@@ -21,6 +21,7 @@ import { cronsBack } from './steps/crons-back.ts';
 import { destroyStep } from './steps/destroy.ts';
 import { garbageCollection } from './steps/garbage-collection.ts';
 import { jobsDrained } from './steps/jobs-drained.ts';
+import { onNewStorage } from './steps/on-new-storage.ts';
 import { pullTest } from './steps/pull-test.ts';
 import { readOnlyStep } from './steps/read-only.ts';
 import { catchUp, readOnlyAgain } from './steps/read-only-again.ts';
@@ -53,6 +54,7 @@ export function msrSteps(
 ): readonly Step[] {
   const engineSite = msrEngineSite(engine, options.isWithoutDigests);
   const cut = cutOver(site, engineSite, options);
+  const there = (step: Step): Step => onNewStorage(step, site.msr, options.target);
   return [
     options.preflight,
     cronsAway(site),
@@ -65,10 +67,10 @@ export function msrSteps(
     finalPass(engineSite, options.deleteMax),
     verifyStep(engineSite),
     ...cut.steps,
-    pullTest(site, { id: 'pull-test', ...options.pull }),
-    writable(site, cut.back),
+    there(pullTest(site, { id: 'pull-test', ...options.pull })),
+    there(writable(site, cut.back)),
     ...(options.procedure === 'restore'
-      ? [garbageCollection(site), pullTest(site, { id: 'pull-test-2', ...options.pull })]
+      ? [there(garbageCollection(site)), there(pullTest(site, { id: 'pull-test-2', ...options.pull }))]
       : []),
     cronsBack(site),
   ];

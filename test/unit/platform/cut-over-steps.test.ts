@@ -8,9 +8,11 @@ import { Docker } from '../../../src/platform/docker.ts';
 import type { MsrSite } from '../../../src/platform/msr/msr-site.ts';
 import { backupStep } from '../../../src/platform/msr/steps/backup.ts';
 import { garbageCollection } from '../../../src/platform/msr/steps/garbage-collection.ts';
+import { onNewStorage } from '../../../src/platform/msr/steps/on-new-storage.ts';
 import { pullTest } from '../../../src/platform/msr/steps/pull-test.ts';
 import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
 import { switchStep } from '../../../src/platform/msr/steps/switch-storage.ts';
+import { writable } from '../../../src/platform/msr/steps/writable.ts';
 import { type Awaiter, PrintedCommands } from '../../../src/platform/print-commands.ts';
 import type { Outcome } from '../../../src/platform/saga/outcome.ts';
 import { runSaga, type SagaOptions, undoSaga } from '../../../src/platform/saga/saga.ts';
@@ -184,6 +186,52 @@ describe('a switch of the storage', () => {
     );
     assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
     assert.match(String(outcome.failure?.why), /the registry is on filesystem/);
+  });
+});
+
+describe('a registry that was brought back by hand', () => {
+  it('is not taken for one on its new storage, nor made writable as such', async (t) => {
+    const one = await world(t);
+    const { state } = one.msr;
+    const old = structuredClone(state.section);
+    const target = { by: 'settings', section: { driver: 's3', parameters: { bucket: 'new' } } } as const;
+    const last = onNewStorage(
+      writable(one.site, () => ['the way back']),
+      one.connection,
+      target,
+    );
+    const log = new MemoryLog();
+    const blocked = await run([last], log);
+    assert.ok(blocked.is === 'refused', JSON.stringify(blocked));
+    assert.match(blocked.failure.why, /not on its new storage any more/);
+    // Begun by a program that is no more, and every replica takes writes: on the old storage.
+    assert.deepEqual(state.section, old);
+    const begun = new MemoryLog();
+    begun.begin(`writable:forward`);
+    begun.append({ atMs: 0, step: 'writable', what: 'do-begun', text: '' });
+    const stuck = await run([last], begun);
+    assert.ok(stuck.is === 'stuck-forward', JSON.stringify(stuck));
+    assert.match(String(stuck.failure.hint), /brought back to stay/);
+    assert.deepEqual(stuck.ways.back, ['the way back']);
+  });
+
+  it('is told from one that is there', async (t) => {
+    const one = await world(t);
+    const { state } = one.msr;
+    const mount = { volume: String(state.mounted?.said) };
+    const target = { by: 'mount', mount } as const;
+    assert.equal(
+      (
+        await run([
+          onNewStorage(
+            writable(one.site, () => []),
+            one.connection,
+            target,
+          ),
+        ])
+      ).is,
+      'done',
+    );
   });
 });
 
