@@ -215,6 +215,16 @@ describe('a registry that was brought back by hand', () => {
     assert.deepEqual(stuck.ways.back, ['the way back']);
   });
 
+  it('behind a restore is not switched again, without what was pushed to it', async (t) => {
+    const one = await world(t);
+    const target = { driver: 's3', parameters: { bucket: 'new' } };
+    const final = { ...switchStep(one.site, target, 'forward'), restsOn: [] };
+    const outcome = await run([final]);
+    assert.ok(outcome.is === 'refused', JSON.stringify(outcome));
+    assert.match(outcome.failure.why, /takes writes on its old storage/);
+    assert.ok(!one.msr.called.includes('PUT /api/v0/admin/settings/registry'));
+  });
+
   it('is told from one that is there', async (t) => {
     const one = await world(t);
     const { state } = one.msr;

@@ -9,7 +9,7 @@ import { readRegistrySettings } from '../msr-registry-settings.ts';
 import type { NewStorage } from '../msr-site.ts';
 
 const HINT =
-  'If the old storage was brought back to stay, begin a new migration with a journal folder of its own; else take the way forward';
+  'If the old storage was brought back to stay, move the folder "steps" out of the journal, and the next run begins anew; else take the way forward';
 
 /** The same step, which is neither begun nor believed while the registry is elsewhere. */
 export function onNewStorage(step: Step, msr: MsrConnection, target: NewStorage): Step {

@@ -74,7 +74,7 @@ export async function whyNotLost(
   return {
     is: 'blocked',
     why: `${msr.name} runs and takes writes: what was pushed to it is not in the second backup, and would be lost`,
-    hint: `If it was brought back to stay, begin a new migration with a journal folder of its own. If nothing was pushed to it, make it read-only and run again: ${byHand.readOnly(true)}`,
+    hint: `If it was brought back to stay, move the folder "steps" out of the journal, and the next run begins anew. If nothing was pushed to it, make it read-only and run again: ${byHand.readOnly(true)}`,
   };
 }
 

@@ -20,6 +20,12 @@ import { READ_ONLY } from './step-ids.ts';
 const SWITCH = 'switch';
 const SETTLED = 'settled';
 
+const PUSHED = {
+  is: 'blocked',
+  why: 'the registry takes writes on its old storage, and what was pushed there is not in the new one',
+  hint: 'If it was brought back to stay, move the folder "steps" out of the journal, and the next run begins anew. Else make it read-only, copy once more with "blobferry copy --frozen", and run again',
+} as const;
+
 /** From then on nobody writes to the old storage, read-only or not. */
 export function isSwitched({ memoryOf }: Pick<StepContext, 'memoryOf'>): boolean {
   return memoryOf(SWITCH).get(SETTLED) === true;
@@ -45,9 +51,11 @@ export function switchStep(
     check: async ({ signal, heldOf }) => {
       const settings = await readRegistrySettings(msr, signal);
       if (settings.isAt(target)) return { is: 'done' };
+      // Behind a restore there is no epoch any more, and what is pushed to the old storage now is copied by nobody.
+      if (kind === 'forward') return (await takesWrites(msr, signal)) ? PUSHED : { is: 'todo' };
       // Replicas restart for it, and whether it held until then could not be told any more.
-      const held = kind === 'forward' ? undefined : await heldOf(READ_ONLY);
-      if (held && held.is !== 'held') throw new BrokenEpoch(`Read-only did not hold: ${held.why}`);
+      const held = await heldOf(READ_ONLY);
+      if (held.is !== 'held') throw new BrokenEpoch(`Read-only did not hold: ${held.why}`);
       return { is: 'todo' };
     },
     do: async (ctx) => {
