@@ -49,6 +49,10 @@ export function destroyStep(site: RestoreSite): Step {
         return { is: 'missing', why: `${msr.name} still answers, although every replica should be gone` };
       } catch (error) {
         if (!isMsrError(error)) throw error;
+        // Whoever refuses is there.
+        if (isMsrError(error, 'unauthorized', 'forbidden', 'throttled')) {
+          return { is: 'missing', why: `${error.message}: a replica is still there to say so` };
+        }
         return {
           is: 'shown',
           evidence: `replicas ${destroyedOf(ctx).join(', ')} are gone, ${msr.name} does not answer`,
