@@ -7,7 +7,7 @@ import { Docker } from '../../../src/platform/docker.ts';
 import { backupStep } from '../../../src/platform/msr/steps/backup.ts';
 import { destroyStep } from '../../../src/platform/msr/steps/destroy.ts';
 import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
-import { readOnlyAgain } from '../../../src/platform/msr/steps/read-only-again.ts';
+import { catchUp, readOnlyAgain } from '../../../src/platform/msr/steps/read-only-again.ts';
 import { reconfigureStep } from '../../../src/platform/msr/steps/reconfigure.ts';
 import { type RestoreSite, restoreStep } from '../../../src/platform/msr/steps/restore.ts';
 import { PrintedCommands } from '../../../src/platform/print-commands.ts';
@@ -15,6 +15,7 @@ import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
 import type { Step } from '../../../src/platform/saga/step.ts';
 import type { MsrOptions } from '../../support/msr/state.ts';
 import { tempFolderFor } from '../../support/temp.ts';
+import { FakeEngine } from './fake-engine.ts';
 import { msrWorld, siteOf } from './msr-world.ts';
 import { MemoryLog } from './saga/memory-log.ts';
 
@@ -121,6 +122,61 @@ describe('a restore that fails when it has done its work', () => {
     one.msr.docker.misbehave('restore', { kind: 'fail', when: 'after', message: 'level=fatal' });
     assert.equal((await runSaga(one.steps, one.log, OPTIONS)).is, 'stuck-forward');
     assert.equal(one.msr.state.isReadOnly, true);
+  });
+});
+
+describe('what was restored by hand', () => {
+  it('and took writes until somebody ended that is caught up with', async (t) => {
+    const one = await world(t);
+    let isBack = false;
+    const containers = new PrintedCommands(async (lines) => {
+      if (!/ restore /.test(lines.at(-1) ?? '')) {
+        await one.msr.state.replicas.start([], true);
+        return true;
+      }
+      isBack = true;
+      await one.msr.state.replicas.start([DTR.replicaId], false);
+      // The terminal was closed before there was an answer.
+      return false;
+    });
+    const site = { ...one.site, containers };
+    const engine = new FakeEngine();
+    const catching = { engine, pollMs: 1, window: 'read-only', digests: () => undefined };
+    const [readOnly, backup] = one.steps;
+    assert.ok(readOnly && backup);
+    const steps = [
+      readOnly,
+      backup,
+      destroyStep(site),
+      restoreStep(site),
+      readOnlyAgain(site, () => []),
+      catchUp(catching),
+    ];
+    const first = await runSaga(steps, one.log, OPTIONS);
+    assert.deepEqual([first.is, isBack], ['stuck-forward', true], JSON.stringify(first));
+    const blocked = await runSaga(steps, one.log, OPTIONS);
+    assert.match(blocked.is === 'stuck-forward' ? blocked.failure.why : '', /takes writes/);
+    await one.msr.state.replicas.start([DTR.replicaId], true);
+    const done = await runSaga(steps, one.log, OPTIONS);
+    assert.equal(done.is, 'done', JSON.stringify(done));
+    assert.deepEqual(engine.calls, ['live', 'written']);
+  });
+});
+
+describe('replicas that are destroyed', () => {
+  it('are not gone where one of them refuses to answer', async (t) => {
+    const one = await world(t);
+    const containers = new PrintedCommands(async () => {
+      const does = { kind: 'answer', status: 401, json: {} } as const;
+      one.msr.faults.add({ on: 'GET /api/v0/meta/cluster_status', times: 1_000, does });
+      return true;
+    });
+    const [readOnly, backup] = one.steps;
+    assert.ok(readOnly && backup);
+    const steps = [readOnly, backup, destroyStep({ ...one.site, containers })];
+    const outcome = await runSaga(steps, one.log, OPTIONS);
+    assert.ok(outcome.is === 'stuck-forward', JSON.stringify(outcome));
+    assert.match(outcome.failure.why, /a replica is still there to say so$/);
   });
 });
 

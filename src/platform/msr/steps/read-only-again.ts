@@ -9,6 +9,7 @@ import { demandGood } from '../../steps/live-passes.ts';
 import { awaitReplicas, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
 import { requestReadOnly } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
+import { wasWritableBefore } from './restore.ts';
 
 const AGAIN = 'read-only-again';
 
@@ -49,8 +50,7 @@ export function catchUp(site: EngineSite): Step {
       'Nothing of the registry; writes to the target, where the restored registry was writable for a moment',
     kind: 'read',
     check: async ({ memory, memoryOf }) => {
-      const isNeeded = memoryOf(AGAIN).get('wasWritable') === true;
-      return { is: isNeeded && memory.get('caughtUp') === undefined ? 'todo' : 'done' };
+      return { is: wasWritable({ memoryOf }) && memory.get('caughtUp') === undefined ? 'todo' : 'done' };
     },
     do: async ({ signal, memory }) => {
       // Ids that the second backup does not have are what it looks for: without digests each is compared with the source.
@@ -62,12 +62,15 @@ export function catchUp(site: EngineSite): Step {
       memory.keep('caughtUp', true);
     },
     effect: async ({ memory, memoryOf }): Promise<Effect> => {
-      const isNeeded = memoryOf(AGAIN).get('wasWritable') === true;
-      if (!isNeeded)
+      if (!wasWritable({ memoryOf }))
         return { is: 'shown', evidence: 'it was read-only as it was restored: nothing was pushed' };
       return memory.get('caughtUp') === true
         ? { is: 'shown', evidence: 'what was pushed meanwhile is in the target' }
         : { is: 'missing', why: 'what was pushed meanwhile may not be in the target' };
     },
   };
+}
+
+function wasWritable(ctx: Pick<StepContext, 'memoryOf'>): boolean {
+  return ctx.memoryOf(AGAIN).get('wasWritable') === true || wasWritableBefore(ctx);
 }

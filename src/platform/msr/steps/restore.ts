@@ -20,10 +20,18 @@ export interface RestoreSite extends Pick<MsrSite, 'msr' | 'containers' | 'dtr' 
   readonly target: LocalStorage | undefined;
 }
 
+const RESTORE = 'restore';
+const WAS_WRITABLE = 'wasWritable';
+
+/** Was the registry seen to take writes before it was shown to be restored? */
+export function wasWritableBefore({ memoryOf }: Pick<StepContext, 'memoryOf'>): boolean {
+  return memoryOf(RESTORE).get(WAS_WRITABLE) === true;
+}
+
 export function restoreStep(site: RestoreSite): Step {
   const { containers, pace } = site;
   return {
-    id: 'restore',
+    id: RESTORE,
     title: 'Restore MSR from the second backup',
     changes:
       'MSR comes back on one replica, with the metadata of the backup; the others have to be joined again',
@@ -31,7 +39,10 @@ export function restoreStep(site: RestoreSite): Step {
     check: async (ctx): Promise<Checked> => {
       if (ctx.memory.get('ended') === true) return { is: 'done' };
       const past = await containers.past(specNow(site, ctx), ctx.signal);
-      return (past === 'ended-well' ? undefined : await whyNotLost(site, ctx)) ?? { is: 'todo' };
+      const lost = past === 'ended-well' ? undefined : await whyNotLost(site, ctx);
+      // Made read-only by hand, it shows nothing of that any more.
+      if (lost) ctx.memory.keep(WAS_WRITABLE, true);
+      return lost ?? { is: 'todo' };
     },
     do: async (ctx) => {
       const { signal, memory } = ctx;
@@ -84,7 +95,9 @@ async function runRestore(site: RestoreSite, ctx: StepContext, spec: ContainerSp
     await site.containers.run(spec, ctx.signal);
   } catch (error) {
     ctx.signal.throwIfAborted();
-    if (await takesWrites(site.msr, ctx.signal)) {
+    const mayHaveActed = !(error instanceof ContainerError) || error.kind === 'failed';
+    if (mayHaveActed && (await takesWrites(site.msr, ctx.signal))) {
+      ctx.memory.keep(WAS_WRITABLE, true);
       // Why the restore failed is the news; whether this came to anything is looked at by the next run.
       await requestReadOnly(site.msr, ctx.signal, true).catch(() => undefined);
     }
