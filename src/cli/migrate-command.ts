@@ -6,7 +6,7 @@ import { storageName } from '../drivers/spec-name.ts';
 import type { EnginePort } from '../platform/engine-port.ts';
 import type { Migration } from '../platform/migration.ts';
 import type { MsrSite } from '../platform/msr/msr-site.ts';
-import { stuckText } from '../platform/msr/stuck-text.ts';
+import { stuckNow } from '../platform/msr/stuck-text.ts';
 import { exitCodeOfOutcome, type Outcome } from '../platform/saga/outcome.ts';
 import { outcomeText } from '../platform/saga/outcome-text.ts';
 import { runSaga, type SagaOptions, undoSaga } from '../platform/saga/saga.ts';
@@ -161,7 +161,7 @@ class Migrating {
       yesForward: yesForward === true,
       ask: (question, asked) => asker().agrees(planLines(asked), questionOf(question), signal),
       secrets: () => (platform.kind === 'msr' ? secretsOf(platform, env) : []),
-      ...(site ? { stuck: stuckText } : {}),
+      ...(site ? { stuck: (progress, asked) => stuckNow(site.msr, progress, asked) } : {}),
       onEntry: (entry) => {
         if (json) output.print(jsonLine({ event: 'step', ...entry }));
         const line = entryLine(entry, steps);

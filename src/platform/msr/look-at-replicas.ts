@@ -43,6 +43,17 @@ export async function configuredReplicas(
   return (await readSettings(msr, signal)).replicas;
 }
 
+/** Is a replica seen to take writes? One that does not answer is not seen to. */
+export async function takesWrites(msr: MsrConnection, signal: AbortSignal): Promise<boolean> {
+  try {
+    const { evidence } = await lookAtReplicas(msr, signal);
+    return evidence.is === 'writable';
+  } catch (error) {
+    if (isMsrError(error)) return false;
+    throw error;
+  }
+}
+
 /** Waits until every replica is shown to be so. @returns a sentence where that takes too long. */
 export async function awaitReplicas(
   msr: MsrConnection,

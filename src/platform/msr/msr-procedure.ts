@@ -2,7 +2,7 @@
  * The two procedures of MSR 2.9 for a new storage backend, as steps in their order and in no other.
  *
  *     restore       ... verify | destroy, restore, [read-only again, catch up, switch,] pull, writable, GC, pull, crons
- *     reconfigure   ... verify | reconfigure, pull, writable, crons        new storage that is mounted
+ *     reconfigure   ... verify | reconfigure, read-only again, pull, writable, crons       new storage that is mounted
  *                   ... verify, switch, pull | writable, crons             new storage in a cloud
  *
  * Behind the bar nothing is undone any more. Before it: crons away, jobs drained, backup 1, live passes, the window,
@@ -21,6 +21,7 @@ import { cronsBack } from './steps/crons-back.ts';
 import { destroyStep } from './steps/destroy.ts';
 import { garbageCollection } from './steps/garbage-collection.ts';
 import { jobsDrained } from './steps/jobs-drained.ts';
+import { onNewStorage } from './steps/on-new-storage.ts';
 import { pullTest } from './steps/pull-test.ts';
 import { readOnlyStep } from './steps/read-only.ts';
 import { catchUp, readOnlyAgain } from './steps/read-only-again.ts';
@@ -53,6 +54,7 @@ export function msrSteps(
 ): readonly Step[] {
   const engineSite = msrEngineSite(engine, options.isWithoutDigests);
   const cut = cutOver(site, engineSite, options);
+  const there = (step: Step): Step => onNewStorage(step, site.msr, options.target);
   return [
     options.preflight,
     cronsAway(site),
@@ -65,10 +67,10 @@ export function msrSteps(
     finalPass(engineSite, options.deleteMax),
     verifyStep(engineSite),
     ...cut.steps,
-    pullTest(site, { id: 'pull-test', ...options.pull }),
-    writable(site, cut.back),
+    there(pullTest(site, { id: 'pull-test', ...options.pull })),
+    there(writable(site, cut.back)),
     ...(options.procedure === 'restore'
-      ? [garbageCollection(site), pullTest(site, { id: 'pull-test-2', ...options.pull })]
+      ? [there(garbageCollection(site)), there(pullTest(site, { id: 'pull-test-2', ...options.pull }))]
       : []),
     cronsBack(site),
   ];
@@ -100,13 +102,14 @@ function cutOver(site: MsrSite, engine: EngineSite, options: ProcedureOptions): 
       return { steps: [switchStep(site, target.section, 'reversible')], back: bySettings };
     }
     const back = (ctx: StepContext): readonly string[] => reconfigureBack(site, ctx);
-    return { steps: [reconfigureStep(site, target.mount)], back };
+    return { steps: [reconfigureStep(site, target.mount), readOnlyAgain(site, back)], back };
   }
   const mount = target.by === 'mount' ? target.mount : undefined;
   const restoreSite = { ...site, node, externalUrl, target: mount };
-  const restored = [destroyStep(restoreSite), restoreStep(restoreSite), readOnlyAgain(site)];
+  const restoredBack = (ctx: StepContext): readonly string[] => restoreWays(restoreSite, ctx).back;
+  const restored = [destroyStep(restoreSite), restoreStep(restoreSite), readOnlyAgain(site, restoredBack)];
   if (target.by === 'mount') {
-    return { steps: restored, back: (ctx) => restoreWays(restoreSite, ctx).back };
+    return { steps: restored, back: restoredBack };
   }
   const steps = [...restored, catchUp(engine), switchStep(site, target.section, 'forward')];
   return { steps, back: bySettings };

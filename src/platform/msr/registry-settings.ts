@@ -70,11 +70,15 @@ export class RegistrySettings {
     return Object.fromEntries((PLACE[storage?.driver ?? ''] ?? []).map((name) => [name, shown[name] ?? '']));
   }
 
-  /** Where it is what the other one is: same driver, and the same value of each of these parameters. */
+  /**
+   * Where it is what the other one is: same driver, and the same value of each parameter that says where the objects are.
+   * Two tenants of one Swift may each have a container of the same name: what the other one names of those counts, too.
+   */
   isAt({ driver, parameters }: StorageSection): boolean {
     const { storage } = this;
     if (storage?.driver !== driver) return false;
-    const places = PLACE[driver] ?? Object.keys(parameters);
+    const named = (OWNER[driver] ?? []).filter((name) => (parameters[name] ?? '') !== '');
+    const places = [...(PLACE[driver] ?? Object.keys(parameters)), ...named];
     return places.every((name) => sameText(storage.parameters[name], parameters[name]));
   }
 
@@ -122,6 +126,12 @@ const PLACE: Readonly<Record<string, readonly string[]>> = {
   gcs: ['bucket', 'rootdirectory'],
   swift: ['authurl', 'container', 'prefix'],
   filesystem: [],
+};
+
+/** Parameters that say whose container it is, each of which may be left out. */
+const OWNER: Readonly<Record<string, readonly string[]>> = {
+  azure: ['realm'],
+  swift: ['tenant', 'tenantid', 'domain', 'domainid', 'region'],
 };
 
 /** Roots and addresses are the same with or without slashes around them; what is left out is empty. */

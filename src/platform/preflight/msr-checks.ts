@@ -1,6 +1,7 @@
 /** MSR itself: its version, its health, what it does by the clock, and whether it runs on the storage that is the source. */
 import { BlobferryError } from '../../core/errors.ts';
 import { helpCommand } from '../msr/dtr-commands.ts';
+import { mountOf } from '../msr/mounts.ts';
 import { clusterProblems, readClusterStatus } from '../msr/msr-cluster.ts';
 import { changesRegistry, listCrons } from '../msr/msr-crons.ts';
 import { isMsrError } from '../msr/msr-error.ts';
@@ -10,7 +11,6 @@ import { readRegistrySettings } from '../msr/msr-registry-settings.ts';
 import { readSettings } from '../msr/msr-settings.ts';
 import type { MsrSite, NewStorage } from '../msr/msr-site.ts';
 import type { StorageSection } from '../msr/registry-settings.ts';
-import { mountOf } from '../msr/steps/restore.ts';
 import { type Finding, note, ok, type PreflightCheck, problem } from './finding.ts';
 
 type Found = Omit<Finding, 'item'>;

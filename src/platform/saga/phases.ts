@@ -118,9 +118,11 @@ export class Phases {
     return undefined;
   }
 
-  async undone(step: Step): Promise<Effect | Thrown> {
+  /** @param isGlance nothing is waited for. */
+  async undone(step: Step, isGlance = false): Promise<Effect | Thrown> {
     const nothing: Effect = { is: 'missing', why: 'the step cannot be undone' };
-    return this.#seen(step, 'undone', async () => (await step.undone?.(this.#context(step))) ?? nothing);
+    const ctx = { ...this.#context(step), isGlance };
+    return this.#seen(step, 'undone', async () => (await step.undone?.(ctx)) ?? nothing);
   }
 
   ways(step: Step | undefined): Ways {

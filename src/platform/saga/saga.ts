@@ -37,7 +37,7 @@ export interface SagaOptions extends PhasesOptions {
   /** Between two looks at what has to hold while a person thinks; default 5 s. */
   readonly watchMs?: number | undefined;
   /** What is so when the run is stuck behind a forward step: the first sentence that is told. */
-  readonly stuck?: ((progress: Progress) => string) | undefined;
+  readonly stuck?: ((progress: Progress, signal: AbortSignal) => string | Promise<string>) | undefined;
 }
 
 const WATCH_MS = 5_000;
@@ -116,7 +116,7 @@ class Runner {
     const { progress } = this.#phases;
     if (progress.turned) return await this.#goOnUndoing(progress.turned);
     if (progress.isPastForward) {
-      return this.#stuck({
+      return await this.#stuck({
         step: '',
         title: '',
         why: 'a step that cannot be taken back was begun, so nothing is undone',
@@ -200,7 +200,7 @@ class Runner {
 
   async #failed(failure: StepFailure): Promise<Outcome> {
     const { progress } = this.#phases;
-    if (progress.isPastForward) return this.#stuck(failure);
+    if (progress.isPastForward) return await this.#stuck(failure);
     if (!this.#steps.some(({ id, kind }) => kind === 'reversible' && progress.of(id).isOurs)) {
       this.#log.end('refused');
       return { is: 'refused', failure };
@@ -209,16 +209,26 @@ class Runner {
     return await undoRun(this.#steps, this.#log, this.#phases, failure);
   }
 
-  #stuck(failure: StepFailure): Outcome {
+  async #stuck(failure: StepFailure): Promise<Outcome> {
     const { progress } = this.#phases;
     const first =
-      this.#options.stuck?.(progress) ?? 'The migration is behind a step that cannot be taken back';
+      (await this.#whatIsSo(failure)) ?? 'The migration is behind a step that cannot be taken back';
     const failed = this.#steps.find(({ id }) => id === failure.step);
     const passed = this.#steps.findLast(
       ({ id, kind }) => kind === 'forward' && progress.of(id).state !== 'fresh',
     );
     const ways = this.#phases.ways(failed?.ways ? failed : passed);
     return { is: 'stuck-forward', failure, first: this.#phases.safe(first), ways };
+  }
+
+  async #whatIsSo({ step }: StepFailure): Promise<string | undefined> {
+    const { signal, stuck } = this.#options;
+    try {
+      return await stuck?.(this.#phases.progress, signal);
+    } catch (error) {
+      if (signal.aborted) throw new Stopped(step);
+      throw error;
+    }
   }
 
   async #goOnUndoing({ step, text }: { readonly step: string; readonly text: string }): Promise<Outcome> {

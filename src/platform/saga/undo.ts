@@ -52,7 +52,8 @@ async function undoStep(
   }
   const thrown = await phases.undo(step);
   if (thrown && state === 'begun') return thrown;
-  const seen = await phases.undone(step);
+  // What was refused is looked at once, and not waited for.
+  const seen = await phases.undone(step, thrown?.wasRefused === true);
   if (seen.is === 'shown') return undefined;
   return thrown ?? seen;
 }

@@ -1,8 +1,9 @@
 /** The pass over the read-only source, and the proof that the target has all of it. */
+import { BlobferryError } from '../../core/errors.ts';
 import type { PassReport, VerifyReport } from '../engine-port.ts';
 import type { Effect, Step } from '../saga/step.ts';
 import { type EngineSite, inEpoch, withDigests } from './engine-steps.ts';
-import { demandGood } from './live-passes.ts';
+import { demandGood, keptLacking, LIVE } from './live-passes.ts';
 
 export function finalPass(site: EngineSite, deleteMax: number): Step {
   return {
@@ -38,6 +39,7 @@ export function verifyStep(site: EngineSite): Step {
         site.engine.verifyAll(call, { epoch, ...digests }),
       );
       demandGood(all, 'The target is not shown to be the source');
+      demandNoNewHoles(all, keptLacking(ctx.memoryOf(LIVE)));
       const written = await inEpoch(site, ctx, (call, epoch) =>
         site.engine.verifyWritten(call, { epoch, ...digests }),
       );
@@ -49,6 +51,21 @@ export function verifyStep(site: EngineSite): Step {
     },
     effect: async ({ memory }) => shownBy(memory.get('verified'), 'the target is not verified'),
   };
+}
+
+/**
+ * A blob that nobody could pull before is none of the copy's. But nothing collects garbage meanwhile: one that came to be
+ * missing while we copied is in a source that is not seen whole, such as a folder that is not mounted any more.
+ * @param before so many were missing while the registry lived; undefined: nobody has looked.
+ * @throws BlobferryError
+ */
+function demandNoNewHoles({ rows }: VerifyReport, before: number | undefined): void {
+  const holes = rows?.lackingInSource;
+  if (holes === undefined || before === undefined || holes.count <= before) return;
+  throw new BlobferryError(
+    `The source lacks ${holes.count} blobs that the metadata names, and lacked ${before} in the last live pass: ${holes.first.join(', ')}`,
+    { hint: 'See that the old storage is there as a whole (a folder that is mounted), and run again' },
+  );
 }
 
 function shownBy(kept: unknown, why: string): Effect {

@@ -7,6 +7,14 @@ import { type EngineSite, engineCall, withDigests } from './engine-steps.ts';
 
 export const LIVE = 'live';
 
+const LACKING = 'lacking';
+
+/** Blobs that the metadata names and the source did not have while it lived; undefined: no pass has looked. */
+export function keptLacking(memory: Pick<StepMemory, 'get'>): number | undefined {
+  const kept = memory.get(LACKING);
+  return typeof kept === 'number' ? kept : undefined;
+}
+
 /** What is kept of a pass: what a prediction is made of. */
 type KeptPass = WindowRequest['passes'][number];
 
@@ -59,6 +67,7 @@ async function onePass(site: EngineSite, ctx: StepContext, done: readonly KeptPa
   const kept: KeptPass = { kind, beganMs, endedMs, objectsChanged, bytesChanged, times };
   ctx.memory.keep('passes', [...done, kept] as unknown as Json);
   ctx.memory.keep('listed', report.objectsListed);
+  if (digests.digests !== undefined) ctx.memory.keep(LACKING, report.digestsLacking.count);
 }
 
 /** @throws BlobferryError with the report's own words. */

@@ -211,7 +211,8 @@ async function reconfigure(state: MsrState, run: Run): Promise<number> {
     return 0;
   }
   const mounted = mountOf(state, said);
-  const isReadOnly = readOnlyIn(state.section) || state.isReadOnly;
+  const wasReadOnly = readOnlyIn(state.section) || state.isReadOnly;
+  const isReadOnly = wasReadOnly && state.assumes.reconfiguresReadOnly !== false;
   const section = withDefaults({ filesystem: { rootdirectory: '/storage' } }, isReadOnly);
   const isWiped = state.assumes.withoutMigratedFlag === 'wipes' && !flags.has('storage-migrated');
   await state.useStorage(section, mounted, !isWiped && !flags.has('reinitialize-storage'));

@@ -32,6 +32,7 @@
  *   backup: names of members, tables                                                 seen on 2.9.4; JSON rows older; columns of
  *                                                                                    blobs, blob_links, manifests and tags read in checkers
  *     settings and read-only in `properties`, brought back by restore                assumed: `restoresReadOnly`
+ *     a reconfigure leaves the registry read-only                                    assumed: `reconfiguresReadOnly`
  *   run backup | restore | reconfigure | destroy and their flags                     documented; `--storage-migrated` unsure in 2.9
  *     one storage flag for restore, same version, no replica left                    documented
  *     --dtr-use-default-storage: the storage recorded in the backup                  documented

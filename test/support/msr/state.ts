@@ -59,6 +59,8 @@ export interface Assumptions {
   readonly withoutMigratedFlag?: 'keeps' | 'wipes';
   /** A restore brings read-only back if the backup was made so; default true. */
   readonly restoresReadOnly?: boolean;
+  /** A reconfigure leaves a registry read-only that was; default true. */
+  readonly reconfiguresReadOnly?: boolean;
 }
 
 export interface MsrCronRow extends JsonRecord {

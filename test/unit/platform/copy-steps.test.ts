@@ -1,6 +1,6 @@
 /** Live passes, the window, the final pass and its proof, around an engine that says what the test wants. */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
 import { noneSteps } from '../../../src/platform/none/none-procedure.ts';
 import type { Outcome } from '../../../src/platform/saga/outcome.ts';
@@ -150,6 +150,34 @@ describe('the final pass', () => {
       assert.match(String(outcome.failure?.why), /: one blob is missing$/);
       assert.deepEqual(msr.state.replicas.readOnly(), { [msr.state.replicas.ids[0] ?? '']: false });
     }
+  });
+});
+
+describe('a blob that the metadata names and the old storage lacks', () => {
+  async function outcomeWith(t: TestContext, lacking: FakeEngine['lacking'], passes = 1): Promise<Outcome> {
+    const { connection } = await msrWorld(t, { replicas: 1 });
+    const engine = new FakeEngine();
+    engine.lacking = lacking;
+    const site = engineSite(engine);
+    return await run([
+      livePasses(site, passes),
+      readOnlyStep(siteOf(connection)),
+      finalPass(site, 10),
+      verifyStep(site),
+      forward('restore'),
+    ]);
+  }
+
+  it('is no fault of the copy where it was missing before', async (t) => {
+    assert.equal((await outcomeWith(t, { live: 3, verify: 3 })).is, 'done');
+    assert.equal((await outcomeWith(t, { live: 3, verify: 2 })).is, 'done');
+    assert.equal((await outcomeWith(t, { live: 0, verify: 2 }, 0)).is, 'done', 'nobody has looked before');
+  });
+
+  it('ends the migration where it went missing meanwhile: the source may not be mounted any more', async (t) => {
+    const outcome = await outcomeWith(t, { live: 3, verify: 4 });
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /lacks 4 blobs .* lacked 3 in the last live pass: some-id/);
   });
 });
 

@@ -8,8 +8,11 @@ import { Docker } from '../../../src/platform/docker.ts';
 import type { MsrSite } from '../../../src/platform/msr/msr-site.ts';
 import { backupStep } from '../../../src/platform/msr/steps/backup.ts';
 import { garbageCollection } from '../../../src/platform/msr/steps/garbage-collection.ts';
+import { onNewStorage } from '../../../src/platform/msr/steps/on-new-storage.ts';
+import { pullTest } from '../../../src/platform/msr/steps/pull-test.ts';
 import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
 import { switchStep } from '../../../src/platform/msr/steps/switch-storage.ts';
+import { writable } from '../../../src/platform/msr/steps/writable.ts';
 import { type Awaiter, PrintedCommands } from '../../../src/platform/print-commands.ts';
 import type { Outcome } from '../../../src/platform/saga/outcome.ts';
 import { runSaga, type SagaOptions, undoSaga } from '../../../src/platform/saga/saga.ts';
@@ -141,6 +144,27 @@ describe('a switch of the storage', () => {
     assert.equal(one.msr.state.replicas.readOnly()[DTR.replicaId], false);
   });
 
+  it('is not taken back where the new storage has taken pushes, and without a wait', async (t) => {
+    const one = await switched(t);
+    const log = new MemoryLog();
+    await runSaga(one.steps, log, { ...OPTIONS, until: 'switch' });
+    const { state } = one.msr;
+    // Somebody ended read-only by hand.
+    state.setReadOnly(false);
+    for (let looks = 0; looks < 3; looks += 1) await state.replicas.look();
+    const outcome = await undoSaga(one.steps, log, OPTIONS);
+    assert.ok(outcome.is === 'not-undone', JSON.stringify(outcome));
+    assert.match(outcome.undo.why, /takes writes on its new storage/);
+    assert.match(String(outcome.undo.hint), /read-only, copy the other way.*curl .*readOnlyRegistry/);
+    assert.deepEqual(['s3' in state.section, state.isReadOnly], [true, false]);
+    assert.deepEqual(outcome.remaining, ['read-only']);
+    // Read-only and copied back, it can be.
+    state.setReadOnly(true);
+    for (let looks = 0; looks < 3; looks += 1) await state.replicas.look();
+    assert.equal((await undoSaga(one.steps, log, OPTIONS)).is, 'undone');
+    assert.ok('filesystem' in state.section);
+  });
+
   it('is believed where its answer was lost, and not where nothing came of it', async (t) => {
     const lost = await switched(t);
     lost.msr.faults.add({ on: 'PUT /api/v0/admin/settings/registry', does: { kind: 'lost-reply' } });
@@ -162,6 +186,62 @@ describe('a switch of the storage', () => {
     );
     assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
     assert.match(String(outcome.failure?.why), /the registry is on filesystem/);
+  });
+});
+
+describe('a registry that was brought back by hand', () => {
+  it('is not taken for one on its new storage, nor made writable as such', async (t) => {
+    const one = await world(t);
+    const { state } = one.msr;
+    const old = structuredClone(state.section);
+    const target = { by: 'settings', section: { driver: 's3', parameters: { bucket: 'new' } } } as const;
+    const last = onNewStorage(
+      writable(one.site, () => ['the way back']),
+      one.connection,
+      target,
+    );
+    const log = new MemoryLog();
+    const blocked = await run([last], log);
+    assert.ok(blocked.is === 'refused', JSON.stringify(blocked));
+    assert.match(blocked.failure.why, /not on its new storage any more/);
+    // Begun by a program that is no more, and every replica takes writes: on the old storage.
+    assert.deepEqual(state.section, old);
+    const begun = new MemoryLog();
+    begun.begin(`writable:forward`);
+    begun.append({ atMs: 0, step: 'writable', what: 'do-begun', text: '' });
+    const stuck = await run([last], begun);
+    assert.ok(stuck.is === 'stuck-forward', JSON.stringify(stuck));
+    assert.match(String(stuck.failure.hint), /brought back to stay/);
+    assert.deepEqual(stuck.ways.back, ['the way back']);
+  });
+
+  it('behind a restore is not switched again, without what was pushed to it', async (t) => {
+    const one = await world(t);
+    const target = { driver: 's3', parameters: { bucket: 'new' } };
+    const final = { ...switchStep(one.site, target, 'forward'), restsOn: [] };
+    const outcome = await run([final]);
+    assert.ok(outcome.is === 'refused', JSON.stringify(outcome));
+    assert.match(outcome.failure.why, /takes writes on its old storage/);
+    assert.ok(!one.msr.called.includes('PUT /api/v0/admin/settings/registry'));
+  });
+
+  it('is told from one that is there', async (t) => {
+    const one = await world(t);
+    const { state } = one.msr;
+    const mount = { volume: String(state.mounted?.said) };
+    const target = { by: 'mount', mount } as const;
+    assert.equal(
+      (
+        await run([
+          onNewStorage(
+            writable(one.site, () => []),
+            one.connection,
+            target,
+          ),
+        ])
+      ).is,
+      'done',
+    );
   });
 });
 
@@ -189,5 +269,35 @@ describe('the garbage collection', () => {
     assert.match(failed.ways.forward.join(), /^curl .*onlinegc_blobs/);
     one.msr.state.jobs.script('onlinegc_blobs', ['waiting', 'running', 'done']);
     assert.equal((await run([garbageCollection(one.site)], log)).is, 'done');
+  });
+
+  it('is not told to be run again where images cannot be pulled behind it, and the crons are not forgotten', async (t) => {
+    const one = await world(t);
+    const log = new MemoryLog();
+    const saved = {
+      id: 'c',
+      action: 'onlinegc',
+      schedule: '@daily',
+      retries: 0,
+      deadline: '',
+      stopTimeout: '',
+    };
+    const away: Step = {
+      ...END,
+      id: 'crons-away',
+      kind: 'read',
+      check: async () => ({ is: 'todo' }),
+      do: async ({ memory }) => memory.keep('crons-0', [{ ...saved, capacityMap: null, parameters: null }]),
+      effect: async () => ({ is: 'shown', evidence: '' }),
+    };
+    const pull = pullTest(one.site, { id: 'pull-test-2', tags: 1, access: { env: {}, isInsecure: true } });
+    const pulled = await run([away, garbageCollection(one.site), pull], log);
+    assert.ok(pulled.is === 'stuck-forward', JSON.stringify(pulled));
+    assert.doesNotMatch(pulled.ways.forward.join('\n'), /onlinegc_blobs/);
+    assert.match(pulled.ways.forward.join('\n'), /^Copy again .*\ncurl .*api\/v0\/crons/);
+    one.msr.state.jobs.script('onlinegc_blobs', ['waiting', 'error']);
+    const failed = await run([away, garbageCollection(one.site)]);
+    assert.ok(failed.is === 'stuck-forward', JSON.stringify(failed));
+    assert.match(failed.ways.forward.join('\n'), /onlinegc_blobs[^\n]*\ncurl .*api\/v0\/crons/);
   });
 });

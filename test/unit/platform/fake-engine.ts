@@ -22,6 +22,8 @@ export class FakeEngine implements EnginePort {
   window: Pick<WindowPrediction, 'totalMs' | 'text'> = { totalMs: 60_000, text: 'about a minute' };
   /** Called inside a frozen pass: it lasts until this settles, or until its epoch broke. */
   inFrozen: () => Promise<void> = async () => undefined;
+  /** Blobs of the backup that a live pass, and then the whole of source and target, lack. */
+  lacking: { readonly live: number; readonly verify: number } | undefined;
   bad: { readonly call: string; readonly why: string } | undefined;
 
   async runPass(_: unknown, request: PassRequest): Promise<PassReport> {
@@ -41,7 +43,7 @@ export class FakeEngine implements EnginePort {
       bytesChanged: objectsChanged,
       objectsDeleted: 0,
       digestsPending: NONE,
-      digestsLacking: NONE,
+      digestsLacking: { count: this.lacking?.live ?? 0, first: [] },
       exceptions: [],
       times: {
         seconds: 1,
@@ -62,7 +64,11 @@ export class FakeEngine implements EnginePort {
 
   async verifyAll(_: unknown, { epoch }: VerifyRequest): Promise<VerifyReport> {
     this.calls.push('verify');
-    return { end: 'done', epoch: epoch.id, ...TIMES, ...this.#judged('verify', true), extraBlobs: 0 };
+    const judged = this.#judged('verify', true);
+    const holes = { count: this.lacking?.verify ?? 0, first: ['some-id'] };
+    const rows = this.lacking && { rows: 9, lacking: holes, lackingInSource: holes };
+    const about = { epoch: epoch.id, ...TIMES, extraBlobs: 0 };
+    return { end: 'done', ...about, ...judged, ...(rows ? { rows } : {}) };
   }
 
   predictWindow(): WindowPrediction {

@@ -61,6 +61,17 @@ describe('settings of the registry', () => {
     assert.equal(two.storage, undefined);
   });
 
+  it('tell a container from the one of another tenant, which has the same name', () => {
+    const parameters = { authurl: 'https://swift.example.com/v3', container: 'registry', tenant: 'one' };
+    const settings = new RegistrySettings({ storage: { swift: parameters } });
+    assert.ok(settings.isAt({ driver: 'swift', parameters }));
+    for (const other of [{ tenant: 'two' }, { tenantid: '2' }, { domain: 'two' }, { region: 'two' }]) {
+      assert.ok(!settings.isAt({ driver: 'swift', parameters: { ...parameters, ...other } }));
+    }
+    const { tenant: _, ...unnamed } = parameters;
+    assert.ok(settings.isAt({ driver: 'swift', parameters: unnamed }), 'one that is not named is any');
+  });
+
   it('are printed without secrets, those that nobody has heard of included', () => {
     for (const shape of [
       BODY,

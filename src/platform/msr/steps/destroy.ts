@@ -8,7 +8,7 @@ import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import { isMsrError } from '../msr-error.ts';
 import { readSettings } from '../msr-settings.ts';
 import { takenBackup } from './backup.ts';
-import { keepOldMount, type RestoreSite, restoreWays } from './restore.ts';
+import { keepOldMount, type RestoreSite, restoreWays, whyNotLost } from './restore.ts';
 
 export function destroyStep(site: RestoreSite): Step {
   const { msr, containers, dtr, pace } = site;
@@ -23,7 +23,8 @@ export function destroyStep(site: RestoreSite): Step {
       if (broken !== undefined) return { is: 'blocked', why: broken };
       const replicas = replicasOf(ctx);
       if (replicas?.every((id) => destroyedOf(ctx).includes(id))) return { is: 'done' };
-      return (await isWhole(site, ctx)) ? { is: 'todo', isUntouched: true } : { is: 'todo' };
+      if (await isWhole(site, ctx)) return { is: 'todo', isUntouched: true };
+      return (await whyNotLost(site, ctx)) ?? { is: 'todo' };
     },
     do: async (ctx) => {
       const { memory, run, signal } = ctx;
@@ -48,6 +49,10 @@ export function destroyStep(site: RestoreSite): Step {
         return { is: 'missing', why: `${msr.name} still answers, although every replica should be gone` };
       } catch (error) {
         if (!isMsrError(error)) throw error;
+        // Whoever refuses is there.
+        if (isMsrError(error, 'unauthorized', 'forbidden', 'throttled')) {
+          return { is: 'missing', why: `${error.message}: a replica is still there to say so` };
+        }
         return {
           is: 'shown',
           evidence: `replicas ${destroyedOf(ctx).join(', ')} are gone, ${msr.name} does not answer`,

@@ -6,6 +6,7 @@ import type { Checked, Effect, Step, StepContext } from '../../saga/step.ts';
 import { followJob } from '../follow-job.ts';
 import { createJob, listJobs, type MsrJob, readJobLog, stageOf } from '../msr-jobs.ts';
 import type { MsrSite } from '../msr-site.ts';
+import { cronsByHand, savedCrons } from './saved-crons.ts';
 
 const ACTION = 'onlinegc_blobs';
 
@@ -47,7 +48,13 @@ export function garbageCollection(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand' 
         ? { is: 'shown', evidence: done }
         : { is: 'missing', why: 'the garbage collection has not come to its end' };
     },
-    ways: () => ({ forward: [byHand.call('POST', '/api/v0/jobs', { json: { action: ACTION } })], back: [] }),
+    ways: ({ memoryOf }) => ({
+      forward: [
+        byHand.call('POST', '/api/v0/jobs', { json: { action: ACTION } }),
+        ...cronsByHand(byHand, savedCrons(memoryOf('crons-away'))),
+      ],
+      back: [],
+    }),
   };
 }
 

@@ -2,12 +2,14 @@
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { BlobferryError } from '../../../core/errors.ts';
-import type { Effect, Step } from '../../saga/step.ts';
+import type { Effect, Step, StepContext, Ways } from '../../saga/step.ts';
 import { readTags, type TagSample } from '../backup/read-tags.ts';
+import type { ByHand } from '../by-hand.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { type GetAccess, PullError } from '../pull/http-get.ts';
 import { RegistryPuller } from '../pull/registry-puller.ts';
 import { takenBackup } from './backup.ts';
+import { cronsByHand, savedCrons } from './saved-crons.ts';
 
 export interface PullTestOptions {
   readonly id: 'pull-test' | 'pull-test-2';
@@ -18,7 +20,7 @@ export interface PullTestOptions {
 
 const PROBLEMS_NAMED = 10;
 
-export function pullTest({ msr }: Pick<MsrSite, 'msr'>, options: PullTestOptions): Step {
+export function pullTest({ msr, byHand }: Pick<MsrSite, 'msr' | 'byHand'>, options: PullTestOptions): Step {
   const { id } = options;
   return {
     id,
@@ -47,6 +49,18 @@ export function pullTest({ msr }: Pick<MsrSite, 'msr'>, options: PullTestOptions
         ? { is: 'shown', evidence: pulled }
         : { is: 'missing', why: 'nothing was pulled yet' };
     },
+    ...(id === 'pull-test-2' ? { ways: (ctx: StepContext) => waysBehindCollection(byHand, ctx) } : {}),
+  };
+}
+
+/** Never another collection: what cannot be pulled behind the first one may be what it took. */
+function waysBehindCollection(byHand: ByHand, { memoryOf }: StepContext): Ways {
+  return {
+    forward: [
+      'Copy again from the old storage what cannot be pulled, then run the same migration again',
+      ...cronsByHand(byHand, savedCrons(memoryOf('crons-away'))),
+    ],
+    back: [],
   };
 }
 

@@ -1,21 +1,27 @@
 /**
- * A restore should bring back a registry that is read-only, as it was when the backup was made. Whether it does is not
- * documented: where it did not, it is made read-only again at once, and what was pushed meanwhile is copied, too.
+ * A restore should bring back a registry that is read-only, as it was when the backup was made, and a reconfigure should
+ * leave it so. Whether they do is not documented: where they did not, it is made read-only again at once, and what was
+ * pushed meanwhile is copied, too, where it went to the old storage.
  */
-import type { Effect, Step } from '../../saga/step.ts';
+import type { Effect, Step, StepContext } from '../../saga/step.ts';
 import { type EngineSite, engineCall } from '../../steps/engine-steps.ts';
 import { demandGood } from '../../steps/live-passes.ts';
 import { awaitReplicas, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
 import { requestReadOnly } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
+import { wasWritableBefore } from './restore.ts';
 
 const AGAIN = 'read-only-again';
 
-export function readOnlyAgain({ msr, pace, byHand }: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
+/** @param back commands that bring the old storage back. */
+export function readOnlyAgain(
+  { msr, pace, byHand }: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>,
+  back: (ctx: StepContext) => readonly string[],
+): Step {
   return {
     id: AGAIN,
-    title: 'See that the restored registry is read-only',
-    changes: 'Where the restore brought it back writable: it is switched to read-only again',
+    title: 'See that the registry came back read-only',
+    changes: 'Where it came back writable: it is switched to read-only again',
     kind: 'forward',
     check: async ({ signal }) => {
       const { evidence } = await lookAtReplicas(msr, signal);
@@ -28,10 +34,10 @@ export function readOnlyAgain({ msr, pace, byHand }: Pick<MsrSite, 'msr' | 'pace
     effect: async ({ signal, memory, isGlance }): Promise<Effect> => {
       const looked = await awaitReplicas(msr, signal, 'read-only', switchPatience(pace, { isGlance }));
       if (typeof looked === 'string') return { is: 'missing', why: looked };
-      const how = memory.get('wasWritable') === true ? 'it was writable for a moment' : 'as it was restored';
+      const how = memory.get('wasWritable') === true ? 'it was writable for a moment' : 'as it came back';
       return { is: 'shown', evidence: `every replica is read-only, ${how}` };
     },
-    ways: () => ({ forward: [byHand.readOnly(true)], back: [] }),
+    ways: (ctx) => ({ forward: [byHand.readOnly(true)], back: back(ctx) }),
   };
 }
 
@@ -44,8 +50,7 @@ export function catchUp(site: EngineSite): Step {
       'Nothing of the registry; writes to the target, where the restored registry was writable for a moment',
     kind: 'read',
     check: async ({ memory, memoryOf }) => {
-      const isNeeded = memoryOf(AGAIN).get('wasWritable') === true;
-      return { is: isNeeded && memory.get('caughtUp') === undefined ? 'todo' : 'done' };
+      return { is: wasWritable({ memoryOf }) && memory.get('caughtUp') === undefined ? 'todo' : 'done' };
     },
     do: async ({ signal, memory }) => {
       // Ids that the second backup does not have are what it looks for: without digests each is compared with the source.
@@ -57,12 +62,15 @@ export function catchUp(site: EngineSite): Step {
       memory.keep('caughtUp', true);
     },
     effect: async ({ memory, memoryOf }): Promise<Effect> => {
-      const isNeeded = memoryOf(AGAIN).get('wasWritable') === true;
-      if (!isNeeded)
+      if (!wasWritable({ memoryOf }))
         return { is: 'shown', evidence: 'it was read-only as it was restored: nothing was pushed' };
       return memory.get('caughtUp') === true
         ? { is: 'shown', evidence: 'what was pushed meanwhile is in the target' }
         : { is: 'missing', why: 'what was pushed meanwhile may not be in the target' };
     },
   };
+}
+
+function wasWritable(ctx: Pick<StepContext, 'memoryOf'>): boolean {
+  return ctx.memoryOf(AGAIN).get('wasWritable') === true || wasWritableBefore(ctx);
 }

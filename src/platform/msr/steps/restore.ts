@@ -1,12 +1,13 @@
 /** Restores MSR from the backup of the read-only registry: on its new storage, or on the old one, to be switched next. */
-import { ContainerError, containerName, shellCommand } from '../../container.ts';
+import { ContainerError, type ContainerSpec, containerName, shellCommand } from '../../container.ts';
 import type { Json } from '../../saga/saga-log.ts';
-import type { Effect, Step, StepContext, Ways } from '../../saga/step.ts';
+import type { Checked, Effect, Step, StepContext, Ways } from '../../saga/step.ts';
 import { destroySpec, type LocalStorage, restoreSpec } from '../dtr-commands.ts';
-import { awaited, switchPatience } from '../look-at-replicas.ts';
+import { awaited, switchPatience, takesWrites } from '../look-at-replicas.ts';
+import { isMounted, mountOf, mountText } from '../mounts.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import { isMsrError } from '../msr-error.ts';
-import type { MsrSettings } from '../msr-settings.ts';
+import { type MsrSettings, requestReadOnly } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { takenBackup } from './backup.ts';
 import { cronsByHand, savedCrons } from './saved-crons.ts';
@@ -19,26 +20,40 @@ export interface RestoreSite extends Pick<MsrSite, 'msr' | 'containers' | 'dtr' 
   readonly target: LocalStorage | undefined;
 }
 
+const RESTORE = 'restore';
+const WAS_WRITABLE = 'wasWritable';
+
+/** Was the registry seen to take writes before it was shown to be restored? */
+export function wasWritableBefore({ memoryOf }: Pick<StepContext, 'memoryOf'>): boolean {
+  return memoryOf(RESTORE).get(WAS_WRITABLE) === true;
+}
+
 export function restoreStep(site: RestoreSite): Step {
   const { containers, pace } = site;
   return {
-    id: 'restore',
+    id: RESTORE,
     title: 'Restore MSR from the second backup',
     changes:
       'MSR comes back on one replica, with the metadata of the backup; the others have to be joined again',
     kind: 'forward',
-    check: async ({ memory }) => ({ is: memory.get('ended') === true ? 'done' : 'todo' }),
+    check: async (ctx): Promise<Checked> => {
+      if (ctx.memory.get('ended') === true) return { is: 'done' };
+      const past = await containers.past(specNow(site, ctx), ctx.signal);
+      const lost = past === 'ended-well' ? undefined : await whyNotLost(site, ctx);
+      // Made read-only by hand, it shows nothing of that any more.
+      if (lost) ctx.memory.keep(WAS_WRITABLE, true);
+      return lost ?? { is: 'todo' };
+    },
     do: async (ctx) => {
-      const { signal, memory, run } = ctx;
-      const storage = site.target ?? oldStorage(ctx);
-      const spec = specOf(site, ctx, containerName(run, 'restore'), storage);
+      const { signal, memory } = ctx;
+      const spec = specNow(site, ctx);
       const past = await containers.past(spec, signal);
       const wasBegun = memory.get('begun') === true;
       // Of a command that somebody runs by hand only MSR itself says what came of it.
       const isThere = past === 'none' && wasBegun && (await problemsNow(site, ctx)) === undefined;
       if (past === 'failed' || (past === 'none' && wasBegun && !isThere)) await clear(site, ctx);
       memory.keep('begun', true);
-      if (past !== 'ended-well' && !isThere) await containers.run(spec, signal);
+      if (past !== 'ended-well' && !isThere) await runRestore(site, ctx, spec);
       memory.keep('ended', true);
       await containers.remove(spec.name, signal);
     },
@@ -46,22 +61,58 @@ export function restoreStep(site: RestoreSite): Step {
       if (ctx.memory.get('ended') !== true) return { is: 'missing', why: 'MSR is not restored' };
       const wrong = await awaited(ctx.signal, switchPatience(pace, ctx), () => problemsOf(site, ctx));
       if (wrong !== undefined) return { is: 'missing', why: wrong };
-      return { is: 'shown', evidence: `replica ${site.dtr.replicaId} is well` };
+      const well = `replica ${site.dtr.replicaId} is well`;
+      const storage = site.target ?? oldStorage(ctx);
+      if (storage === 'as-in-backup') return { is: 'shown', evidence: well };
+      if (await isMounted(site.msr, ctx.signal, storage)) {
+        return { is: 'shown', evidence: `${well}, on ${mountText(storage)}` };
+      }
+      return { is: 'missing', why: `${well}, and not on ${mountText(storage)}` };
     },
     ways: (ctx) => restoreWays(site, ctx),
   };
+}
+
+/**
+ * A registry that takes writes is one that somebody brought back, by the commands that were printed: what was pushed to it
+ * is not in the second backup, and would be gone with it. @returns undefined where none does.
+ */
+export async function whyNotLost(
+  { msr, byHand }: Pick<RestoreSite, 'msr' | 'byHand'>,
+  { signal }: StepContext,
+): Promise<Extract<Checked, { readonly is: 'blocked' }> | undefined> {
+  if (!(await takesWrites(msr, signal))) return undefined;
+  return {
+    is: 'blocked',
+    why: `${msr.name} runs and takes writes: what was pushed to it is not in the second backup, and would be lost`,
+    hint: `If it was brought back to stay, move the folder "steps" out of the journal, and the next run begins anew. If nothing was pushed to it, make it read-only and run again: ${byHand.readOnly(true)}`,
+  };
+}
+
+/** What a restore that failed may have left is not to take writes: the next one would lose them. */
+async function runRestore(site: RestoreSite, ctx: StepContext, spec: ContainerSpec): Promise<void> {
+  try {
+    await site.containers.run(spec, ctx.signal);
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    const mayHaveActed = !(error instanceof ContainerError) || error.kind === 'failed';
+    if (mayHaveActed && (await takesWrites(site.msr, ctx.signal))) {
+      ctx.memory.keep(WAS_WRITABLE, true);
+      // Why the restore failed is the news; whether this came to anything is looked at by the next run.
+      await requestReadOnly(site.msr, ctx.signal, true).catch(() => undefined);
+    }
+    throw error;
+  }
+}
+
+function specNow(site: RestoreSite, ctx: StepContext): ContainerSpec {
+  return specOf(site, ctx, containerName(ctx.run, 'restore'), site.target ?? oldStorage(ctx));
 }
 
 /** What is mounted before anything is destroyed: a restore to the old storage names it. */
 export function keepOldMount({ memory }: StepContext, settings: MsrSettings): void {
   const mount = mountOf(settings);
   if (mount) memory.keepFirst('old-mount', mount as unknown as Json);
-}
-
-/** Where images lie that are in no cloud; undefined: in a volume of the replica's own, or in a cloud. */
-export function mountOf({ storageVolume, nfsHost, nfsPath }: MsrSettings): LocalStorage | undefined {
-  if (nfsHost) return { nfs: `nfs://${nfsHost}/${(nfsPath ?? '').replace(/^\/+/, '')}` };
-  return storageVolume ? { volume: storageVolume } : undefined;
 }
 
 /** Forward to the new storage, and back to the old one, which nothing has touched. */

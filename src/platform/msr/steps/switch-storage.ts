@@ -9,7 +9,8 @@ import { BlobferryError } from '../../../core/errors.ts';
 import { writePrivately } from '../../private-file.ts';
 import type { Effect, Step, StepContext, StepKind } from '../../saga/step.ts';
 import { BrokenEpoch } from '../../steps/watched.ts';
-import { awaited, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
+import { awaited, lookAtReplicas, switchPatience, takesWrites } from '../look-at-replicas.ts';
+import { MsrError } from '../msr-error.ts';
 import { putRegistrySettings, readRegistrySettings, switchStorage } from '../msr-registry-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { type JsonRecord, RegistrySettings, type StorageSection } from '../registry-settings.ts';
@@ -18,6 +19,12 @@ import { READ_ONLY } from './step-ids.ts';
 
 const SWITCH = 'switch';
 const SETTLED = 'settled';
+
+const PUSHED = {
+  is: 'blocked',
+  why: 'the registry takes writes on its old storage, and what was pushed there is not in the new one',
+  hint: 'If it was brought back to stay, move the folder "steps" out of the journal, and the next run begins anew. Else make it read-only, copy once more with "blobferry copy --frozen", and run again',
+} as const;
 
 /** From then on nobody writes to the old storage, read-only or not. */
 export function isSwitched({ memoryOf }: Pick<StepContext, 'memoryOf'>): boolean {
@@ -44,9 +51,11 @@ export function switchStep(
     check: async ({ signal, heldOf }) => {
       const settings = await readRegistrySettings(msr, signal);
       if (settings.isAt(target)) return { is: 'done' };
+      // Behind a restore there is no epoch any more, and what is pushed to the old storage now is copied by nobody.
+      if (kind === 'forward') return (await takesWrites(msr, signal)) ? PUSHED : { is: 'todo' };
       // Replicas restart for it, and whether it held until then could not be told any more.
-      const held = kind === 'forward' ? undefined : await heldOf(READ_ONLY);
-      if (held && held.is !== 'held') throw new BrokenEpoch(`Read-only did not hold: ${held.why}`);
+      const held = await heldOf(READ_ONLY);
+      if (held.is !== 'held') throw new BrokenEpoch(`Read-only did not hold: ${held.why}`);
       return { is: 'todo' };
     },
     do: async (ctx) => {
@@ -67,6 +76,7 @@ export function switchStep(
   return {
     ...step,
     undo: async (ctx) => {
+      await demandNothingPushed(site, ctx, target);
       ctx.memory.keep(SETTLED, false);
       await putRegistrySettings(msr, ctx.signal, await before(site, ctx));
     },
@@ -75,6 +85,28 @@ export function switchStep(
       return await seen(ctx, (settings) => storage !== undefined && settings.isAt(storage));
     },
   };
+}
+
+/**
+ * Switched back, a registry that has taken pushes on its new storage would name blobs that the old one lacks.
+ * @throws MsrError where it takes writes there.
+ */
+async function demandNothingPushed(
+  { msr, byHand }: SwitchSite,
+  { signal }: StepContext,
+  target: StorageSection,
+): Promise<void> {
+  if (!(await readRegistrySettings(msr, signal)).isAt(target)) return;
+  if (!(await takesWrites(msr, signal))) return;
+  const operation = 'switch the registry back';
+  const details = { kind: 'unexpected', server: msr.name, operation, isTransient: false } as const;
+  throw new MsrError(
+    'it takes writes on its new storage, and what was pushed there is not in the old one',
+    { ...details, mayHaveActed: false },
+    {
+      hint: `Make it read-only, copy the other way with "blobferry copy --frozen", and run again: ${byHand.readOnly(true)}`,
+    },
+  );
 }
 
 /** The whole way back: the old storage, its crons, and writes again. */
