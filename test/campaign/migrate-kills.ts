@@ -3,6 +3,7 @@
  * in the end the registry is where it should be, with everything that was pushed. Design and figures: docs/reliability.md.
  */
 import { join } from 'node:path';
+import pLimit from 'p-limit';
 import { buildImages, type ImageSet } from '../support/images.ts';
 import { makeTempFolder } from '../support/temp.ts';
 import type { CampaignOptions, CampaignResult } from './campaign.ts';
@@ -13,6 +14,8 @@ import { Random } from './random.ts';
 
 /** Kills of one migration: between two of them the run gets some steps further. */
 const KILLS_MAX = 8;
+/** Migrations side by side: they wait more than they work. */
+const AT_ONCE = 4;
 
 interface WayResult {
   readonly way: Way;
@@ -57,9 +60,13 @@ async function killsOf(
 ): Promise<WayResult> {
   const started = performance.now();
   const random = new Random(`${seed}/${way.name}`);
-  const job = (moments: readonly Moment[]): KillJob => ({ way, moments, random, say, ...shared });
+  const limit = pLimit(AT_ONCE);
+  // What one of them draws does not depend on how far the others are.
+  const job = (moments: readonly Moment[], label: string): KillJob => {
+    return { way, moments, random: new Random(`${seed}/${way.name}/${label}`), say, ...shared };
+  };
   say(`${way.name}: looking for its moments`);
-  const watched = await killMigration(job([]));
+  const watched = await killMigration(job([], 'watched'));
   const moments = momentsOf(
     watched.seen,
     way.direction,
@@ -67,10 +74,12 @@ async function killsOf(
     (step) => way.steps?.includes(step) ?? step !== '',
   );
   const rounds = roundsOf(count === undefined ? moments : someOf(moments, count, random));
-  const results = [watched];
-  for (const round of rounds) results.push(await told(job(round)));
+  const inTurns = (all: readonly (readonly Moment[])[]): Promise<readonly KillResult[]> =>
+    Promise.all(all.map((some, at) => limit(() => told(job(some, `${some.length}/${at}`)))));
+  const first = await inTurns(rounds);
   // What another kill had made unnecessary is met where it is the only one.
-  for (const moment of results.flatMap(({ notMet }) => notMet)) results.push(await told(job([moment])));
+  const alone = await inTurns(first.flatMap(({ notMet }) => notMet.map((moment) => [moment])));
+  const results = [watched, ...first, ...alone];
   const met = results.flatMap(({ kills }) => kills);
   return {
     way,
@@ -93,7 +102,9 @@ async function told(job: KillJob): Promise<KillResult> {
 
 /** Each takes every so-many-th moment: so that the kills of one migration are far from each other. */
 function roundsOf(moments: readonly Moment[]): readonly (readonly Moment[])[] {
-  const count = Math.ceil(moments.length / KILLS_MAX);
+  const ofStep = Object.values(countBy(moments.map(({ step }) => step)));
+  // Two at one step would get into each other's way.
+  const count = Math.max(Math.ceil(moments.length / KILLS_MAX), ...ofStep);
   return Array.from({ length: count }, (_, round) => moments.filter((_moment, at) => at % count === round));
 }
 

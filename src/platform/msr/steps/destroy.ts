@@ -1,7 +1,7 @@
 /** Destroys the replicas, which a restore wants: the first thing in a migration that cannot be taken back. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { containerName } from '../../container.ts';
+import { containerName, tidied } from '../../container.ts';
 import type { Checked, Effect, Step, StepContext } from '../../saga/step.ts';
 import { destroySpec } from '../dtr-commands.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
@@ -48,11 +48,11 @@ export function destroyStep(site: RestoreSite): Step {
         return { is: 'missing', why: `${msr.name} still answers, although every replica should be gone` };
       } catch (error) {
         if (!isMsrError(error)) throw error;
-        return {
-          is: 'shown',
-          evidence: `replicas ${destroyedOf(ctx).join(', ')} are gone, ${msr.name} does not answer`,
-        };
       }
+      const names = destroyedOf(ctx).map((id) => containerName(ctx.run, `destroy-${id}`));
+      const tidy = await tidied(containers, names, ctx.signal);
+      const gone = `replicas ${destroyedOf(ctx).join(', ')} are gone`;
+      return { is: 'shown', evidence: `${gone}, ${msr.name} does not answer${tidy}` };
     },
     ways: (ctx) => restoreWays(site, ctx),
   };

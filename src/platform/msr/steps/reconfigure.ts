@@ -1,5 +1,5 @@
 /** Points MSR at its new volume or NFS folder with `reconfigure --storage-migrated`, tags kept. */
-import { containerName, shellCommand } from '../../container.ts';
+import { containerName, shellCommand, tidied } from '../../container.ts';
 import type { Effect, Step, StepContext } from '../../saga/step.ts';
 import { helpCommand, type LocalStorage, MIGRATED_FLAG, reconfigureSpec } from '../dtr-commands.ts';
 import { awaited, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
@@ -32,15 +32,15 @@ export function reconfigureStep(site: ReconfigureSite, target: LocalStorage): St
       await containers.run(spec, signal);
       await containers.remove(spec.name, signal);
     },
-    effect: async ({ signal, isGlance }): Promise<Effect> => {
+    effect: async ({ signal, isGlance, run }): Promise<Effect> => {
       const wrong = await awaited(signal, switchPatience(pace, { isGlance }), async () => {
         if (!(await isAt(site, signal, target))) return `MSR is not on ${textOf(target)}`;
         const { evidence } = await lookAtReplicas(msr, signal);
         return evidence.is === 'read-only' ? undefined : evidence.reasons.join('; ');
       });
-      return wrong === undefined
-        ? { is: 'shown', evidence: `MSR is on ${textOf(target)}, read-only` }
-        : { is: 'missing', why: wrong };
+      if (wrong !== undefined) return { is: 'missing', why: wrong };
+      const left = await tidied(containers, [containerName(run, 'reconfigure')], signal);
+      return { is: 'shown', evidence: `MSR is on ${textOf(target)}, read-only${left}` };
     },
     ways: (ctx) => ({
       forward: [commandTo(site, ctx, 'forward', target)],

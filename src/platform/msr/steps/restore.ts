@@ -1,5 +1,5 @@
 /** Restores MSR from the backup of the read-only registry: on its new storage, or on the old one, to be switched next. */
-import { ContainerError, containerName, shellCommand } from '../../container.ts';
+import { ContainerError, containerName, containerNames, shellCommand, tidied } from '../../container.ts';
 import type { Json } from '../../saga/saga-log.ts';
 import type { Effect, Step, StepContext, Ways } from '../../saga/step.ts';
 import { destroySpec, type LocalStorage, restoreSpec } from '../dtr-commands.ts';
@@ -46,7 +46,9 @@ export function restoreStep(site: RestoreSite): Step {
       if (ctx.memory.get('ended') !== true) return { is: 'missing', why: 'MSR is not restored' };
       const wrong = await awaited(ctx.signal, switchPatience(pace, ctx), () => problemsOf(site, ctx));
       if (wrong !== undefined) return { is: 'missing', why: wrong };
-      return { is: 'shown', evidence: `replica ${site.dtr.replicaId} is well` };
+      const cleared = containerNames(ctx.run, 'restore-clear', Number(ctx.memory.get('cleared') ?? 0));
+      const left = await tidied(containers, [containerName(ctx.run, 'restore'), ...cleared], ctx.signal);
+      return { is: 'shown', evidence: `replica ${site.dtr.replicaId} is well${left}` };
     },
     ways: (ctx) => restoreWays(site, ctx),
   };
