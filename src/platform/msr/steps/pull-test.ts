@@ -8,6 +8,7 @@ import type { MsrSite } from '../msr-site.ts';
 import { type GetAccess, PullError } from '../pull/http-get.ts';
 import { RegistryPuller } from '../pull/registry-puller.ts';
 import { takenBackup } from './backup.ts';
+import { wasWritable } from './read-only-again.ts';
 
 export interface PullTestOptions {
   readonly id: 'pull-test' | 'pull-test-2';
@@ -38,8 +39,13 @@ export function pullTest({ msr }: Pick<MsrSite, 'msr'>, options: PullTestOptions
         throw new BlobferryError(`${tags.unreadable} rows of tags in the backup cannot be read`);
       }
       const puller = new RegistryPuller(msr, options.access);
-      const pulls = new Pulls(puller, id === 'pull-test-2', ctx.signal);
-      ctx.memory.keep('pulled', await pullAll(pulls, tags));
+      const pulls = new Pulls(puller, id === 'pull-test-2' || wasWritable(ctx), ctx.signal);
+      const pulled = await pullAll(pulls, tags);
+      // Some may be deleted; where all are gone, it is the metadata that is.
+      if (id === 'pull-test' && tags.tags.length > 0 && pulls.tagsPulled === 0) {
+        throw new BlobferryError(`The registry has none of ${tags.tags.length} tags of the backup`);
+      }
+      ctx.memory.keep('pulled', pulled);
     },
     effect: async ({ memory }): Promise<Effect> => {
       const pulled = memory.get('pulled');
@@ -67,6 +73,10 @@ class Pulls {
     this.#puller = puller;
     this.#isLive = isLive;
     this.#signal = signal;
+  }
+
+  get tagsPulled(): number {
+    return this.#tags;
   }
 
   async tag({ repository, tag, digest }: TagSample['tags'][number]): Promise<void> {

@@ -2,7 +2,7 @@
  * A restore should bring back a registry that is read-only, as it was when the backup was made. Whether it does is not
  * documented: where it did not, it is made read-only again at once, and what was pushed meanwhile is copied, too.
  */
-import type { Effect, Step } from '../../saga/step.ts';
+import type { Effect, Step, StepContext } from '../../saga/step.ts';
 import { type EngineSite, engineCall } from '../../steps/engine-steps.ts';
 import { demandGood } from '../../steps/live-passes.ts';
 import { awaitReplicas, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
@@ -10,6 +10,12 @@ import { requestReadOnly } from '../msr-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 
 const AGAIN = 'read-only-again';
+const CATCH_UP = 'catch-up';
+
+/** Were tags moved and deleted, perhaps, since the backup that was restored? */
+export function wasWritable({ memoryOf }: Pick<StepContext, 'memoryOf'>): boolean {
+  return memoryOf(AGAIN).get('wasWritable') === true || Number(memoryOf(CATCH_UP).get('caughtUp') ?? 0) > 0;
+}
 
 export function readOnlyAgain({ msr, pace, byHand }: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
   return {
@@ -35,34 +41,30 @@ export function readOnlyAgain({ msr, pace, byHand }: Pick<MsrSite, 'msr' | 'pace
   };
 }
 
-/** Copies what may have been pushed to the old storage before the restored registry was read-only. Blobs are never removed. */
+/**
+ * Copies what may have been pushed to the old storage before the restored registry was read-only: always, as it may have
+ * been writable while blobferry was away, and been made read-only by somebody else. Blobs are never removed.
+ */
 export function catchUp(site: EngineSite): Step {
   return {
-    id: 'catch-up',
+    id: CATCH_UP,
     title: 'Copy what was pushed before the restored registry was read-only',
     changes:
       'Nothing of the registry; writes to the target, where the restored registry was writable for a moment',
     kind: 'read',
-    check: async ({ memory, memoryOf }) => {
-      const isNeeded = memoryOf(AGAIN).get('wasWritable') === true;
-      return { is: isNeeded && memory.get('caughtUp') === undefined ? 'todo' : 'done' };
-    },
+    check: async ({ memory }) => ({ is: memory.get('caughtUp') === undefined ? 'todo' : 'done' }),
     do: async ({ signal, memory }) => {
       // Ids that the second backup does not have are what it looks for: without digests each is compared with the source.
-      demandGood(
-        await site.engine.runPass(engineCall(site, signal), { kind: 'live' }),
-        'The pass after the restore',
-      );
+      const pass = await site.engine.runPass(engineCall(site, signal), { kind: 'live' });
+      demandGood(pass, 'The pass after the restore');
       demandGood(await site.engine.verifyWritten(engineCall(site, signal), {}), 'Reading back what it wrote');
-      memory.keep('caughtUp', true);
+      memory.keep('caughtUp', pass.objectsChanged);
     },
-    effect: async ({ memory, memoryOf }): Promise<Effect> => {
-      const isNeeded = memoryOf(AGAIN).get('wasWritable') === true;
-      if (!isNeeded)
-        return { is: 'shown', evidence: 'it was read-only as it was restored: nothing was pushed' };
-      return memory.get('caughtUp') === true
-        ? { is: 'shown', evidence: 'what was pushed meanwhile is in the target' }
-        : { is: 'missing', why: 'what was pushed meanwhile may not be in the target' };
+    effect: async ({ memory }): Promise<Effect> => {
+      const count = memory.get('caughtUp');
+      if (count === undefined)
+        return { is: 'missing', why: 'what was pushed meanwhile may not be in the target' };
+      return { is: 'shown', evidence: `what was pushed meanwhile is in the target: ${count} objects` };
     },
   };
 }
