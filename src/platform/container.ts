@@ -78,6 +78,32 @@ export function containerName(run: string, step: string, attempt = 1): string {
   return `blobferry-${run}-${step}${attempt === 1 ? '' : `-${attempt}`}`;
 }
 
+/** `containerName` of this attempt of a step and of those before it. */
+export function containerNames(run: string, step: string, attempt: number): readonly string[] {
+  return Array.from({ length: attempt }, (_, at) => containerName(run, step, at + 1));
+}
+
+/**
+ * Takes away what is left of containers whose effect was seen: a program that was killed could not.
+ * @returns what is to be said of those that stay, which is no failure of what they did; empty: nothing.
+ */
+export async function tidied(
+  containers: Pick<ContainerRunner, 'remove'>,
+  names: Iterable<string>,
+  signal: AbortSignal,
+): Promise<string> {
+  let left = '';
+  for (const name of names) {
+    try {
+      await containers.remove(name, signal);
+    } catch (error) {
+      if (!(error instanceof ContainerError)) throw error;
+      left += `; ${error.message}`;
+    }
+  }
+  return left;
+}
+
 /** @throws TypeError for what must never be run: a mistake of whoever built it. */
 export function demandHarmless({ name, image, command, secretEnv }: ContainerSpec): void {
   const flag = command.find((word) => /^--?reinitialize-storage\b/.test(word));

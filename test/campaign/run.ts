@@ -1,6 +1,6 @@
 /**
  * Long runs: `npm run campaign -- NAME [--seed S] [--count N] [--case N]`. A full run appends one JSON line to
- * results/NAME.jsonl (of a name with a dash, what stands before it): commit, seed, machine, what was done and what came
+ * results/NAME.jsonl (of `large-…` and `many-…`, what stands before the dash): commit, seed, machine, what was done and what came
  * out; one with a count or a case of its own only prints it. The tests run a seeded slice of each
  * (test/measure/cost.test.ts, test/e2e/campaigns.test.ts, test/e2e/object-extremes.test.ts).
  */
@@ -14,11 +14,13 @@ import { largeCampaign, manyCampaign } from './extremes.ts';
 import { faultsCampaign } from './faults.ts';
 import { killsCampaign } from './kills.ts';
 import { memoryCampaign } from './memory.ts';
+import { migrateKillsCampaign } from './migrate-kills.ts';
 import { outageCampaign } from './outage.ts';
 
 const CAMPAIGNS: Readonly<Record<string, (options: CampaignOptions) => Promise<CampaignResult>>> = {
   faults: faultsCampaign,
   kills: killsCampaign,
+  'migrate-kills': migrateKillsCampaign,
   memory: ({ seed }) => memoryCampaign(seed),
   outage: ({ seed }) => outageCampaign(seed),
   ...Object.fromEntries(
@@ -69,6 +71,9 @@ const line = JSON.stringify({
 });
 const isFull = values.count === undefined && values.case === undefined;
 if (isFull)
-  appendFileSync(new URL(`./results/${name.replace(/-.*/, '')}.jsonl`, import.meta.url), `${line}\n`);
+  appendFileSync(
+    new URL(`./results/${name.replace(/^(large|many)-.*/, '$1')}.jsonl`, import.meta.url),
+    `${line}\n`,
+  );
 console.log(line);
 process.exitCode = isGood ? 0 : 1;

@@ -31,6 +31,12 @@ export type CommandFault =
   /** It waits before it begins until it is let go. */
   | { readonly kind: 'hold'; readonly until: Promise<unknown>; readonly onHeld?: () => void };
 
+/** What a test does with the program's calls on their way; see `migrate-world.ts`. */
+export interface DockerGate {
+  asked(call: string): Promise<boolean>;
+  answered(call: string): Promise<boolean>;
+}
+
 interface Client {
   readonly args: readonly string[];
   /** Values of the variables that the arguments name. */
@@ -57,6 +63,8 @@ export class DockerDaemon {
   readonly #containers: Container[] = [];
   readonly #faults = new Map<string, CommandFault[]>();
   readonly #onCall: (args: readonly string[], exitCode: number) => void;
+  /** Each call is held by it before it is carried out, and before its answer; where it says false, the client is cut off. */
+  gate: DockerGate | undefined;
 
   constructor(state: MsrState, onCall: (args: readonly string[], exitCode: number) => void) {
     this.#state = state;
@@ -105,6 +113,8 @@ export class DockerDaemon {
       // A client that is gone reads no more; its container does not care.
       if (!response.destroyed) response.write(Buffer.concat([head, bytes]));
     };
+    const named = callOf(client.args);
+    if (this.gate && !(await this.gate.asked(named))) return void response.destroy();
     let code: number;
     try {
       code = await this.#command(client, Buffer.concat(pieces), send);
@@ -113,6 +123,7 @@ export class DockerDaemon {
       code = error instanceof Usage ? 125 : 1;
     }
     this.#onCall(client.args, code);
+    if (this.gate && !(await this.gate.answered(named))) return void response.destroy();
     send('exit', Buffer.from([code]));
     response.end();
   }
@@ -238,6 +249,12 @@ export class DockerDaemon {
     resolve();
     return container.exitCode;
   }
+}
+
+/** `docker run backup`, `docker ps`. */
+export function callOf([verb = '', ...args]: readonly string[]): string {
+  const command = args.find((arg) => /^(backup|restore|reconfigure|destroy)$/.test(arg));
+  return verb === 'run' ? `docker run ${command}` : `docker ${verb}`;
 }
 
 /** The few fields of Go's templates that are asked for. */

@@ -59,6 +59,8 @@ export function blobPath(id: string): string {
 export class Metadata {
   /** By digest. */
   readonly blobs = new Map<string, BlobRow>();
+  /** Ids of blobs that are pushed. */
+  newId: () => string = randomUUID;
   #links: readonly JsonRecord[] = [];
   #manifests: readonly JsonRecord[] = [];
   #tags: readonly JsonRecord[] = [];
@@ -101,7 +103,7 @@ export class Metadata {
   }
 
   /** A blob that no manifest names, as storage of some size has many. */
-  async addBlob(storage: MsrStorage, bytes: Buffer, id: string = randomUUID()): Promise<BlobRow> {
+  async addBlob(storage: MsrStorage, bytes: Buffer, id = this.newId()): Promise<BlobRow> {
     const mediaType = 'application/octet-stream';
     const row = { id, sha256sum: `sha256:${sha256Hex(bytes)}`, mediaType, size: bytes.length };
     await storage.write(blobPath(row.id), bytes);

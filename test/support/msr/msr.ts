@@ -54,7 +54,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeTempFolder, type TempFolder } from '../temp.ts';
 import { type ApiAnswer, answerApi, FOR_EVERYBODY, failure } from './api.ts';
-import { DockerDaemon } from './docker-daemon.ts';
+import { callOf, DockerDaemon } from './docker-daemon.ts';
 import { type Fault, Faults } from './faults.ts';
 import { isRecord, type JsonRecord } from './json.ts';
 import { type MsrOptions, MsrState, type MsrUser } from './state.ts';
@@ -97,11 +97,7 @@ export class Msr {
     this.#folder = folder;
     this.state = new MsrState(options, folder);
     this.docker = new DockerDaemon(this.state, (args, status) => {
-      const words =
-        args[0] === 'run'
-          ? `run ${args.find((arg) => /^(backup|restore|reconfigure|destroy)$/.test(arg))}`
-          : args[0];
-      this.calls.push({ call: `docker ${words}`, query: '', status, json: undefined });
+      this.calls.push({ call: callOf(args), query: '', status, json: undefined });
     });
     const serve = (request: IncomingMessage, response: ServerResponse): void => {
       this.#serve(request, response).catch((error: unknown) => {

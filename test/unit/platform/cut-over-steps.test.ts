@@ -81,6 +81,19 @@ describe('a backup', () => {
     assert.deepEqual(one.msr.docker.containers, [], 'its container is gone');
   });
 
+  it('has its container taken away, although a run was killed before it could', async (t) => {
+    const one = await world(t);
+    let removals = 0;
+    const remove = async (name: string, signal: AbortSignal): Promise<void> => {
+      removals += 1;
+      if (removals > 1) await one.site.containers.remove(name, signal);
+    };
+    const { containers } = one.site;
+    const killed = { ...one.site, containers: { run: containers.run.bind(containers), remove } };
+    assert.equal((await run([backupStep({ ...one.site, ...killed } as MsrSite, 'backup-1')])).is, 'done');
+    assert.deepEqual(one.msr.docker.containers, []);
+  });
+
   it('that is cut, foreign, compressed, of another version, older or not whole is refused', async (t) => {
     const rows = { properties: [{ key: 'a' }] };
     const archive = (version: string): Buffer => Buffer.concat([...backupPieces(version, rows)]);

@@ -8,7 +8,7 @@ import { chmod, mkdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { BlobferryError } from '../../../core/errors.ts';
-import { containerName } from '../../container.ts';
+import { containerName, containerNames, tidied } from '../../container.ts';
 import type { Checked, Effect, Step, StepContext, StepMemory } from '../../saga/step.ts';
 import { watched } from '../../steps/watched.ts';
 import { indexBackup } from '../backup/index-backup.ts';
@@ -62,7 +62,7 @@ export function backupStep(site: BackupSite, id: BackupId): Step {
     ...(isRestored ? { restsOn: [READ_ONLY] } : {}),
     check: async ({ memory }): Promise<Checked> => ({ is: (await isThere(memory)) ? 'done' : 'todo' }),
     do: async (ctx) => takeBackup(site, id, ctx),
-    effect: async ({ memory }): Promise<Effect> => {
+    effect: async ({ memory, run, attempt, signal }): Promise<Effect> => {
       const taken = takenBackup(memory);
       if (!taken || !(await isThere(memory))) return { is: 'missing', why: 'there is no whole backup' };
       const bad =
@@ -71,9 +71,10 @@ export function backupStep(site: BackupSite, id: BackupId): Step {
         taken.contradicted === 0
           ? ''
           : `; ${taken.contradicted} ids have several digests, which prove nothing`;
+      const left = await tidied(site.containers, containerNames(run, id, attempt), signal);
       return {
         is: 'shown',
-        evidence: `${taken.file}: ${taken.bytes} bytes, sha256 ${taken.sha256}, ${taken.blobs} blobs${bad}${twice}`,
+        evidence: `${taken.file}: ${taken.bytes} bytes, sha256 ${taken.sha256}, ${taken.blobs} blobs${bad}${twice}${left}`,
       };
     },
   };

@@ -1,7 +1,7 @@
 /** Destroys the replicas, which a restore wants: the first thing in a migration that cannot be taken back. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { containerName } from '../../container.ts';
+import { containerName, tidied } from '../../container.ts';
 import type { Checked, Effect, Step, StepContext } from '../../saga/step.ts';
 import { destroySpec } from '../dtr-commands.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
@@ -53,11 +53,11 @@ export function destroyStep(site: RestoreSite): Step {
         if (isMsrError(error, 'unauthorized', 'forbidden', 'throttled')) {
           return { is: 'missing', why: `${error.message}: a replica is still there to say so` };
         }
-        return {
-          is: 'shown',
-          evidence: `replicas ${destroyedOf(ctx).join(', ')} are gone, ${msr.name} does not answer`,
-        };
       }
+      const names = destroyedOf(ctx).map((id) => containerName(ctx.run, `destroy-${id}`));
+      const tidy = await tidied(containers, names, ctx.signal);
+      const gone = `replicas ${destroyedOf(ctx).join(', ')} are gone`;
+      return { is: 'shown', evidence: `${gone}, ${msr.name} does not answer${tidy}` };
     },
     ways: (ctx) => restoreWays(site, ctx),
   };

@@ -9,6 +9,7 @@ import type { MsrSite } from '../msr-site.ts';
 import { type GetAccess, PullError } from '../pull/http-get.ts';
 import { RegistryPuller } from '../pull/registry-puller.ts';
 import { takenBackup } from './backup.ts';
+import { wasWritable } from './read-only-again.ts';
 import { cronsByHand, savedCrons } from './saved-crons.ts';
 
 export interface PullTestOptions {
@@ -40,8 +41,13 @@ export function pullTest({ msr, byHand }: Pick<MsrSite, 'msr' | 'byHand'>, optio
         throw new BlobferryError(`${tags.unreadable} rows of tags in the backup cannot be read`);
       }
       const puller = new RegistryPuller(msr, options.access);
-      const pulls = new Pulls(puller, id === 'pull-test-2', ctx.signal);
-      ctx.memory.keep('pulled', await pullAll(pulls, tags));
+      const pulls = new Pulls(puller, id === 'pull-test-2' || wasWritable(ctx), ctx.signal);
+      const pulled = await pullAll(pulls, tags);
+      // Some may be deleted; where all are gone, it is the metadata that is.
+      if (id === 'pull-test' && tags.tags.length > 0 && pulls.tagsPulled === 0) {
+        throw new BlobferryError(`The registry has none of ${tags.tags.length} tags of the backup`);
+      }
+      ctx.memory.keep('pulled', pulled);
     },
     effect: async ({ memory }): Promise<Effect> => {
       const pulled = memory.get('pulled');
@@ -81,6 +87,10 @@ class Pulls {
     this.#puller = puller;
     this.#isLive = isLive;
     this.#signal = signal;
+  }
+
+  get tagsPulled(): number {
+    return this.#tags;
   }
 
   async tag({ repository, tag, digest }: TagSample['tags'][number]): Promise<void> {

@@ -12,6 +12,14 @@ import type { MsrSite } from '../msr-site.ts';
 import { wasWritableBefore } from './restore.ts';
 
 const AGAIN = 'read-only-again';
+const CATCH_UP = 'catch-up';
+
+/** Were tags moved and deleted, perhaps, since the backup that was restored? */
+export function wasWritable(ctx: Pick<StepContext, 'memoryOf'>): boolean {
+  const { memoryOf } = ctx;
+  if (memoryOf(AGAIN).get('wasWritable') === true || wasWritableBefore(ctx)) return true;
+  return Number(memoryOf(CATCH_UP).get('caughtUp') ?? 0) > 0;
+}
 
 /** @param back commands that bring the old storage back. */
 export function readOnlyAgain(
@@ -41,36 +49,30 @@ export function readOnlyAgain(
   };
 }
 
-/** Copies what may have been pushed to the old storage before the restored registry was read-only. Blobs are never removed. */
+/**
+ * Copies what may have been pushed to the old storage before the restored registry was read-only: always, as it may have
+ * been writable while blobferry was away, and been made read-only by somebody else. Blobs are never removed.
+ */
 export function catchUp(site: EngineSite): Step {
   return {
-    id: 'catch-up',
+    id: CATCH_UP,
     title: 'Copy what was pushed before the restored registry was read-only',
     changes:
       'Nothing of the registry; writes to the target, where the restored registry was writable for a moment',
     kind: 'read',
-    check: async ({ memory, memoryOf }) => {
-      return { is: wasWritable({ memoryOf }) && memory.get('caughtUp') === undefined ? 'todo' : 'done' };
-    },
+    check: async ({ memory }) => ({ is: memory.get('caughtUp') === undefined ? 'todo' : 'done' }),
     do: async ({ signal, memory }) => {
       // Ids that the second backup does not have are what it looks for: without digests each is compared with the source.
-      demandGood(
-        await site.engine.runPass(engineCall(site, signal), { kind: 'live' }),
-        'The pass after the restore',
-      );
+      const pass = await site.engine.runPass(engineCall(site, signal), { kind: 'live' });
+      demandGood(pass, 'The pass after the restore');
       demandGood(await site.engine.verifyWritten(engineCall(site, signal), {}), 'Reading back what it wrote');
-      memory.keep('caughtUp', true);
+      memory.keep('caughtUp', pass.objectsChanged);
     },
-    effect: async ({ memory, memoryOf }): Promise<Effect> => {
-      if (!wasWritable({ memoryOf }))
-        return { is: 'shown', evidence: 'it was read-only as it was restored: nothing was pushed' };
-      return memory.get('caughtUp') === true
-        ? { is: 'shown', evidence: 'what was pushed meanwhile is in the target' }
-        : { is: 'missing', why: 'what was pushed meanwhile may not be in the target' };
+    effect: async ({ memory }): Promise<Effect> => {
+      const count = memory.get('caughtUp');
+      if (count === undefined)
+        return { is: 'missing', why: 'what was pushed meanwhile may not be in the target' };
+      return { is: 'shown', evidence: `what was pushed meanwhile is in the target: ${count} objects` };
     },
   };
-}
-
-function wasWritable(ctx: Pick<StepContext, 'memoryOf'>): boolean {
-  return ctx.memoryOf(AGAIN).get('wasWritable') === true || wasWritableBefore(ctx);
 }

@@ -1,5 +1,5 @@
 /** Points MSR at its new volume or NFS folder with `reconfigure --storage-migrated`, tags kept. */
-import { containerName, shellCommand } from '../../container.ts';
+import { containerName, shellCommand, tidied } from '../../container.ts';
 import type { Effect, Step, StepContext } from '../../saga/step.ts';
 import { helpCommand, type LocalStorage, MIGRATED_FLAG, reconfigureSpec } from '../dtr-commands.ts';
 import { awaited, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
@@ -39,7 +39,7 @@ export function reconfigureStep(site: ReconfigureSite, target: LocalStorage): St
       await containers.run(spec, signal);
       await containers.remove(spec.name, signal);
     },
-    effect: async ({ signal, isGlance }): Promise<Effect> => {
+    effect: async ({ signal, isGlance, run }): Promise<Effect> => {
       // Whether its replicas come back as they were is not documented: the step behind this one sees to it.
       let state = '';
       const wrong = await awaited(signal, switchPatience(pace, { isGlance }), async () => {
@@ -48,9 +48,9 @@ export function reconfigureStep(site: ReconfigureSite, target: LocalStorage): St
         state = evidence.is;
         return evidence.is === 'unknown' ? evidence.reasons.join('; ') : undefined;
       });
-      return wrong === undefined
-        ? { is: 'shown', evidence: `MSR is on ${mountText(target)}, ${state}` }
-        : { is: 'missing', why: wrong };
+      if (wrong !== undefined) return { is: 'missing', why: wrong };
+      const left = await tidied(containers, [containerName(run, 'reconfigure')], signal);
+      return { is: 'shown', evidence: `MSR is on ${mountText(target)}, ${state}${left}` };
     },
     ways: (ctx) => ({
       forward: [commandTo(site, ctx, 'forward', target)],

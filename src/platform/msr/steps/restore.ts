@@ -1,5 +1,12 @@
 /** Restores MSR from the backup of the read-only registry: on its new storage, or on the old one, to be switched next. */
-import { ContainerError, type ContainerSpec, containerName, shellCommand } from '../../container.ts';
+import {
+  ContainerError,
+  type ContainerSpec,
+  containerName,
+  containerNames,
+  shellCommand,
+  tidied,
+} from '../../container.ts';
 import type { Json } from '../../saga/saga-log.ts';
 import type { Checked, Effect, Step, StepContext, Ways } from '../../saga/step.ts';
 import { destroySpec, type LocalStorage, restoreSpec } from '../dtr-commands.ts';
@@ -61,13 +68,15 @@ export function restoreStep(site: RestoreSite): Step {
       if (ctx.memory.get('ended') !== true) return { is: 'missing', why: 'MSR is not restored' };
       const wrong = await awaited(ctx.signal, switchPatience(pace, ctx), () => problemsOf(site, ctx));
       if (wrong !== undefined) return { is: 'missing', why: wrong };
-      const well = `replica ${site.dtr.replicaId} is well`;
       const storage = site.target ?? oldStorage(ctx);
-      if (storage === 'as-in-backup') return { is: 'shown', evidence: well };
-      if (await isMounted(site.msr, ctx.signal, storage)) {
-        return { is: 'shown', evidence: `${well}, on ${mountText(storage)}` };
+      const isPlaced = storage !== 'as-in-backup';
+      const well = `replica ${site.dtr.replicaId} is well`;
+      if (isPlaced && !(await isMounted(site.msr, ctx.signal, storage))) {
+        return { is: 'missing', why: `${well}, and not on ${mountText(storage)}` };
       }
-      return { is: 'missing', why: `${well}, and not on ${mountText(storage)}` };
+      const cleared = containerNames(ctx.run, 'restore-clear', Number(ctx.memory.get('cleared') ?? 0));
+      const left = await tidied(containers, [containerName(ctx.run, RESTORE), ...cleared], ctx.signal);
+      return { is: 'shown', evidence: `${well}${isPlaced ? `, on ${mountText(storage)}` : ''}${left}` };
     },
     ways: (ctx) => restoreWays(site, ctx),
   };
