@@ -29,53 +29,40 @@ export interface MsrChecks {
   /** What the server offers under `/ca`, in a sentence with its fingerprint. */
   readonly offeredCa: (signal: AbortSignal) => Promise<string>;
   readonly isInsecure: boolean;
-  readonly windowMsMax: number | undefined;
 }
 
+const ACCESS = 'access to MSR';
+const VERSION = 'version of MSR';
+
 export function msrChecks(checks: MsrChecks): readonly PreflightCheck[] {
+  // Whoever is not let in, or talks to another version, would hear the same from each of the others.
+  const then = (item: string, look: PreflightCheck['look']): PreflightCheck => ({
+    item,
+    needs: VERSION,
+    look,
+  });
   return [
-    { item: 'version of MSR', look: (signal) => version(checks, signal) },
-    { item: 'health of MSR', look: (signal) => health(checks, signal) },
-    { item: 'calls of its API', look: (signal) => api(checks, signal) },
-    { item: 'storage of MSR', look: (signal) => storage(checks, signal) },
-    { item: 'volumes', look: (signal) => volumes(checks, signal) },
-    { item: 'crons', look: (signal) => crons(checks, signal) },
-    { item: 'running jobs', look: (signal) => jobs(checks, signal) },
-    { item: 'redirects', look: (signal) => redirects(checks, signal) },
+    { item: ACCESS, look: (signal) => access(checks, signal) },
+    { item: VERSION, needs: ACCESS, look: (signal) => version(checks, signal) },
+    then('image', (signal) => image(checks, signal)),
+    then('health of MSR', (signal) => health(checks, signal)),
+    then('calls of its API', (signal) => api(checks, signal)),
+    then('storage of MSR', (signal) => storage(checks, signal)),
+    then('volumes', (signal) => volumes(checks, signal)),
+    then('crons', (signal) => crons(checks, signal)),
+    then('running jobs', (signal) => jobs(checks, signal)),
+    then('redirects', (signal) => redirects(checks, signal)),
     { item: 'commands', look: (signal) => commands(checks, signal) },
-    { item: 'window', look: async () => [window(checks)] },
   ];
 }
 
-async function version(
+/** Everything after this is for administrators alone, as this is. */
+async function access(
   { site, offeredCa, isInsecure }: MsrChecks,
   signal: AbortSignal,
 ): Promise<readonly Found[]> {
-  const trust = isInsecure
-    ? [note('insecure: the certificate of MSR is not checked, whoever answers is believed')]
-    : [];
   try {
-    const { text, major, minor } = await readVersion(site.msr, signal);
-    if (major !== 2 || minor !== 9) {
-      return [
-        problem(
-          `${site.msr.name} runs MSR ${text}, and these procedures are those of 2.9`,
-          'Update MSR to 2.9 first, or migrate with platform: none',
-        ),
-        ...trust,
-      ];
-    }
-    const tag = /:([\w.-]+)$/.exec(site.dtr.image)?.[1];
-    if (tag !== text) {
-      return [
-        problem(
-          `MSR runs ${text}, and the image is ${site.dtr.image}`,
-          'Write the image of the very version that runs: another one restores no backup',
-        ),
-        ...trust,
-      ];
-    }
-    return [ok(`${site.msr.name} runs MSR ${text}`), ...trust];
+    await readSettings(site.msr, signal);
   } catch (error) {
     if (!isMsrError(error, 'tls')) throw error;
     return [
@@ -85,6 +72,33 @@ async function version(
       ),
     ];
   }
+  const trust = isInsecure
+    ? [note('insecure: the certificate of MSR is not checked, whoever answers is believed')]
+    : [];
+  return [ok(`${site.msr.name} lets this administrator in`), ...trust];
+}
+
+async function version({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const { text, major, minor } = await readVersion(site.msr, signal);
+  if (major === 2 && minor === 9) return [ok(`${site.msr.name} runs MSR ${text}`)];
+  return [
+    problem(
+      `${site.msr.name} runs MSR ${text}, and these procedures are those of 2.9`,
+      'Update MSR to 2.9 first, or migrate with platform: none',
+    ),
+  ];
+}
+
+async function image({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const { text } = await readVersion(site.msr, signal);
+  const tag = /:([\w.-]+)$/.exec(site.dtr.image)?.[1];
+  if (tag === text) return [ok(`${site.dtr.image} is of the version that runs`)];
+  return [
+    problem(
+      `MSR runs ${text}, and the image is ${site.dtr.image}`,
+      'Write the image of the very version that runs: another one restores no backup',
+    ),
+  ];
 }
 
 async function health({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
@@ -221,14 +235,4 @@ async function commands({ site, cli }: MsrChecks, signal: AbortSignal): Promise<
   if (!knows)
     throw new BlobferryError(`${image} does not know --existing-replica-id: is it the bootstrapper of MSR?`);
   return [ok(`docker runs ${image}`)];
-}
-
-function window({ windowMsMax }: MsrChecks): Found {
-  const limit =
-    windowMsMax === undefined
-      ? ''
-      : `, and not opened if longer than ${Math.round(windowMsMax / 60_000)} min`;
-  return note(
-    `how long the registry will be read-only is predicted from the live passes, shown before${limit}`,
-  );
 }

@@ -53,9 +53,15 @@ async function lookAtAll(
   onFinding: (finding: Finding) => void,
 ): Promise<readonly Finding[]> {
   const all: Finding[] = [];
-  for (const { item, look } of checks) {
+  const failed = new Set<string>();
+  for (const { item, needs, look } of checks) {
+    if (needs !== undefined && failed.has(needs)) {
+      failed.add(item);
+      continue;
+    }
     for (const found of await lookAt(look, signal)) {
       const finding = { item, ...found };
+      if (found.is === 'problem') failed.add(item);
       all.push(finding);
       onFinding(finding);
     }
