@@ -33,6 +33,7 @@ export interface MsrChecks {
 
 const ACCESS = 'access to MSR';
 const VERSION = 'version of MSR';
+const IMAGE = 'image';
 
 export function msrChecks(checks: MsrChecks): readonly PreflightCheck[] {
   // Whoever is not let in, or talks to another version, would hear the same from each of the others.
@@ -44,7 +45,7 @@ export function msrChecks(checks: MsrChecks): readonly PreflightCheck[] {
   return [
     { item: ACCESS, look: (signal) => access(checks, signal) },
     { item: VERSION, needs: ACCESS, look: (signal) => version(checks, signal) },
-    then('image', (signal) => image(checks, signal)),
+    then(IMAGE, (signal) => image(checks, signal)),
     then('health of MSR', (signal) => health(checks, signal)),
     then('calls of its API', (signal) => api(checks, signal)),
     then('storage of MSR', (signal) => storage(checks, signal)),
@@ -52,7 +53,12 @@ export function msrChecks(checks: MsrChecks): readonly PreflightCheck[] {
     then('crons', (signal) => crons(checks, signal)),
     then('running jobs', (signal) => jobs(checks, signal)),
     then('redirects', (signal) => redirects(checks, signal)),
-    { item: 'commands', look: (signal) => commands(checks, signal) },
+    {
+      item: 'commands',
+      // Docker would only say that there is no such image.
+      ...(checks.cli === 'docker' ? { needs: IMAGE } : {}),
+      look: (signal) => commands(checks, signal),
+    },
   ];
 }
 
@@ -65,9 +71,17 @@ async function access(
     await readSettings(site.msr, signal);
   } catch (error) {
     if (!isMsrError(error, 'tls')) throw error;
+    // What was wrong first is the news, whatever the server says under /ca.
+    const offered = await offeredCa(signal).then(
+      (said) => `It offers ${said}`,
+      (why: unknown) => {
+        signal.throwIfAborted();
+        return `What it offers cannot be seen: ${why instanceof Error ? why.message : String(why)}`;
+      },
+    );
     return [
       problem(
-        `${error.message}. It offers ${await offeredCa(signal)}`,
+        `${error.message}. ${offered}`,
         'Compare the fingerprint with its operator, save what /ca gives, and name the file with ca',
       ),
     ];
@@ -105,15 +119,14 @@ async function health({ site }: MsrChecks, signal: AbortSignal): Promise<readonl
   const { isHealthy, problem: said } = await readHealth(site.msr, signal);
   const { replicas } = await readSettings(site.msr, signal);
   const status = await readClusterStatus(site.msr, signal);
-  const problems = [
-    ...(isHealthy ? [] : [`MSR says of its health: ${said}`]),
-    ...clusterProblems(status, replicas),
-  ];
+  const found = clusterProblems(status, replicas);
+  // The same in other words, most of the time.
+  const problems = [...found, ...(isHealthy || found.length > 0 ? [] : [`MSR says of its health: ${said}`])];
   if (!replicas.includes(site.dtr.replicaId)) {
     problems.push(`There is no replica ${site.dtr.replicaId}; there are ${replicas.join(', ')}`);
   }
   if (status.readOnly === undefined) problems.push('MSR does not tell whether its replicas are read-only');
-  if (problems.length > 0) return problems.map((text) => problem(text, 'Mend the cluster first'));
+  if (problems.length > 0) return [problem(problems.join('; '), 'Mend the cluster first')];
   return [ok(`replicas ${replicas.join(', ')} are well`)];
 }
 

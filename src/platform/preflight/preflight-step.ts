@@ -25,7 +25,7 @@ export function preflightStep({ checks, onFinding, ask }: PreflightOptions): Ste
           ({ item, text, hint }) => `${item}: ${text}${hint === undefined ? '' : ` (${hint})`}`,
         );
         throw new BlobferryError(
-          `${problems.length} of ${findings.length} checks failed. ${told.join('. ')}`,
+          `${problems.length === 1 ? 'One check' : `${problems.length} checks`} failed. ${told.join('. ')}`,
           {
             hint: 'Mend that and run again',
           },

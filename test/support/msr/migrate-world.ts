@@ -112,6 +112,7 @@ function migrationText(options: MigrateOptions, url: string, storage: string): s
 async function startFront(msr: Msr, tls: { readonly cert: string; readonly key: string }) {
   const server = createServer({ cert: tls.cert, key: tls.key }, (incoming, outgoing) => {
     const { method, url, headers } = incoming;
+    if (url === '/ca') return void outgoing.end(tls.cert);
     const [host = '', port = ''] = msr.host.split(':');
     const onward = request({ host, port, method, path: url, headers }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
