@@ -1,5 +1,6 @@
 /** All checks one after the other, each shown as it is done; a problem in any of them ends the migration before it begins. */
 import { BlobferryError } from '../../core/errors.ts';
+import type { Json } from '../saga/saga-log.ts';
 import type { Effect, Step } from '../saga/step.ts';
 import type { Finding, PreflightCheck } from './finding.ts';
 
@@ -19,6 +20,7 @@ export function preflightStep({ checks, onFinding, ask }: PreflightOptions): Ste
     check: async ({ memory }) => ({ is: memory.get('text') === undefined ? 'todo' : 'done' }),
     do: async ({ signal, memory }) => {
       const findings = await lookAtAll(checks, signal, onFinding);
+      memory.keep('findings', findings as unknown as Json);
       const problems = findings.filter(({ is }) => is === 'problem');
       if (problems.length > 0) {
         const told = problems.map(
