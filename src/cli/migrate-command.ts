@@ -7,13 +7,17 @@ import type { EnginePort } from '../platform/engine-port.ts';
 import type { Migration } from '../platform/migration.ts';
 import type { MsrSite } from '../platform/msr/msr-site.ts';
 import { stuckNow } from '../platform/msr/stuck-text.ts';
+import { writePrivately } from '../platform/private-file.ts';
 import { exitCodeOfOutcome, type Outcome } from '../platform/saga/outcome.ts';
 import { outcomeText } from '../platform/saga/outcome-text.ts';
+import { type ReportInput, reportOf } from '../platform/saga/report.ts';
 import { runSaga, type SagaOptions, undoSaga } from '../platform/saga/saga.ts';
 import { SagaJournal } from '../platform/saga/saga-journal.ts';
 import type { Step } from '../platform/saga/step.ts';
 import type { CommandContext } from './context.ts';
+import { exitCodeOfFailure } from './failure.ts';
 import { jsonLine } from './json.ts';
+import { aboutOf, caveatsOf } from './migration/caveats.ts';
 import { entryLine, planLines, questionOf } from './migration/migrate-text.ts';
 import { readMigrationFile } from './migration/migration-file.ts';
 import { stepsOf } from './migration/migration-steps.ts';
@@ -88,6 +92,8 @@ class Migrating {
   readonly #given: MigrateArguments;
   readonly #context: CommandContext;
   readonly #journal: SagaJournal;
+  /** The run that had ended when the program began. */
+  readonly #endedBefore: string | undefined;
 
   constructor(
     migration: Migration,
@@ -101,6 +107,7 @@ class Migrating {
     this.#given = given;
     this.#context = context;
     this.#journal = journal;
+    this.#endedBefore = journal.last?.end === undefined ? undefined : journal.last.id;
   }
 
   async run(engine: EnginePort): Promise<number> {
@@ -122,7 +129,13 @@ class Migrating {
         },
         site,
       );
-      return this.#told(await this.#saga(steps, site), steps);
+      try {
+        return await this.#told(await this.#saga(steps, site), steps);
+      } catch (error) {
+        const lines = [this.#safe(error)];
+        await this.#report(steps, { outcome: 'failed', exitCode: exitCodeOfFailure(error), lines });
+        throw error;
+      }
     } finally {
       site?.msr.close();
     }
@@ -159,7 +172,9 @@ class Migrating {
       signal,
       yes: yes === true,
       yesForward: yesForward === true,
-      ask: (question, asked) => asker().agrees(planLines(asked), questionOf(question), signal),
+      caveats: this.#caveats,
+      ask: (question, asked) =>
+        asker().agrees([...planLines(asked), ...this.#caveatLines], questionOf(question), signal),
       secrets: () => (platform.kind === 'msr' ? secretsOf(platform, env) : []),
       ...(site ? { stuck: (progress, asked) => stuckNow(site.msr, progress, asked) } : {}),
       onEntry: (entry) => {
@@ -175,32 +190,56 @@ class Migrating {
     output.say(
       `${storageName(this.#storages.source)} → ${storageName(this.#storages.target)}, in these steps:`,
     );
-    for (const line of planLines(steps)) output.say(line);
+    for (const line of [...planLines(steps), ...this.#caveatLines]) output.say(line);
+  }
+
+  get #caveatLines(): readonly string[] {
+    return this.#caveats.map((caveat) => `caveat: ${caveat}`);
   }
 
   /** What every report of this migration says, however it ended. */
   get #caveats(): readonly string[] {
-    const { platform } = this.#migration;
-    if (platform.kind === 'none') return [];
-    const servers = [platform, platform.mke].filter(({ trust }) => trust.by === 'nobody');
-    return [
-      ...servers.map(({ url }) => `insecure: whoever answered at ${url} was believed`),
-      ...(this.#given.withoutDigests
-        ? ['--without-digests: blobs were compared with the source alone, not with what they must hash to']
-        : []),
-    ];
+    return caveatsOf(this.#migration, this.#given);
   }
 
   async #awaits(lines: readonly string[], signal: AbortSignal): Promise<boolean> {
     return await this.#context.asker().agrees(lines, 'Is it done?', signal);
   }
 
-  #told(outcome: Outcome, steps: readonly Step[]): number {
+  async #told(outcome: Outcome, steps: readonly Step[]): Promise<number> {
     const { output } = this.#context;
     const exitCode = exitCodeOfOutcome(outcome);
     const lines = [...outcomeText(outcome, steps), ...this.#caveats];
+    const file = await this.#report(steps, { outcome: outcome.is, exitCode, lines });
+    if (file !== undefined) lines.push(`Report: ${file}`);
     if (this.#given.json) output.print(jsonLine({ event: 'summary', outcome: outcome.is, exitCode, lines }));
     else for (const line of lines) output.print(line);
     return exitCode;
+  }
+
+  /** What went well or wrong stays so where a report of it cannot be written: that is told, and changes nothing. */
+  async #report(steps: readonly Step[], latest: ReportInput['latest']): Promise<string | undefined> {
+    const { report: folder } = this.#migration;
+    const { last } = this.#journal;
+    // An older run has its report already, and this program has added nothing to it.
+    if (last?.end !== undefined && last.id === this.#endedBefore) return undefined;
+    try {
+      const about = aboutOf(this.#migration, this.#storages);
+      const report = reportOf({ about, steps, log: this.#journal, latest });
+      if (!report) return undefined;
+      const file = join(folder, `migration-${report.run}.json`);
+      await writePrivately(file, `${JSON.stringify(report, undefined, 2)}\n`);
+      return file;
+    } catch (error) {
+      this.#context.output.say(`warning: the report cannot be written to ${folder}: ${this.#safe(error)}`);
+      return undefined;
+    }
+  }
+
+  #safe(error: unknown): string {
+    const { platform } = this.#migration;
+    const said = error instanceof Error ? error.message : String(error);
+    const secrets = platform.kind === 'msr' ? secretsOf(platform, this.#context.env) : [];
+    return secrets.reduce((text, secret) => text.replaceAll(secret, '***'), said);
   }
 }

@@ -64,7 +64,7 @@ export async function callDocker(
     const reason =
       error instanceof Error ? saidSafely(error.message, access.secrets) : 'it could not be started';
     throw new ContainerError('missing', `The command "docker" cannot be run: ${reason}`, {
-      hint: 'Install the Docker client where blobferry runs, on the MKE node, or write `cli: print`',
+      hint: 'Install the Docker client where blobferry runs, on the MKE node, or write "cli: print"',
     });
   } finally {
     either.removeEventListener('abort', end);

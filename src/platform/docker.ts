@@ -168,7 +168,7 @@ export class Docker implements ContainerRunner {
   }
 
   async #failure(
-    { name, command }: ContainerSpec,
+    { name, command, stdoutFile }: ContainerSpec,
     answer: DockerAnswer,
     found: Found | undefined,
     signal: AbortSignal,
@@ -184,7 +184,11 @@ export class Docker implements ContainerRunner {
     // A client that was cut off has not said everything; a container without a log has nothing else to say.
     const logs = await this.#look(['logs', '--tail', '20', name], signal);
     const log = logs.exitCode === 0 && logs.log.length > 0 ? logs.log : answer.log;
-    const hint = `Its log is shown by: docker logs ${name}`;
+    // Where what it writes is a file, there is no log: the backup would be in it.
+    const hint =
+      stdoutFile === undefined
+        ? `Its log is shown by: docker logs ${name}`
+        : `Mend that, take it away with: docker rm ${name}; then run the same migration again`;
     return new ContainerError('failed', `${what} failed (exit code ${found.exitCode}): ${lastOf(log)}`, {
       hint,
       log,
@@ -223,5 +227,5 @@ function fileError(file: string, error: unknown): ContainerError {
 }
 
 function lastOf(log: readonly string[]): string {
-  return log.at(-1) ?? 'it says nothing';
+  return (log.at(-1) ?? 'it says nothing').replace(/\.$/, '');
 }

@@ -34,8 +34,22 @@ export interface MsrPlatform extends ServerAccess {
   readonly ucpNode: string | undefined;
   /** Address of MSR for its users, where a restore is to set it; undefined: as in the backup. */
   readonly externalUrl: string | undefined;
+  /** How long things may take; what is left out has its default. */
+  readonly patience: Partial<MsrPatience>;
   /** The cluster around MSR, which the bootstrapper wants an administrator of. */
   readonly mke: ServerAccess;
+}
+
+/** Milliseconds. */
+export interface MsrPatience {
+  /** All replicas restart, one after the other. */
+  readonly switchMsMax: number;
+  /** Jobs that run already come to their end. */
+  readonly drainMsMax: number;
+  /** One command of the bootstrapper. */
+  readonly containerMsMax: number;
+  /** A garbage collection. */
+  readonly collectionMsMax: number;
 }
 
 export interface ServerAccess {

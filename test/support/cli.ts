@@ -1,4 +1,5 @@
 /** Runs `blobferry` as a user does: a process of its own, from the sources, judged by its output and exit code. */
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +11,8 @@ export interface CliOptions {
   readonly env?: Environment;
   /** Called with each line as it comes, stdout and stderr alike. */
   readonly onLine?: (line: string) => void;
+  /** Answers each question: the lines since the last one, the question itself the last of them. Default: nobody does. */
+  readonly answer?: (lines: readonly string[]) => Promise<string>;
   /** When it aborts, the program gets what Ctrl-C sends: SIGINT. */
   readonly signal?: AbortSignal;
   /** Or this instead. */
@@ -57,7 +60,9 @@ export async function runBlobferry(args: readonly string[], options: CliOptions 
   const child = spawnOwned(command, rest, {
     cwd: options.cwd ?? SOURCES,
     env: cleanEnvironment({ XDG_STATE_HOME: stateFolder, ...withoutAmazon(), ...options.env }),
+    hasInput: options.answer !== undefined,
   });
+  const asked = answering(child, options);
   const timeoutMs = options.timeoutMs ?? 300_000;
   let isLate = false;
   const timer = setTimeout(() => {
@@ -68,12 +73,16 @@ export async function runBlobferry(args: readonly string[], options: CliOptions 
   options.signal?.addEventListener('abort', interrupt, { once: true });
   try {
     const lines = (stream: NodeJS.ReadableStream | null): Promise<readonly string[]> =>
-      gatherLines(stream, options.onLine);
+      gatherLines(stream, (line) => {
+        options.onLine?.(line);
+        if (stream === child.stderr) asked.hear(line);
+      });
     const closed = new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', resolve);
     });
     const [stdout, stderr, code] = await Promise.all([lines(child.stdout), lines(child.stderr), closed]);
+    await asked.done();
     if (isLate)
       throw new Error(`blobferry did not end within ${timeoutMs} ms: ${tail(stderr.join('\n'), 10)}`);
     const events = stdout.flatMap(parseEvent);
@@ -90,6 +99,24 @@ export async function runBlobferry(args: readonly string[], options: CliOptions 
     clearTimeout(timer);
     options.signal?.removeEventListener('abort', interrupt);
   }
+}
+
+/** Whoever sits at the terminal: thinks about one question at a time. */
+function answering(child: ChildProcess, { answer }: CliOptions) {
+  let lines: string[] = [];
+  let thinking: Promise<void> = Promise.resolve();
+  return {
+    hear: (line: string): void => {
+      lines.push(line);
+      if (!answer || !line.endsWith('[yes/no]')) return;
+      const asked = lines;
+      lines = [];
+      thinking = thinking.then(async () => void child.stdin?.write(`${await answer(asked)}\n`));
+      // Told by done(); without an answer the program would wait for ever.
+      thinking.catch(() => child.kill('SIGKILL'));
+    },
+    done: (): Promise<void> => thinking,
+  };
 }
 
 /** No credentials from whoever runs the tests, and no waiting for a cloud's metadata service that is not there. */

@@ -19,6 +19,8 @@ export interface CommandOptions {
   readonly env?: Environment;
   /** Default 300,000; the command is ended hard after that and the call rejects. */
   readonly timeoutMs?: number;
+  /** Its standard input is a pipe; default: there is none. */
+  readonly hasInput?: boolean;
 }
 
 /**
@@ -193,7 +195,7 @@ export function spawnOwned(command: string, args: readonly string[], options: Co
   const child = spawn(file, rest, {
     cwd: options.cwd,
     env: { ...(options.env ?? cleanEnvironment()) },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.hasInput === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   living.add(child);
   child.once('exit', () => living.delete(child));

@@ -137,7 +137,6 @@ async function msrChecksOf(world: StepsWorld, platform: MsrPlatform, site: MsrSi
         : { host: new URL(address).host, authority: (signal) => serverAuthority(address, signal) },
     offeredCa: (signal) => offeredCaText(platform, context, signal),
     isInsecure: platform.trust.by === 'nobody',
-    windowMsMax: migration.windowMsMax,
   });
 }
 

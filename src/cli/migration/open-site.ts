@@ -40,7 +40,7 @@ export async function openSite(
       ...(mkeCa === undefined ? {} : { mkeCa }),
     },
     byHand: new ByHand(platform),
-    pace: PACE,
+    pace: { ...PACE, ...platform.patience },
     backups: migration.backups,
     digests: join(migration.journal, 'digests'),
     report: migration.report,

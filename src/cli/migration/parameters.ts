@@ -42,7 +42,7 @@ export const migrationParameters = z.object({
       default: 'none',
       description: 'A read-only window that is predicted to be longer is not opened: `30m`, `4h`',
     },
-    readWindow,
+    readTime,
   ),
   journal: place('Folder of the journal', './journal'),
   report: place('Folder of the report', './report'),
@@ -56,7 +56,7 @@ function readPasses(text: string): 'auto' | number | Refused {
     : new Refused(`must be auto or a whole number from 0 to ${PASSES_MAX}`);
 }
 
-function readWindow(text: string): number | Refused {
+function readTime(text: string): number | Refused {
   const ms = parseDuration(text);
   return ms === undefined || ms === 0 ? new Refused('must be a time such as 90s, 30m or 4h') : ms;
 }
@@ -127,8 +127,16 @@ export const platformParameters = z.object({
     },
     readServer,
   ),
+  readOnlyMax: patience('30m', 'How long replicas may take to restart, read-only or writable'),
+  jobsMax: patience('6h', 'How long jobs that run already may take to end'),
+  commandMax: patience('12h', 'How long one command of the bootstrapper may take'),
+  gcMax: patience('24h', 'How long the garbage collection at the end may take'),
   mke: mapParameter({ default: 'required with `kind: msr`', description: 'The cluster around MSR' }),
 });
+
+function patience(byDefault: string, description: string) {
+  return parameter({ type: 'duration', default: byDefault, description }, readTime);
+}
 
 /** What is written in its place may be the secret itself: it is never shown. */
 function variable(description: string) {

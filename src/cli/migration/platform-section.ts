@@ -65,7 +65,18 @@ export function checkPlatform(platform: GivenPlatform, place: Place): Migration[
     mount: mountOf(storageVolume, nfsStorageUrl),
     ucpNode,
     externalUrl,
+    patience: patienceOf(given.values),
     mke: platform.mke ? accessOf('mke', platform.mke, place) : NOWHERE,
+  };
+}
+
+function patienceOf(values: z.infer<typeof platformParameters>): MsrPlatform['patience'] {
+  const { readOnlyMax, jobsMax, commandMax, gcMax } = values;
+  return {
+    ...(readOnlyMax === undefined ? {} : { switchMsMax: readOnlyMax }),
+    ...(jobsMax === undefined ? {} : { drainMsMax: jobsMax }),
+    ...(commandMax === undefined ? {} : { containerMsMax: commandMax }),
+    ...(gcMax === undefined ? {} : { collectionMsMax: gcMax }),
   };
 }
 

@@ -60,7 +60,10 @@ function rightOf(
 ): RightFound {
   const found = findings.filter((finding) => finding.check === check);
   const failed = found.find(({ outcome }) => outcome === 'failed');
-  if (failed) return { right, is: 'refused', why: sentenceOf(failed) };
+  // An object that was read to try it, and is archived, says nothing about rights; the survey names them all.
+  const isArchived =
+    right === 'read' && findings.some(({ check, outcome }) => check === 'tiers' && outcome === 'failed');
+  if (failed) return { right, is: isArchived ? 'unknown' : 'refused', why: sentenceOf(failed) };
   if (found.some(({ outcome }) => outcome === 'ok')) return { right, is: 'granted' };
   // What came before it failed, or there was nothing to try it with.
   const why = found[0] ?? findings.find(({ outcome }) => outcome === 'failed');

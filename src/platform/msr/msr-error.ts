@@ -36,6 +36,8 @@ export interface MsrErrorDetails {
 
 export class MsrError extends BlobferryError {
   readonly details: MsrErrorDetails;
+  /** Without what was being done and where. */
+  readonly reason: string;
 
   constructor(
     reason: string,
@@ -44,6 +46,7 @@ export class MsrError extends BlobferryError {
   ) {
     super(`Cannot ${details.operation} at ${details.server}: ${reason}`, options);
     this.details = details;
+    this.reason = reason;
   }
 
   /** Ask what is so before it is sent again. */

@@ -1,5 +1,6 @@
 /** What the steps of a migration of one MSR share. */
 import type { ContainerRunner } from '../container.ts';
+import type { MsrPatience } from '../migration.ts';
 import type { ByHand } from './by-hand.ts';
 import type { DtrAccess, LocalStorage } from './dtr-commands.ts';
 import type { MsrConnection } from './msr-connection.ts';
@@ -18,18 +19,10 @@ export interface MsrSite {
 }
 
 /** How long things may take, and how often they are looked at; milliseconds. */
-export interface MsrPace {
+export interface MsrPace extends MsrPatience {
   readonly pollMs: number;
-  /** All replicas restart, one after the other. */
-  readonly switchMsMax: number;
   /** A longer time without a look breaks a read-only epoch, as nothing shows what was so meanwhile. */
   readonly gapMsMax: number;
-  /** Jobs that run already come to their end. */
-  readonly drainMsMax: number;
-  /** One command of the bootstrapper. */
-  readonly containerMsMax: number;
-  /** A garbage collection. */
-  readonly collectionMsMax: number;
 }
 
 const MINUTE_MS = 60_000;

@@ -15,6 +15,8 @@ export interface Finding {
 
 export interface PreflightCheck {
   readonly item: string;
+  /** Item of a check before it: where that found a problem, this one would only say the same again, and is not made. */
+  readonly needs?: string;
   /** Ends with the signal. What it throws is a problem. */
   readonly look: (signal: AbortSignal) => Promise<readonly Omit<Finding, 'item'>[]>;
 }

@@ -29,77 +29,104 @@ export interface MsrChecks {
   /** What the server offers under `/ca`, in a sentence with its fingerprint. */
   readonly offeredCa: (signal: AbortSignal) => Promise<string>;
   readonly isInsecure: boolean;
-  readonly windowMsMax: number | undefined;
 }
 
+const ACCESS = 'access to MSR';
+const VERSION = 'version of MSR';
+const IMAGE = 'image';
+
 export function msrChecks(checks: MsrChecks): readonly PreflightCheck[] {
+  // Whoever is not let in, or talks to another version, would hear the same from each of the others.
+  const then = (item: string, look: PreflightCheck['look']): PreflightCheck => ({
+    item,
+    needs: VERSION,
+    look,
+  });
   return [
-    { item: 'version of MSR', look: (signal) => version(checks, signal) },
-    { item: 'health of MSR', look: (signal) => health(checks, signal) },
-    { item: 'calls of its API', look: (signal) => api(checks, signal) },
-    { item: 'storage of MSR', look: (signal) => storage(checks, signal) },
-    { item: 'volumes', look: (signal) => volumes(checks, signal) },
-    { item: 'crons', look: (signal) => crons(checks, signal) },
-    { item: 'running jobs', look: (signal) => jobs(checks, signal) },
-    { item: 'redirects', look: (signal) => redirects(checks, signal) },
-    { item: 'commands', look: (signal) => commands(checks, signal) },
-    { item: 'window', look: async () => [window(checks)] },
+    { item: ACCESS, look: (signal) => access(checks, signal) },
+    { item: VERSION, needs: ACCESS, look: (signal) => version(checks, signal) },
+    then(IMAGE, (signal) => image(checks, signal)),
+    then('health of MSR', (signal) => health(checks, signal)),
+    then('calls of its API', (signal) => api(checks, signal)),
+    then('storage of MSR', (signal) => storage(checks, signal)),
+    then('volumes', (signal) => volumes(checks, signal)),
+    then('crons', (signal) => crons(checks, signal)),
+    then('running jobs', (signal) => jobs(checks, signal)),
+    then('redirects', (signal) => redirects(checks, signal)),
+    {
+      item: 'commands',
+      // Docker would only say that there is no such image.
+      ...(checks.cli === 'docker' ? { needs: IMAGE } : {}),
+      look: (signal) => commands(checks, signal),
+    },
   ];
 }
 
-async function version(
+/** Everything after this is for administrators alone, as this is. */
+async function access(
   { site, offeredCa, isInsecure }: MsrChecks,
   signal: AbortSignal,
 ): Promise<readonly Found[]> {
-  const trust = isInsecure
-    ? [note('insecure: the certificate of MSR is not checked, whoever answers is believed')]
-    : [];
   try {
-    const { text, major, minor } = await readVersion(site.msr, signal);
-    if (major !== 2 || minor !== 9) {
-      return [
-        problem(
-          `${site.msr.name} runs MSR ${text}, and these procedures are those of 2.9`,
-          'Update MSR to 2.9 first, or migrate with platform: none',
-        ),
-        ...trust,
-      ];
-    }
-    const tag = /:([\w.-]+)$/.exec(site.dtr.image)?.[1];
-    if (tag !== text) {
-      return [
-        problem(
-          `MSR runs ${text}, and the image is ${site.dtr.image}`,
-          'Write the image of the very version that runs: another one restores no backup',
-        ),
-        ...trust,
-      ];
-    }
-    return [ok(`${site.msr.name} runs MSR ${text}`), ...trust];
+    await readSettings(site.msr, signal);
   } catch (error) {
     if (!isMsrError(error, 'tls')) throw error;
+    // What was wrong first is the news, whatever the server says under /ca.
+    const offered = await offeredCa(signal).then(
+      (said) => `It offers ${said}`,
+      (why: unknown) => {
+        signal.throwIfAborted();
+        return `What it offers cannot be seen: ${why instanceof Error ? why.message : String(why)}`;
+      },
+    );
     return [
       problem(
-        `${error.message}. It offers ${await offeredCa(signal)}`,
+        `${error.message}. ${offered}`,
         'Compare the fingerprint with its operator, save what /ca gives, and name the file with ca',
       ),
     ];
   }
+  const trust = isInsecure
+    ? [note('insecure: the certificate of MSR is not checked, whoever answers is believed')]
+    : [];
+  return [ok(`${site.msr.name} lets this administrator in`), ...trust];
+}
+
+async function version({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const { text, major, minor } = await readVersion(site.msr, signal);
+  if (major === 2 && minor === 9) return [ok(`${site.msr.name} runs MSR ${text}`)];
+  return [
+    problem(
+      `${site.msr.name} runs MSR ${text}, and these procedures are those of 2.9`,
+      'Update MSR to 2.9 first, or migrate with platform: none',
+    ),
+  ];
+}
+
+async function image({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const { text } = await readVersion(site.msr, signal);
+  const tag = /:([\w.-]+)$/.exec(site.dtr.image)?.[1];
+  if (tag === text) return [ok(`${site.dtr.image} is of the version that runs`)];
+  return [
+    problem(
+      `MSR runs ${text}, and the image is ${site.dtr.image}`,
+      'Write the image of the very version that runs: another one restores no backup',
+    ),
+  ];
 }
 
 async function health({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
   const { isHealthy, problem: said } = await readHealth(site.msr, signal);
   const { replicas } = await readSettings(site.msr, signal);
   const status = await readClusterStatus(site.msr, signal);
-  const problems = [
-    ...(isHealthy ? [] : [`MSR says of its health: ${said}`]),
-    ...clusterProblems(status, replicas),
-  ];
+  const found = clusterProblems(status, replicas);
+  // The same in other words, most of the time.
+  const problems = [...found, ...(isHealthy || found.length > 0 ? [] : [`MSR says of its health: ${said}`])];
   if (!replicas.includes(site.dtr.replicaId)) {
     problems.push(`There is no replica ${site.dtr.replicaId}; there are ${replicas.join(', ')}`);
   }
   if (status.readOnly === undefined) problems.push('MSR does not tell whether its replicas are read-only');
-  if (problems.length > 0) return problems.map((text) => problem(text, 'Mend the cluster first'));
+  if (problems.length > 0) return [problem(problems.join('; '), 'Mend the cluster first')];
   return [ok(`replicas ${replicas.join(', ')} are well`)];
 }
 
@@ -221,14 +248,4 @@ async function commands({ site, cli }: MsrChecks, signal: AbortSignal): Promise<
   if (!knows)
     throw new BlobferryError(`${image} does not know --existing-replica-id: is it the bootstrapper of MSR?`);
   return [ok(`docker runs ${image}`)];
-}
-
-function window({ windowMsMax }: MsrChecks): Found {
-  const limit =
-    windowMsMax === undefined
-      ? ''
-      : `, and not opened if longer than ${Math.round(windowMsMax / 60_000)} min`;
-  return note(
-    `how long the registry will be read-only is predicted from the live passes, shown before${limit}`,
-  );
 }

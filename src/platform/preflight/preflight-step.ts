@@ -1,5 +1,6 @@
 /** All checks one after the other, each shown as it is done; a problem in any of them ends the migration before it begins. */
 import { BlobferryError } from '../../core/errors.ts';
+import type { Json } from '../saga/saga-log.ts';
 import type { Effect, Step } from '../saga/step.ts';
 import type { Finding, PreflightCheck } from './finding.ts';
 
@@ -19,13 +20,14 @@ export function preflightStep({ checks, onFinding, ask }: PreflightOptions): Ste
     check: async ({ memory }) => ({ is: memory.get('text') === undefined ? 'todo' : 'done' }),
     do: async ({ signal, memory }) => {
       const findings = await lookAtAll(checks, signal, onFinding);
+      memory.keep('findings', findings as unknown as Json);
       const problems = findings.filter(({ is }) => is === 'problem');
       if (problems.length > 0) {
         const told = problems.map(
           ({ item, text, hint }) => `${item}: ${text}${hint === undefined ? '' : ` (${hint})`}`,
         );
         throw new BlobferryError(
-          `${problems.length} of ${findings.length} checks failed. ${told.join('. ')}`,
+          `${problems.length === 1 ? 'One check' : `${problems.length} checks`} failed. ${told.join('. ')}`,
           {
             hint: 'Mend that and run again',
           },
@@ -53,9 +55,15 @@ async function lookAtAll(
   onFinding: (finding: Finding) => void,
 ): Promise<readonly Finding[]> {
   const all: Finding[] = [];
-  for (const { item, look } of checks) {
+  const failed = new Set<string>();
+  for (const { item, needs, look } of checks) {
+    if (needs !== undefined && failed.has(needs)) {
+      failed.add(item);
+      continue;
+    }
     for (const found of await lookAt(look, signal)) {
       const finding = { item, ...found };
+      if (found.is === 'problem') failed.add(item);
       all.push(finding);
       onFinding(finding);
     }

@@ -12,14 +12,14 @@ export function outcomeText(outcome: Outcome, steps: readonly Step[]): readonly 
     case 'until':
       return [`Ended behind "${titleOf(outcome.step)}", as asked; run again to go on`];
     case 'refused':
-      return ['Nothing was changed', ...reason(outcome.failure)];
+      return ['Nothing was changed', ...reason(outcome.failure, AGAIN)];
     case 'undone':
       return [
         outcome.steps.length === 0
           ? 'Nothing had to be undone'
           : 'Everything that was changed is as it was before, and was seen to be:',
         ...titles(outcome.steps),
-        ...reason(outcome.failure),
+        ...reason(outcome.failure, AGAIN),
       ];
     case 'not-undone':
       return [
@@ -43,9 +43,12 @@ export function outcomeText(outcome: Outcome, steps: readonly Step[]): readonly 
   }
 }
 
-function reason(failure: StepFailure | undefined): readonly string[] {
+const AGAIN = 'Mend that, then run the same migration again';
+
+/** @param otherwise what to do where the failure itself does not say. */
+function reason(failure: StepFailure | undefined, otherwise?: string): readonly string[] {
   if (failure === undefined) return [];
-  const { title, why, hint } = failure;
+  const { title, why, hint = otherwise } = failure;
   return [`${title === '' ? '' : `"${title}": `}${why}`, ...(hint === undefined ? [] : [hint])];
 }
 

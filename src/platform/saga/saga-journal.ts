@@ -122,7 +122,7 @@ export class SagaJournal implements SagaLog {
   get(step: string, name: string): Json | undefined {
     const row = this.#database
       .prepare('SELECT value FROM memory WHERE run = ? AND step = ? AND name = ?')
-      .get(this.#open.id, step, name);
+      .get(this.#last?.id ?? '', step, name);
     return row === undefined ? undefined : (JSON.parse(String(row['value'])) as Json);
   }
 

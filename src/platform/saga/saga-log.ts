@@ -12,6 +12,8 @@ export type What =
   | `held-${'held' | 'lost' | 'unknown'}`
   /** Its result does not count any more. */
   | 'reset'
+  /** Of the whole run: something is not checked, or allowed all the same. */
+  | 'caveat'
   /** Left out by `--start-at`. */
   | 'skipped'
   /** A person, or a flag, has agreed to forward steps. */
@@ -56,6 +58,7 @@ export interface SagaLog {
   append(entry: Entry): void;
   /** Appends `reset`, and forgets what the step has kept, except what was so before it. */
   reset(entry: Entry): void;
+  /** Of the last run, open or not. */
   get(step: string, name: string): Json | undefined;
   put(step: string, name: string, value: Json, isFirst: boolean): void;
 }

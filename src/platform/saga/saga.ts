@@ -32,6 +32,8 @@ export interface SagaOptions extends PhasesOptions {
   readonly until?: string | undefined;
   /** Id of the first one. */
   readonly startAt?: string | undefined;
+  /** What this run of the program does not check, or allows all the same: kept in the journal. */
+  readonly caveats?: readonly string[] | undefined;
   /** Asks a person about these steps. Not called where a flag has answered. */
   readonly ask: (question: Question, steps: readonly Step[]) => Promise<boolean>;
   /** Between two looks at what has to hold while a person thinks; default 5 s. */
@@ -125,11 +127,13 @@ class Runner {
     const toUndo = stepsToUndo(this.#steps, progress);
     const [next] = toUndo;
     if (next && !(await this.#agrees('undo', toUndo, next))) return notAgreed(next);
+    this.#noteCaveats();
     this.#phases.note('', 'turned');
     return await undoRun(this.#steps, this.#log, this.#phases, undefined);
   }
 
   async #loop(steps: readonly Step[], until: Step | undefined): Promise<Outcome> {
+    this.#noteCaveats();
     for (;;) {
       const step = nextStep(steps, this.#phases.progress);
       if (!step) break;
@@ -142,6 +146,14 @@ class Runner {
     if (until && nextStep(this.#steps, this.#phases.progress)) return { is: 'until', step: until.id };
     this.#log.end('done');
     return { is: 'done', wasDone: false };
+  }
+
+  /** Once in a run: what was allowed at one time stays true of what was done then. */
+  #noteCaveats(): void {
+    for (const caveat of this.#options.caveats ?? []) {
+      const isKnown = this.#log.entries.some(({ what, text }) => what === 'caveat' && text === caveat);
+      if (!isKnown) this.#phases.note('', 'caveat', caveat);
+    }
   }
 
   /** `anew`: something before it has to be done first. */

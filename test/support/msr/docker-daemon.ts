@@ -28,6 +28,8 @@ export type CommandFault =
   | { readonly kind: 'fail'; readonly when: 'before' | 'after'; readonly message: string }
   /** Its output ends here, and it says that all is well. */
   | { readonly kind: 'cut-output'; readonly atBytes: number }
+  /** It writes something else, and says that all is well. */
+  | { readonly kind: 'other-output'; readonly change: (output: Buffer) => Uint8Array }
   /** It waits before it begins until it is let go. */
   | { readonly kind: 'hold'; readonly until: Promise<unknown>; readonly onHeld?: () => void };
 
@@ -218,7 +220,12 @@ export class DockerDaemon {
       await fault.until;
     }
     let room = fault?.kind === 'cut-output' ? fault.atBytes : Number.POSITIVE_INFINITY;
+    const held: Uint8Array[] = [];
     const out = (bytes: Uint8Array): void => {
+      if (fault?.kind === 'other-output') {
+        held.push(bytes);
+        return;
+      }
       if (room > 0) send('stdout', bytes.subarray(0, room));
       room -= bytes.length;
     };
@@ -239,6 +246,7 @@ export class DockerDaemon {
         log(error instanceof Error ? error.message : String(error));
         container.exitCode = 1;
       }
+      if (fault?.kind === 'other-output') send('stdout', fault.change(Buffer.concat(held)));
       if (fault?.kind === 'fail') {
         log(fault.message);
         container.exitCode = 1;

@@ -23,7 +23,7 @@ export interface MigrateOptions {
   readonly target?: string;
   /** Lines of the migration file. */
   readonly more?: readonly string[];
-  /** Lines of its section `platform`. */
+  /** Lines of its section `platform`; they replace those of the same name. */
   readonly platform?: readonly string[];
   readonly msr?: Partial<MsrOptions>;
   /** Is told of each call of the program's. */
@@ -112,22 +112,25 @@ export async function startMigrateWorld(options: MigrateOptions): Promise<Migrat
 
 function migrationText(options: MigrateOptions, url: string, storage: string): string {
   const { procedure, more = [], platform = [] } = options;
+  const given = platform.map((line) => line.split(':', 1)[0]);
+  const section = [
+    'kind: msr',
+    `url: ${url}`,
+    'username: admin',
+    'tokenEnv: MSR_TOKEN',
+    'ca: ca.pem',
+    'cli: docker',
+    'image: mirantis/dtr:2.9.18',
+    'replicaId: f1e2d3c4b5a0',
+    ...(procedure === 'restore' ? ['ucpNode: node-1'] : []),
+    'mke: { url: https://mke.example.com, username: admin, passwordEnv: UCP_PASSWORD, insecure: true }',
+  ].filter((line) => !given.includes(line.split(':', 1)[0]));
   return [
     `source: ${options.source ? 'old.yml' : `file://${storage}`}`,
     `target: ${options.target ?? 'new.yml'}`,
     `procedure: ${procedure}`,
     'platform:',
-    '  kind: msr',
-    `  url: ${url}`,
-    '  username: admin',
-    '  tokenEnv: MSR_TOKEN',
-    '  ca: ca.pem',
-    '  cli: docker',
-    '  image: mirantis/dtr:2.9.18',
-    '  replicaId: f1e2d3c4b5a0',
-    ...(procedure === 'restore' ? ['  ucpNode: node-1'] : []),
-    '  mke: { url: https://mke.example.com, username: admin, passwordEnv: UCP_PASSWORD, insecure: true }',
-    ...platform.map((line) => `  ${line}`),
+    ...[...section, ...platform].map((line) => `  ${line}`),
     ...more,
     '',
   ].join('\n');
@@ -153,6 +156,7 @@ async function startFront({ to, host, tls, gate }: FrontOptions) {
   const [hostname = '', port = ''] = host.split(':');
   const serve = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const { method, url, headers } = incoming;
+    if (tls && url === '/ca') return void outgoing.end(tls.cert);
     // The stand-in reads and writes its bucket as the registry does.
     const isOwn = /^aws-sdk-js/.test(headers['user-agent'] ?? '');
     const held = isOwn ? undefined : gate;

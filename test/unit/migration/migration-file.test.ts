@@ -77,6 +77,7 @@ describe('a migration file', () => {
         mount: undefined,
         ucpNode: undefined,
         externalUrl: undefined,
+        patience: {},
         mke: {
           url: 'https://mke.example.com',
           username: 'admin',
@@ -111,6 +112,22 @@ describe('a migration file', () => {
       );
       assert.match(read(text).notes.join(), /"ucpNode" of platform has no effect with procedure reconfigure/);
     }
+  });
+
+  it('says how long to wait for what takes time', () => {
+    const lines = ['readOnlyMax: 90s', 'jobsMax: 1h', 'commandMax: 2h', 'gcMax: 3h'].map(
+      (line) => `  ${line}`,
+    );
+    const { migration } = read(
+      changed('  replicaId: f1e2d3c4b5a6', ['  replicaId: f1e2d3c4b5a6', ...lines].join('\n')),
+    );
+    assert.ok(migration.platform.kind === 'msr');
+    assert.deepEqual(migration.platform.patience, {
+      switchMsMax: 90_000,
+      drainMsMax: 3_600_000,
+      containerMsMax: 7_200_000,
+      collectionMsMax: 10_800_000,
+    });
   });
 
   it('may leave out what has a default', () => {

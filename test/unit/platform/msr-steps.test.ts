@@ -108,7 +108,7 @@ describe('jobs that write', () => {
     const { id } = one.msr.state.jobs.create('onlinegc');
     const outcome = await runSaga(drained(one, 100), one.log, OPTIONS);
     assert.ok(outcome.is === 'refused', JSON.stringify(outcome));
-    assert.match(outcome.failure.why, /the job "onlinegc" does not end: .*it is "running"/);
+    assert.match(outcome.failure.why, /The job "onlinegc" \(.*\) does not end: .*it is "running"/);
     assert.match(String(outcome.failure.hint), new RegExp(`/api/v0/jobs/${id}/cancel`));
   });
 
@@ -130,7 +130,7 @@ describe('jobs that write', () => {
     one.msr.state.jobs.create('gc');
     const outcome = await runSaga(drained(one, 1_000), one.log, OPTIONS);
     assert.ok(outcome.is === 'refused');
-    assert.match(outcome.failure.why, /"gc" does not end: .*is "paused", which is not known here/);
+    assert.match(outcome.failure.why, /"gc" \(.*\) does not end: .*is "paused", which is not known here/);
   });
 });
 

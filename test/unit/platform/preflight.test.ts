@@ -41,7 +41,6 @@ function checksOf({ connection }: Pick<MsrWorld, 'connection'>, more: Partial<Ms
     redirects: { host: 's3.example', authority: async () => 'issued by nobody' },
     offeredCa: async () => '"test", SHA-256 AA:BB',
     isInsecure: false,
-    windowMsMax: undefined,
     ...more,
   };
 }

@@ -15,6 +15,9 @@ export type BackupProblem =
   /** Tables or rows that every backup has are not there. */
   | 'incomplete';
 
+const HINT =
+  'Look at what wrote it: the bootstrapper of the very version that runs writes a plain tar to its standard output and nothing else; then run the same migration again';
+
 export class BackupError extends ConfigError {
   readonly problem: BackupProblem;
 
@@ -24,7 +27,7 @@ export class BackupError extends ConfigError {
     reason: string,
     options: { readonly hint?: string } = {},
   ) {
-    super(`"${name}" is no usable backup of MSR's metadata: ${reason}`, options);
+    super(`"${name}" is no usable backup of MSR's metadata: ${reason}`, { hint: HINT, ...options });
     this.problem = problem;
   }
 }

@@ -92,7 +92,7 @@ async function takeBackup(site: BackupSite, id: BackupId, ctx: StepContext): Pro
   await watched(ctx, isRestored ? READ_ONLY : undefined, site.pace.pollMs, (inTime) =>
     site.containers.run(spec, inTime),
   );
-  await chmod(file, 0o600);
+  await makePrivate(file);
   const { backup, index } = await indexBackup(
     createReadStream(file),
     { name: basename(file), version },
@@ -111,6 +111,18 @@ async function takeBackup(site: BackupSite, id: BackupId, ctx: StepContext): Pro
     contradicted: index.contradicted,
   });
   await site.containers.remove(name, signal);
+}
+
+/** @throws BlobferryError where it is not there: a person was to put it there. */
+async function makePrivate(file: string): Promise<void> {
+  try {
+    await chmod(file, 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new BlobferryError(`There is no backup as ${file}`, {
+      hint: 'Run the same migration again, and put what the command writes there before you answer',
+    });
+  }
 }
 
 /** @throws BlobferryError where what was written is not what was asked for just now. */

@@ -1,11 +1,13 @@
 /** Waits until no job is left that writes to the registry or deletes from it: taking crons away ends none that they made. */
+
+import { BlobferryError } from '../../../core/errors.ts';
 import { pause } from '../../../transport/pause.ts';
 import type { Effect, Step } from '../../saga/step.ts';
 import { followJob } from '../follow-job.ts';
 import type { Patience } from '../look-at-replicas.ts';
 import type { MsrConnection } from '../msr-connection.ts';
 import { changesRegistry } from '../msr-crons.ts';
-import { isMsrError, MsrError } from '../msr-error.ts';
+import { isMsrError } from '../msr-error.ts';
 import { listJobs, type MsrJob, mayStillAct } from '../msr-jobs.ts';
 import type { MsrSite } from '../msr-site.ts';
 
@@ -61,8 +63,7 @@ async function waitFor(
     // MSR cuts its history of jobs short: whether this one is gone from the list as well is seen there.
     if (isMsrError(error, 'not-found')) return await pause(pollMs, signal);
     if (!isMsrError(error, 'timeout', 'malformed')) throw error;
-    const { message, details } = error;
-    throw new MsrError(`the job "${job.action}" does not end: ${message}`, details, {
+    throw new BlobferryError(`The job "${job.action}" (${job.id}) does not end: ${error.reason}`, {
       hint: hintFor(msr, job),
       cause: error,
     });

@@ -17,6 +17,9 @@ import type { MsrPace, MsrSite } from '../msr-site.ts';
 import { READ_ONLY } from './step-ids.ts';
 import { isSwitched } from './switch-storage.ts';
 
+const HINT =
+  'Look at the newest job ro_registry of MSR and at its replicas, or wait longer with readOnlyMax; then run the same migration again';
+
 export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
   const { msr, pace } = site;
   return {
@@ -34,7 +37,7 @@ export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): St
     do: async ({ signal }) => requestReadOnly(msr, signal, true),
     effect: async (ctx): Promise<Effect> => {
       const looked = await awaitReplicas(msr, ctx.signal, 'read-only', switchPatience(pace, ctx));
-      if (typeof looked === 'string') return { is: 'missing', why: looked };
+      if (typeof looked === 'string') return { is: 'missing', why: looked, hint: HINT };
       const epoch = openEpoch(looked.look);
       if (typeof epoch === 'string') return { is: 'missing', why: epoch };
       ctx.memory.keep('epoch', epoch as unknown as Json);

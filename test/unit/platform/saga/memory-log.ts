@@ -51,7 +51,7 @@ export class MemoryLog implements SagaLog {
   }
 
   get(step: string, name: string): Json | undefined {
-    const kept = this.kept.get(`${this.#open.id} ${step} ${name}`);
+    const kept = this.kept.get(`${this.last?.id ?? ''} ${step} ${name}`);
     return kept === undefined ? undefined : (JSON.parse(kept.value) as Json);
   }
 

@@ -36,6 +36,11 @@ describe('the end of a migration', () => {
       '  Step read-only',
       '  Step crons',
     ]);
+    const { hint: _, ...silent } = FAILURE;
+    assert.equal(
+      textOf({ is: 'undone', failure: silent, steps: ['crons'] }).at(-1),
+      'Mend that, then run the same migration again',
+    );
     assert.deepEqual(textOf({ is: 'undone', failure: undefined, steps: [] }), ['Nothing had to be undone']);
   });
 

@@ -1,0 +1,38 @@
+/** What a report of a migration is about, and what it has to admit. */
+import { storageName } from '../../drivers/spec-name.ts';
+import type { Migration } from '../../platform/migration.ts';
+import type { Json } from '../../platform/saga/saga-log.ts';
+import type { MigrateArguments } from '../program.ts';
+import type { Storages } from '../storages.ts';
+
+/** A sentence for each thing that is not checked, or allowed all the same. */
+export function caveatsOf(
+  { platform }: Migration,
+  { withoutDigests }: Pick<MigrateArguments, 'withoutDigests'>,
+): readonly string[] {
+  const digests = withoutDigests
+    ? ['--without-digests: blobs were compared with the source alone, not with what they must hash to']
+    : [];
+  if (platform.kind === 'none') {
+    return [
+      'platform none: that the registry was read-only, and that it was switched, is what somebody said',
+      ...digests,
+    ];
+  }
+  const servers = [platform, platform.mke].filter(({ trust }) => trust.by === 'nobody');
+  return [
+    ...servers.map(({ url }) => `insecure: whoever answered at ${url} was believed`),
+    ...(platform.cli === 'print'
+      ? ['cli print: the commands of the bootstrapper were run by hand; what came of them was looked at']
+      : []),
+    ...digests,
+  ];
+}
+
+/** Without secrets. */
+export function aboutOf({ file, platform }: Migration, { source, target }: Storages): Record<string, Json> {
+  const storages = { file, source: storageName(source), target: storageName(target) };
+  if (platform.kind === 'none') return { ...storages, platform: 'none' };
+  const { url, procedure, image, replicaId, cli } = platform;
+  return { ...storages, platform: 'msr', procedure, url, image, replicaId, cli };
+}
