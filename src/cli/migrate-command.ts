@@ -44,6 +44,7 @@ export async function runMigrateCommand(
       ...storages,
       options: engineOptions(migration),
       onNotice: (sentence) => context.output.say(`warning: ${sentence}`),
+      env: context.env,
     });
     try {
       return await new Migrating(migration, storages, given, context, journal).run(engine);

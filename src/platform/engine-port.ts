@@ -76,8 +76,10 @@ export interface StorageFindings {
   readonly rights: readonly RightFound[];
   /** How far the storage's clock is ahead of this machine's; absent where it has none that can be read. */
   readonly clockAheadMs?: number;
-  /** When the credentials in use end, where that is known. */
+  /** When the credentials in use end; absent where they do not, are renewed while they are used, or do not tell. */
   readonly credentialsExpireMs?: number;
+  /** They end some time, and nothing says when. */
+  readonly areCredentialsTemporary?: true;
 }
 
 export interface TargetFindings extends StorageFindings {
@@ -90,6 +92,8 @@ export interface TargetFindings extends StorageFindings {
   readonly stranger?: string;
   /** Bytes that can still be written; absent where the storage does not say. */
   readonly freeBytes?: number;
+  /** Files and folders that can still be made; absent where there is no such limit, or nobody says. */
+  readonly freeFiles?: number;
   /** Rules of the bucket for lifecycle, object lock and versioning, a sentence each; absent where it was not asked. */
   readonly rules?: readonly string[];
 }
@@ -101,6 +105,8 @@ export interface TargetFindings extends StorageFindings {
 export interface SurveyReport {
   readonly beganMs: number;
   readonly endedMs: number;
+  /** What the first of those listings took, one page of names after the other. */
+  readonly listingMs: number;
   readonly layout: LayoutName;
   /** Why it is taken for this layout, in words. */
   readonly reason: string;

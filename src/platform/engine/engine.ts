@@ -31,7 +31,7 @@ import type {
   WrittenReport,
   WrittenRequest,
 } from '../engine-port.ts';
-import { freeBytesOf } from './free-bytes.ts';
+import { folderRoom } from './folder-room.ts';
 import { type EngineParts, type EngineTask, Paced, type ReadEnds } from './parts.ts';
 import { runEnginePass } from './run-pass.ts';
 import { archivedFindings, surveyListing } from './survey.ts';
@@ -68,8 +68,7 @@ class MigrationEngine implements EnginePort {
       // Before a probe of ours lies there.
       const held = await this.#heldByTarget(task);
       const findings = await probe(target, 'target', task.signal);
-      const freeBytes = await freeBytesOf(target);
-      return { ...findings, ...held, ...(freeBytes === undefined ? {} : { freeBytes }) };
+      return { ...findings, ...held, ...(await folderRoom(target)) };
     });
   }
 
@@ -90,7 +89,9 @@ class MigrationEngine implements EnginePort {
           objectsWrong: 0,
         }));
         const onListed = (objects: number) => progress.tell(objects);
+        const listedFromMs = performance.now();
         const counts = await surveyListing(ctx, { source, keyPrefix, layout, digests: index, onListed });
+        const listingMs = Math.round(performance.now() - listedFromMs);
         const { threads } = options;
         const target = await this.#lookedInto(openTarget);
         const where = { source, storage, sourcePrefix: keyPrefix, layout, threads };
@@ -98,7 +99,8 @@ class MigrationEngine implements EnginePort {
         progress.end(counts.objects);
         this.#objectsTotal = counts.objects;
         const about = { layout: layout.name, reason, warnings };
-        return { beganMs, endedMs: Date.now(), ...about, ...counts, ...archivedFindings(archived) };
+        const times = { beganMs, endedMs: Date.now(), listingMs };
+        return { ...times, ...about, ...counts, ...archivedFindings(archived) };
       }),
     );
   }

@@ -15,6 +15,12 @@ import { type Finding, note, ok, type PreflightCheck, problem } from './finding.
 
 type Found = Omit<Finding, 'item'>;
 
+/** `authority`: who vouches for the host, in words. `nowhere`: why nobody is sent anywhere. */
+export type Redirected =
+  | { readonly host: string; readonly authority: string }
+  | { readonly nowhere: string }
+  | { readonly unknown: string };
+
 export interface MsrChecks {
   readonly site: MsrSite;
   readonly procedure: 'restore' | 'reconfigure';
@@ -22,10 +28,8 @@ export interface MsrChecks {
   /** As MSR's settings have it. */
   readonly source: StorageSection;
   readonly target: NewStorage;
-  /** Who sends clients where, and who vouches for it; undefined: nobody is sent anywhere. */
-  readonly redirects:
-    | { readonly host: string; readonly authority: (signal: AbortSignal) => Promise<string> }
-    | undefined;
+  /** Where clients are sent for blobs once the registry is on its new storage. */
+  readonly redirects: (signal: AbortSignal) => Promise<Redirected>;
   /** What the server offers under `/ca`, in a sentence with its fingerprint. */
   readonly offeredCa: (signal: AbortSignal) => Promise<string>;
   readonly isInsecure: boolean;
@@ -224,18 +228,19 @@ async function jobs({ site }: MsrChecks, signal: AbortSignal): Promise<readonly 
 }
 
 async function redirects(
-  { site, redirects: sent }: MsrChecks,
+  { site, redirects: find }: MsrChecks,
   signal: AbortSignal,
 ): Promise<readonly Found[]> {
-  if (!sent) return [ok('clients get everything from the registry itself')];
   const settings = await readRegistrySettings(site.msr, signal);
   if (settings.disablesRedirects === true)
     return [ok('disabled: clients get everything from the registry itself')];
-  const authority = await sent.authority(signal);
+  const sent = await find(signal);
+  if ('nowhere' in sent) return [ok(sent.nowhere)];
+  if ('unknown' in sent) return [{ is: 'unknown', text: sent.unknown }];
   return [
     {
       is: 'ask',
-      text: `after the switch clients fetch blobs from ${sent.host} (${authority}): every node must reach it and trust that`,
+      text: `after the switch clients fetch blobs from ${sent.host} (${sent.authority}): every node must reach it and trust that`,
       hint: 'Or set redirect.disable in the storage settings of MSR first',
     },
   ];

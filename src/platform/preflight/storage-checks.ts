@@ -6,18 +6,16 @@ import type {
   SurveyReport,
   TargetFindings,
 } from '../engine-port.ts';
+import { expiryOf } from './credentials.ts';
 import { type Finding, note, ok, type PreflightCheck, problem } from './finding.ts';
+import { type Forecast, forecastOf, type WindowTerms, windowFinding } from './forecast.ts';
+import { roomFor } from './room.ts';
 
 type Found = Omit<Finding, 'item'>;
 
 /** Signed requests are refused from about a quarter of an hour on. */
 const SKEW_MS_MAX = 5 * 60_000;
 const SKEW_MS_NOTED = 60_000;
-/** No migration is done within so short a time; one that is not done in so long a time is rare. */
-const EXPIRY_MS_MIN = 60 * 60_000;
-const EXPIRY_MS_NOTED = 7 * 24 * 60 * 60_000;
-/** Room for what is pushed meanwhile, and for what a file system needs itself. */
-const ROOM_FACTOR = 1.05;
 
 export interface StorageChecks {
   readonly engine: EnginePort;
@@ -26,6 +24,7 @@ export interface StorageChecks {
   readonly isWithoutDigests: boolean;
   /** A registry whose backups say what its blobs hash to. */
   readonly hasBackups: boolean;
+  readonly window: WindowTerms;
 }
 
 export function storageChecks({
@@ -33,9 +32,11 @@ export function storageChecks({
   call,
   isWithoutDigests,
   hasBackups,
+  window,
 }: StorageChecks): readonly PreflightCheck[] {
   let target: TargetFindings | undefined;
   let source: StorageFindings | undefined;
+  let forecast: Forecast | undefined;
   return [
     {
       item: 'source storage',
@@ -52,22 +53,25 @@ export function storageChecks({
       },
     },
     { item: 'rules of the target', look: async () => (target ? rulesOf(target) : []) },
-    {
-      item: 'credentials',
-      look: async () => [source, target].flatMap((found) => (found ? expiryOf(found, Date.now()) : [])),
-    },
     { item: 'content of the target', look: async () => (target ? [contentOf(target)] : []) },
     { item: 'clocks', look: async () => [source, target].flatMap((found) => (found ? clockOf(found) : [])) },
     {
       item: 'content of the source',
       look: async (signal) => {
         const survey = await engine.survey(call(signal));
+        forecast = forecastOf(survey, window, target?.holds === 'ours');
         return [
           ...surveyed(survey),
           ...layoutOf(survey, { isWithoutDigests, hasBackups }),
-          ...(target ? [roomFor(survey, target)] : []),
+          ...(target ? roomFor(survey, target) : []),
         ];
       },
+    },
+    { item: 'window', look: async () => (forecast ? [windowFinding(forecast, window)] : []) },
+    {
+      item: 'credentials',
+      look: async () =>
+        [source, target].flatMap((found) => (found ? expiryOf(found, Date.now(), forecast) : [])),
     },
   ];
 }
@@ -100,19 +104,6 @@ function rulesOf({ name, rules }: TargetFindings): readonly Found[] {
   if (rules === undefined)
     return [{ is: 'unknown', text: `${name} does not tell its lifecycle, lock and versioning rules` }];
   return rules.length === 0 ? [ok(`${name} has none that removes or keeps objects`)] : rules.map(note);
-}
-
-function expiryOf({ name, credentialsExpireMs }: StorageFindings, nowMs: number): readonly Found[] {
-  if (credentialsExpireMs === undefined) return [];
-  const text = `those for ${name} end at ${new Date(credentialsExpireMs).toISOString()}`;
-  if (credentialsExpireMs < nowMs + EXPIRY_MS_MIN) {
-    return [problem(text, 'Take ones that last longer than the migration')];
-  }
-  return [
-    credentialsExpireMs < nowMs + EXPIRY_MS_NOTED
-      ? note(`${text}: will the migration be done then?`)
-      : ok(text),
-  ];
 }
 
 function contentOf({ name, holds, stranger }: TargetFindings): Found {
@@ -181,13 +172,4 @@ function layoutOf(
       'Write platform: msr, or pass --without-digests, which every report states',
     ),
   ];
-}
-
-function roomFor({ bytes }: SurveyReport, { name, freeBytes, holds }: TargetFindings): Found {
-  if (freeBytes === undefined) return { is: 'unknown', text: `${name} does not say how much room it has` };
-  const text = `${name} has room for ${freeBytes} bytes, and the source holds ${bytes}`;
-  if (freeBytes >= bytes * ROOM_FACTOR) return ok(text);
-  // What is there already needs no room any more, and how much that is was not counted.
-  if (holds === 'ours') return note(`${text}, of which some is there already`);
-  return problem(text, 'Make room, or raise the quota');
 }

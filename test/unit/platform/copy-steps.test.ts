@@ -99,6 +99,24 @@ describe('the window', () => {
     assert.equal((await run(steps(new FakeEngine(), undefined, true, 0))).is, 'done');
   });
 
+  it('is not opened where credentials end before it would', async () => {
+    const site = engineSite(new FakeEngine());
+    const steps = (msLeft: number) => {
+      const credentials = [{ name: 's3://new', expireMs: Date.now() + msLeft }];
+      const options = { msMax: undefined, elsewhereMs: 1, credentials, ask: async () => true };
+      return [livePasses(site, 1), windowStep(site, options)];
+    };
+    // The engine predicts a minute.
+    const outcome = await run(steps(50_000));
+    assert.ok(outcome.is === 'refused');
+    assert.match(
+      outcome.failure.why,
+      /Credentials end before the window would, at about .*: those for s3:\/\/new at /,
+    );
+    assert.match(outcome.failure.hint ?? '', /credentials that last longer/);
+    assert.equal((await run(steps(600_000))).is, 'done');
+  });
+
   it('is not opened where nobody agrees to it', async () => {
     const outcome = await run(steps(new FakeEngine(), undefined, false));
     assert.ok(outcome.is === 'refused');
