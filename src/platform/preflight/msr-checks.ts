@@ -2,6 +2,7 @@
 import { BlobferryError } from '../../core/errors.ts';
 import { helpCommand } from '../msr/dtr-commands.ts';
 import { mountOf } from '../msr/mounts.ts';
+import { CLOCK_MS_MAX, clockAheadOf } from '../msr/msr-clock.ts';
 import { clusterProblems, readClusterStatus } from '../msr/msr-cluster.ts';
 import { changesRegistry, listCrons } from '../msr/msr-crons.ts';
 import { isMsrError } from '../msr/msr-error.ts';
@@ -11,7 +12,7 @@ import { readRegistrySettings } from '../msr/msr-registry-settings.ts';
 import { readSettings } from '../msr/msr-settings.ts';
 import type { MsrSite, NewStorage } from '../msr/msr-site.ts';
 import type { StorageSection } from '../msr/registry-settings.ts';
-import { type Finding, note, ok, type PreflightCheck, problem } from './finding.ts';
+import { type Finding, note, ok, type PreflightCheck, problem, skewOf } from './finding.ts';
 
 type Found = Omit<Finding, 'item'>;
 
@@ -51,6 +52,7 @@ export function msrChecks(checks: MsrChecks): readonly PreflightCheck[] {
     { item: VERSION, needs: ACCESS, look: (signal) => version(checks, signal) },
     then(IMAGE, (signal) => image(checks, signal)),
     then('health of MSR', (signal) => health(checks, signal)),
+    then('clock of MSR', (signal) => clock(checks, signal)),
     then('calls of its API', (signal) => api(checks, signal)),
     then('storage of MSR', (signal) => storage(checks, signal)),
     then('volumes', (signal) => volumes(checks, signal)),
@@ -132,6 +134,20 @@ async function health({ site }: MsrChecks, signal: AbortSignal): Promise<readonl
   if (status.readOnly === undefined) problems.push('MSR does not tell whether its replicas are read-only');
   if (problems.length > 0) return [problem(problems.join('; '), 'Mend the cluster first')];
   return [ok(`replicas ${replicas.join(', ')} are well`)];
+}
+
+/** Whether a backup is fresh is seen by the times in it. */
+async function clock({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const aheadMs = await clockAheadOf(site.msr, signal);
+  if (aheadMs === undefined) return [{ is: 'unknown', text: 'MSR does not tell its time' }];
+  const found = skewOf(site.msr.name, aheadMs);
+  if (Math.abs(aheadMs) <= CLOCK_MS_MAX) return [found];
+  return [
+    problem(
+      `${found.text}: nobody could tell by its times whether a backup is fresh`,
+      'Set both by NTP, and those of all nodes of the cluster',
+    ),
+  ];
 }
 
 /** Where the server describes its own API: does it still have what is called here? */

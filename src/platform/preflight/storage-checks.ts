@@ -7,7 +7,7 @@ import type {
   TargetFindings,
 } from '../engine-port.ts';
 import { expiryOf } from './credentials.ts';
-import { type Finding, note, ok, type PreflightCheck, problem } from './finding.ts';
+import { type Finding, note, ok, type PreflightCheck, problem, skewOf } from './finding.ts';
 import { type Forecast, forecastOf, type WindowTerms, windowFinding } from './forecast.ts';
 import { roomFor } from './room.ts';
 
@@ -15,7 +15,6 @@ type Found = Omit<Finding, 'item'>;
 
 /** Signed requests are refused from about a quarter of an hour on. */
 const SKEW_MS_MAX = 5 * 60_000;
-const SKEW_MS_NOTED = 60_000;
 
 export interface StorageChecks {
   readonly engine: EnginePort;
@@ -117,11 +116,9 @@ function contentOf({ name, holds, stranger }: TargetFindings): Found {
 
 function clockOf({ name, clockAheadMs }: StorageFindings): readonly Found[] {
   if (clockAheadMs === undefined) return [];
-  const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
-  const text = `the clock of ${name} is ${seconds} s ${clockAheadMs < 0 ? 'behind' : 'ahead of'} the one here`;
-  if (Math.abs(clockAheadMs) > SKEW_MS_MAX)
-    return [problem(text, 'Set both by NTP: signed requests are refused for this')];
-  return [Math.abs(clockAheadMs) > SKEW_MS_NOTED ? note(text) : ok(text)];
+  const found = skewOf(name, clockAheadMs);
+  if (Math.abs(clockAheadMs) <= SKEW_MS_MAX) return [found];
+  return [problem(found.text, 'Set both by NTP: signed requests are refused for this')];
 }
 
 function surveyed({

@@ -92,6 +92,19 @@ describe('the preflight of MSR', () => {
     assert.match(asked[0] ?? '', /from s3\.example \(issued by nobody\): every node must reach it/);
   });
 
+  it('notes a clock that is a minute off', async (t) => {
+    for (const [aheadMs, is] of [
+      [-30_000, 'ok'],
+      [90_000, 'note'],
+    ] as const) {
+      const found = await msrFindings(t, {}, ({ msr }) => {
+        msr.state.clockAheadMs = aheadMs;
+        return {};
+      });
+      assert.equal(found.find(({ item }) => item === 'clock of MSR')?.is, is);
+    }
+  });
+
   const CASES: readonly (readonly [
     title: string,
     options: Partial<MsrOptions>,
@@ -115,6 +128,15 @@ describe('the preflight of MSR', () => {
       {},
       ({ msr }) => void msr.state.replicas.ailments.set('f1e2d3c4b5a1', 'unreachable'),
       /health of MSR: Replica f1e2d3c4b5a1 is not well/,
+    ],
+    [
+      'a clock by which no backup could be told to be fresh',
+      {},
+      ({ msr }) => {
+        msr.state.clockAheadMs = -900_000;
+        return {};
+      },
+      /clock of MSR: the clock of .* is 900 s behind the one here: nobody could tell/,
     ],
     [
       'a replica that is not there',
