@@ -124,7 +124,18 @@ export interface SurveyReport {
   readonly damaged: Named;
   /** Only where digests were given. */
   readonly digests?: DigestFindings;
+  /** Only where blobs were asked for. */
+  readonly wanted?: WantedFound;
 }
+
+/** A blob that the source should have: 64 lower-case hex digits, and its size, at most 4 MiB. */
+export interface WantedBlob {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/** By their sha256. `unsure`: too many objects have its size for all of them to be read. */
+export type WantedFound = Readonly<Record<'found' | 'absent' | 'unsure', readonly string[]>>;
 
 /** How a storage's blobs and the rows of a metadata backup agree. Ids, not paths. */
 export interface DigestFindings {
@@ -310,7 +321,8 @@ export interface EnginePort {
   lookAtSource(call: EngineCall): Promise<StorageFindings>;
   /** Lists, writes probes and removes them. */
   lookAtTarget(call: EngineCall): Promise<TargetFindings>;
-  survey(call: EngineCall, digests?: DigestFile): Promise<SurveyReport>;
+  /** @param wanted looked for by content: by the digests in paths, and where those have ids by reading what has the size. */
+  survey(call: EngineCall, digests?: DigestFile, wanted?: readonly WantedBlob[]): Promise<SurveyReport>;
 
   /**
    * One pass from the beginning: no cursor of an earlier pass or epoch is gone on from, and what those wrote is found

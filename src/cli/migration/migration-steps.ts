@@ -9,9 +9,11 @@ import type { Migration, MsrPlatform } from '../../platform/migration.ts';
 import { fetchCa } from '../../platform/msr/msr-ca.ts';
 import { msrSteps } from '../../platform/msr/msr-procedure.ts';
 import type { MsrSite, NewStorage } from '../../platform/msr/msr-site.ts';
+import type { GetAccess } from '../../platform/msr/pull/http-get.ts';
 import { noneSteps } from '../../platform/none/none-procedure.ts';
 import { msrChecks, type Redirected } from '../../platform/preflight/msr-checks.ts';
 import { preflightStep } from '../../platform/preflight/preflight-step.ts';
+import { servedBy } from '../../platform/preflight/served.ts';
 import { serverAuthority } from '../../platform/preflight/server-authority.ts';
 import { storageChecks } from '../../platform/preflight/storage-checks.ts';
 import type { Awaiter } from '../../platform/print-commands.ts';
@@ -58,14 +60,15 @@ export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Pro
   if (platform.kind === 'none' || !site) {
     return noneSteps(engine, {
       ...common,
-      preflight: preflightOf(world, storageChecksOf(world, false)),
+      preflight: preflightOf(world, storageChecksOf(world, undefined)),
       target: storageName(world.storages.target),
       awaiter: world.awaiter,
     });
   }
   const target = await newStorage(world, platform);
-  const checks = [...(await msrChecksOf(world, platform, site, target)), ...storageChecksOf(world, true)];
-  const ca = await authorityOf(platform);
+  const access = await pullAccess(platform, context);
+  const ofMsr = await msrChecksOf(world, platform, site, target);
+  const checks = [...ofMsr, ...storageChecksOf(world, { msr: site.msr, access })];
   return msrSteps(site, engine, {
     ...common,
     procedure: platform.procedure,
@@ -74,14 +77,7 @@ export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Pro
     externalUrl: platform.externalUrl,
     isWithoutDigests: given.withoutDigests === true,
     preflight: preflightOf(world, checks),
-    pull: {
-      tags: PULLED_TAGS,
-      access: {
-        env: context.env,
-        isInsecure: platform.trust.by === 'nobody',
-        ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
-      },
-    },
+    pull: { tags: PULLED_TAGS, access },
   });
 }
 
@@ -125,13 +121,29 @@ async function agreed(world: StepsWorld, lines: readonly string[], question: str
   return true;
 }
 
-function storageChecksOf(world: StepsWorld, hasBackups: boolean): ReturnType<typeof storageChecks> {
+async function pullAccess(platform: MsrPlatform, { env }: CommandContext): Promise<GetAccess> {
+  const ca = await authorityOf(platform);
+  return {
+    env,
+    isInsecure: platform.trust.by === 'nobody',
+    ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
+  };
+}
+
+/** @param msr undefined: nothing tells what the registry serves, and no backup of it what its blobs hash to. */
+function storageChecksOf(
+  world: StepsWorld,
+  msr: { readonly msr: MsrSite['msr']; readonly access: GetAccess } | undefined,
+): ReturnType<typeof storageChecks> {
+  // The settings of MSR name a bucket, and of a folder nothing.
+  const isFolder = world.storages.source.kind === 'fs';
   const site = engineSiteOf(world);
   return storageChecks({
     engine: world.engine,
     call: (signal) => ({ signal, ...(site.onSaid ? { onSaid: site.onSaid } : {}) }),
     isWithoutDigests: world.given.withoutDigests === true,
-    hasBackups,
+    hasBackups: msr !== undefined,
+    served: msr && isFolder ? servedBy(msr.msr, msr.access) : undefined,
     window: {
       msMax: world.migration.windowMsMax,
       elsewhereMs: ELSEWHERE_MS,

@@ -26,6 +26,7 @@ import type {
   TargetFindings,
   VerifyReport,
   VerifyRequest,
+  WantedBlob,
   WindowPrediction,
   WindowRequest,
   WrittenReport,
@@ -37,6 +38,7 @@ import { runEnginePass } from './run-pass.ts';
 import { archivedFindings, surveyListing } from './survey.ts';
 import { checkAll } from './verify-all.ts';
 import { checkWritten } from './verify-written.ts';
+import { WantedBlobs } from './wanted-blobs.ts';
 import { predictWindow } from './window.ts';
 import { WrittenStore } from './written-store.ts';
 
@@ -72,7 +74,7 @@ class MigrationEngine implements EnginePort {
     });
   }
 
-  survey(call: EngineCall, digests?: DigestFile): Promise<SurveyReport> {
+  survey(call: EngineCall, digests?: DigestFile, asked?: readonly WantedBlob[]): Promise<SurveyReport> {
     return this.#alone(call, undefined, (task) =>
       this.#reading(task, digests, async ({ source: plain, openTarget, found, digests: index }) => {
         const source = patient(plain);
@@ -90,8 +92,11 @@ class MigrationEngine implements EnginePort {
         }));
         const onListed = (objects: number) => progress.tell(objects);
         const listedFromMs = performance.now();
-        const counts = await surveyListing(ctx, { source, keyPrefix, layout, digests: index, onListed });
+        const wanted = asked && new WantedBlobs(asked);
+        const input = { source, keyPrefix, layout, digests: index, wanted, onListed };
+        const counts = await surveyListing(ctx, input);
         const listingMs = Math.round(performance.now() - listedFromMs);
+        const content = wanted ? { wanted: await wanted.settle(ctx, source) } : {};
         const { threads } = options;
         const target = await this.#lookedInto(openTarget);
         const where = { source, storage, sourcePrefix: keyPrefix, layout, threads };
@@ -100,7 +105,7 @@ class MigrationEngine implements EnginePort {
         this.#objectsTotal = counts.objects;
         const about = { layout: layout.name, reason, warnings };
         const times = { beganMs, endedMs: Date.now(), listingMs };
-        return { ...times, ...about, ...counts, ...archivedFindings(archived) };
+        return { ...times, ...about, ...counts, ...content, ...archivedFindings(archived) };
       }),
     );
   }

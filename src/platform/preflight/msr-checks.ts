@@ -192,11 +192,8 @@ async function storage({ site, source, target }: MsrChecks, signal: AbortSignal)
       ),
     ];
   }
-  const which =
-    source.driver === 'filesystem'
-      ? '; that its folder is the one given as source, nobody but you can tell'
-      : '';
-  return [source.driver === 'filesystem' ? note(`${text.trim()}${which}`) : ok(text)];
+  // Which folder a replica has mounted is not in its settings: what it serves is looked for in the source instead.
+  return [ok(text.trim())];
 }
 
 /** A destroy removes the volumes of a replica: https://docs.mirantis.com/msr/2.9/cli-ref/destroy.html */

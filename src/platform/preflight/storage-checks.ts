@@ -10,6 +10,7 @@ import { expiryOf } from './credentials.ts';
 import { type Finding, note, ok, type PreflightCheck, problem, skewOf } from './finding.ts';
 import { type Forecast, forecastOf, type WindowTerms, windowFinding } from './forecast.ts';
 import { roomFor } from './room.ts';
+import { type Served, servedFindings } from './served.ts';
 
 type Found = Omit<Finding, 'item'>;
 
@@ -24,6 +25,8 @@ export interface StorageChecks {
   /** A registry whose backups say what its blobs hash to. */
   readonly hasBackups: boolean;
   readonly window: WindowTerms;
+  /** What the registry serves, where nothing else shows that the source is the storage that it uses. */
+  readonly served?: Served | undefined;
 }
 
 export function storageChecks({
@@ -32,10 +35,12 @@ export function storageChecks({
   isWithoutDigests,
   hasBackups,
   window,
+  served,
 }: StorageChecks): readonly PreflightCheck[] {
   let target: TargetFindings | undefined;
   let source: StorageFindings | undefined;
   let forecast: Forecast | undefined;
+  let folder: readonly Found[] = [];
   return [
     {
       item: 'source storage',
@@ -57,7 +62,13 @@ export function storageChecks({
     {
       item: 'content of the source',
       look: async (signal) => {
-        const survey = await engine.survey(call(signal));
+        // Before the source is listed: what is pushed later need not be in it.
+        const sample = await served?.sample(signal);
+        const survey = await engine.survey(call(signal), undefined, sample?.blobs);
+        if (served && sample) {
+          const name = source?.name ?? 'the source';
+          folder = await servedFindings({ served, sample, name, found: survey.wanted }, signal);
+        }
         forecast = forecastOf(survey, window, target?.holds === 'ours');
         return [
           ...surveyed(survey),
@@ -66,6 +77,7 @@ export function storageChecks({
         ];
       },
     },
+    { item: 'folder of the source', look: async () => folder },
     { item: 'window', look: async () => (forecast ? [windowFinding(forecast, window)] : []) },
     {
       item: 'credentials',
