@@ -164,6 +164,20 @@ interface FinalPass {
    * they are not more than this (at most 10,000, as their names are held in memory); never blobs.
    */
   readonly deleteMax: number;
+  /** So many damaged objects of the source (at most `DAMAGE_MOST`) are left out knowingly; default: none are. */
+  readonly damageMax?: number;
+}
+
+/** As many as a summary names: more than can be named is never let be. */
+export const DAMAGE_MOST = 100;
+
+/** An object of the source that is not what it must be, and that the target does not get. */
+export interface KnownDamage {
+  /** Logical path. */
+  readonly path: string;
+  /** `sha256:…`, what it should be; absent where nothing tells. */
+  readonly digest?: string;
+  readonly why: string;
 }
 
 export interface PassReport {
@@ -176,7 +190,7 @@ export interface PassReport {
   /**
    * `live`: it went through everything, and what is left is for the next one (unsettled, vanished, digest pending).
    * `frozen`: target and source are equal as far as a pass can tell, and nothing is unsettled, vanished or unremoved.
-   * Damaged objects of the source make neither good.
+   * Damaged objects of the source make neither good, unless they are let be.
    */
   readonly isGood: boolean;
   /** Why it is not good: a sentence. */
@@ -196,6 +210,8 @@ export interface PassReport {
   readonly digestsLacking: Named;
   /** The first hundred; all are in the journal. */
   readonly exceptions: readonly CopyException[];
+  /** All of the damage that was let be. */
+  readonly damage: readonly KnownDamage[];
   /** Ranges of names that it was cut into. */
   readonly shards: number;
   readonly times: PassTimes;
@@ -225,6 +241,8 @@ export interface WrittenRequest {
   /** Absent: the source is live, and what was changed or removed there since is not wrong but for the next pass. */
   readonly epoch?: CallEpoch;
   readonly digests?: DigestFile;
+  /** Logical paths of damage that was let be: missing in the target, they are not wrong. */
+  readonly known?: readonly string[];
 }
 
 /**
@@ -258,6 +276,8 @@ export interface VerifyRequest {
   readonly digests?: DigestFile;
   /** Read every object back, not only those whose listings leave a doubt. */
   readonly isDeep?: boolean;
+  /** Logical paths of damage that was let be: of these, and no others, the target may lack the object. */
+  readonly known?: readonly string[];
 }
 
 /** Both listings from end to end. */
@@ -271,6 +291,8 @@ export interface VerifyReport {
   readonly why?: string;
   /** Blobs that only the target has: never removed, and no fault. */
   readonly extraBlobs: number;
+  /** Of the damage that was let be: what the target lacks. Never counted as equal. */
+  readonly knownMissing: number;
   /** Absent where the epoch broke before anything was compared. */
   readonly summary?: VerifySummary;
   /** Where digests were given. `lacking`: not in the target; `lackingInSource`: not in the source either. */

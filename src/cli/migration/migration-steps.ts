@@ -56,7 +56,8 @@ export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Pro
     ask: (text: string) => agreed(world, [text], 'Open the window now?'),
   };
   const deleteMax = given.maxDelete ?? DELETE_MAX_DEFAULT;
-  const common = { passes: migration.passes, window, deleteMax };
+  const damageMax = given.acceptDamage;
+  const common = { passes: migration.passes, window, deleteMax, damageMax };
   if (platform.kind === 'none' || !site) {
     return noneSteps(engine, {
       ...common,
@@ -143,6 +144,7 @@ function storageChecksOf(
     call: (signal) => ({ signal, ...(site.onSaid ? { onSaid: site.onSaid } : {}) }),
     isWithoutDigests: world.given.withoutDigests === true,
     hasBackups: msr !== undefined,
+    damageMax: world.given.acceptDamage,
     served: msr && isFolder ? servedBy(msr.msr, msr.access) : undefined,
     window: {
       msMax: world.migration.windowMsMax,

@@ -125,17 +125,19 @@ class MigrationEngine implements EnginePort {
       checkWritten(task, {
         ...this.#parts,
         written: this.#written,
+        known: request.known ?? [],
         reading: (work) => this.#reading(task, request.digests, work),
       }),
     );
   }
 
   verifyAll(call: EngineCall, request: VerifyRequest): Promise<VerifyReport> {
-    const { epoch, digests, isDeep = false } = request;
+    const { epoch, digests, isDeep = false, known = [] } = request;
     return this.#alone(call, epoch, (task) =>
       checkAll(task, epoch, {
         ...this.#parts,
         isDeep,
+        known,
         total: this.#objectsTotal,
         reading: (work) => this.#reading(task, digests, work),
       }),

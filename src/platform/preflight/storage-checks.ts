@@ -2,6 +2,7 @@
 import type {
   EngineCall,
   EnginePort,
+  Named,
   StorageFindings,
   SurveyReport,
   TargetFindings,
@@ -24,6 +25,8 @@ export interface StorageChecks {
   readonly isWithoutDigests: boolean;
   /** A registry whose backups say what its blobs hash to. */
   readonly hasBackups: boolean;
+  /** So many damaged objects of the source are let be. */
+  readonly damageMax?: number | undefined;
   readonly window: WindowTerms;
   /** What the registry serves, where nothing else shows that the source is the storage that it uses. */
   readonly served?: Served | undefined;
@@ -36,6 +39,7 @@ export function storageChecks({
   hasBackups,
   window,
   served,
+  damageMax = 0,
 }: StorageChecks): readonly PreflightCheck[] {
   let target: TargetFindings | undefined;
   let source: StorageFindings | undefined;
@@ -71,7 +75,7 @@ export function storageChecks({
         }
         forecast = forecastOf(survey, window, target?.holds === 'ours');
         return [
-          ...surveyed(survey),
+          ...surveyed(survey, damageMax),
           ...layoutOf(survey, { isWithoutDigests, hasBackups }),
           ...(target ? roomFor(survey, target) : []),
         ];
@@ -133,16 +137,8 @@ function clockOf({ name, clockAheadMs }: StorageFindings): readonly Found[] {
   return [problem(found.text, 'Set both by NTP: signed requests are refused for this')];
 }
 
-function surveyed({
-  objects,
-  bytes,
-  archived,
-  maybeArchived,
-  damaged,
-  warnings,
-}: SurveyReport): readonly Found[] {
-  const named = ({ count, first }: { readonly count: number; readonly first: readonly string[] }): string =>
-    `${first.join(', ')}${count > first.length ? ' and more' : ''}`;
+function surveyed(survey: SurveyReport, damageMax: number): readonly Found[] {
+  const { objects, bytes, archived, maybeArchived, damaged, warnings } = survey;
   return [
     ok(`${objects} objects, ${bytes} bytes`),
     ...(archived.count === 0
@@ -154,16 +150,26 @@ function surveyed({
           ),
         ]),
     ...(maybeArchived === undefined ? [] : [note(maybeArchived)]),
-    ...(damaged.count === 0
-      ? [ok('no damage that a listing shows')]
-      : [
-          problem(
-            `${damaged.count} objects are damaged already: ${named(damaged)}`,
-            'Remove the images that need them, or bring the objects back from a backup: a copy could not be proved',
-          ),
-        ]),
+    damageOf(damaged, damageMax),
     ...warnings.map(note),
   ];
+}
+
+function named({ count, first }: Named): string {
+  return `${first.join(', ')}${count > first.length ? ' and more' : ''}`;
+}
+
+function damageOf(damaged: Named, damageMax: number): Found {
+  if (damaged.count === 0) return ok('no damage that a listing shows');
+  const text = `${damaged.count} objects are damaged already: ${named(damaged)}`;
+  if (damaged.count <= damageMax)
+    return note(
+      `${text}; --accept-damage ${damageMax}: they are left out, and count as nothing that is proved`,
+    );
+  return problem(
+    text,
+    `Remove the images that need them, or bring the objects back from a backup: a copy could not be proved. To leave them out knowingly: --accept-damage ${damaged.count}`,
+  );
 }
 
 function layoutOf(

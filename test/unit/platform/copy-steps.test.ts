@@ -171,6 +171,35 @@ describe('the final pass', () => {
   });
 });
 
+describe('damage of the old storage that is let be', () => {
+  const DAMAGE = [{ path: 'blobs/x', digest: 'sha256:ab', why: 'it hashes to cd' }];
+
+  it('is told by name, is what the proof may lack, and is not let be by a run that was told less', async (t) => {
+    const engine = new FakeEngine();
+    engine.damage = DAMAGE;
+    const site = engineSite(engine);
+    const steps = async (told: number, proved: number) => [
+      readOnlyStep(siteOf((await msrWorld(t, { replicas: 1 })).connection, QUICK_PACE)),
+      finalPass(site, 10, told),
+      verifyStep(site, proved),
+      forward('restore'),
+    ];
+    const log = new MemoryLog();
+    assert.equal((await run(await steps(1, 1), log)).is, 'done');
+    assert.deepEqual(engine.known, [['blobs/x'], ['blobs/x']]);
+    for (const step of ['final-pass', 'verify']) {
+      const shown = log.entries.find((entry) => entry.step === step && entry.what === 'effect-shown');
+      assert.match(
+        shown?.text ?? '',
+        /; 1 object is damaged in the source and not in the target, .*: blobs\/x$/,
+      );
+    }
+    const less = await run(await steps(1, 0));
+    assert.ok(less.is === 'undone', less.is);
+    assert.match(less.failure?.hint ?? '', /--accept-damage 1/);
+  });
+});
+
 describe('a blob that the metadata names and the old storage lacks', () => {
   async function outcomeWith(t: TestContext, lacking: FakeEngine['lacking'], passes = 1): Promise<Outcome> {
     const { connection } = await msrWorld(t, { replicas: 1 });

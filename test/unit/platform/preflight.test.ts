@@ -239,7 +239,11 @@ describe('the preflight of storages', () => {
   async function storageFindings(
     target: Partial<TargetFindings> = {},
     survey: Partial<SurveyReport> = {},
-    { hasBackups = true, msMax }: { readonly hasBackups?: boolean; readonly msMax?: number } = {},
+    {
+      hasBackups = true,
+      msMax,
+      damageMax,
+    }: { readonly hasBackups?: boolean; readonly msMax?: number; readonly damageMax?: number } = {},
   ): Promise<readonly Finding[]> {
     const engine = Object.assign(new FakeEngine(), {
       lookAtSource: async () => ({ ...TARGET, name: join('file:', 'old') }),
@@ -248,7 +252,8 @@ describe('the preflight of storages', () => {
     });
     const call = () => ({ signal });
     const window = { msMax, elsewhereMs: 600_000, threads: 2 };
-    return await findings(storageChecks({ engine, call, isWithoutDigests: false, hasBackups, window }));
+    const checks = { engine, call, isWithoutDigests: false, hasBackups, window, damageMax };
+    return await findings(storageChecks(checks));
   }
 
   it('finds nothing wrong where nothing is', async () => {
@@ -342,6 +347,22 @@ describe('the preflight of storages', () => {
       unsure.find(({ item }) => item === 'credentials')?.text ?? '',
       /those for s3:\/\/new are temporary, and do not say when they end/,
     );
+  });
+
+  it('lets old damage be that was counted, and no more than that', async () => {
+    const damaged = { count: 2, first: ['x: empty', 'y: empty'] };
+    const letBe = async (damageMax: number) =>
+      (await storageFindings({}, { damaged }, { damageMax })).find(({ text }) =>
+        /damaged already/.test(text),
+      );
+    const [more, less] = [await letBe(2), await letBe(1)];
+    assert.equal(more?.is, 'note');
+    assert.match(
+      more.text,
+      /x: empty, y: empty; --accept-damage 2: they are left out, .*nothing that is proved/,
+    );
+    assert.equal(less?.is, 'problem');
+    assert.match(less.hint ?? '', /To leave them out knowingly: --accept-damage 2$/);
   });
 
   it('refuses blobs of which nothing says what they must hash to, and names rules of the target', async () => {
