@@ -14,10 +14,11 @@ import { type ReportInput, reportOf } from '../platform/saga/report.ts';
 import { runSaga, type SagaOptions, undoSaga } from '../platform/saga/saga.ts';
 import { SagaJournal } from '../platform/saga/saga-journal.ts';
 import type { Step } from '../platform/saga/step.ts';
+import { FINAL_PASS, keptDamage } from '../platform/steps/known-damage.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodeOfFailure } from './failure.ts';
 import { jsonLine } from './json.ts';
-import { aboutOf, caveatsOf } from './migration/caveats.ts';
+import { aboutOf, caveatsOf, damageCaveats } from './migration/caveats.ts';
 import { entryLine, planLines, questionOf } from './migration/migrate-text.ts';
 import { readMigrationFile } from './migration/migration-file.ts';
 import { stepsOf } from './migration/migration-steps.ts';
@@ -44,6 +45,7 @@ export async function runMigrateCommand(
       ...storages,
       options: engineOptions(migration),
       onNotice: (sentence) => context.output.say(`warning: ${sentence}`),
+      env: context.env,
     });
     try {
       return await new Migrating(migration, storages, given, context, journal).run(engine);
@@ -202,6 +204,11 @@ class Migrating {
     return caveatsOf(this.#migration, this.#given);
   }
 
+  /** What the final pass left out, in this run of the program or in an earlier one. */
+  get #damage(): readonly string[] {
+    return damageCaveats(keptDamage({ get: (name) => this.#journal.get(FINAL_PASS, name) }));
+  }
+
   async #awaits(lines: readonly string[], signal: AbortSignal): Promise<boolean> {
     return await this.#context.asker().agrees(lines, 'Is it done?', signal);
   }
@@ -209,7 +216,7 @@ class Migrating {
   async #told(outcome: Outcome, steps: readonly Step[]): Promise<number> {
     const { output } = this.#context;
     const exitCode = exitCodeOfOutcome(outcome);
-    const lines = [...outcomeText(outcome, steps), ...this.#caveats];
+    const lines = [...outcomeText(outcome, steps), ...this.#caveats, ...this.#damage];
     const file = await this.#report(steps, { outcome: outcome.is, exitCode, lines });
     if (file !== undefined) lines.push(`Report: ${file}`);
     if (this.#given.json) output.print(jsonLine({ event: 'summary', outcome: outcome.is, exitCode, lines }));
@@ -225,7 +232,7 @@ class Migrating {
     if (last?.end !== undefined && last.id === this.#endedBefore) return undefined;
     try {
       const about = aboutOf(this.#migration, this.#storages);
-      const report = reportOf({ about, steps, log: this.#journal, latest });
+      const report = reportOf({ about, steps, log: this.#journal, latest, damage: this.#damage });
       if (!report) return undefined;
       const file = join(folder, `migration-${report.run}.json`);
       await writePrivately(file, `${JSON.stringify(report, undefined, 2)}\n`);

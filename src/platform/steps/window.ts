@@ -10,8 +10,16 @@ export interface WindowOptions {
   readonly msMax: number | undefined;
   /** What else happens inside. */
   readonly elsewhereMs: number;
+  /** Of storages whose credentials end and are not renewed by themselves; absent: none do. */
+  readonly credentials?: readonly CredentialsEnd[];
   /** Shows the prediction and asks; a flag may answer. */
   readonly ask: (text: string) => Promise<boolean>;
+}
+
+export interface CredentialsEnd {
+  /** Display name of the storage. */
+  readonly name: string;
+  readonly expireMs: number;
 }
 
 export function windowStep(site: EngineSite, options: WindowOptions): Step {
@@ -27,13 +35,16 @@ export function windowStep(site: EngineSite, options: WindowOptions): Step {
     kind: 'read',
     check: async (ctx): Promise<Checked> => {
       if (ctx.memory.get('text') !== undefined) return { is: 'done' };
-      const why = whyTooLong(predicted(ctx), options.msMax);
-      if (why === undefined) return { is: 'todo' };
-      return {
-        is: 'blocked',
-        why,
-        hint: 'Run more live passes, at a quieter time, or write a longer windowMax',
-      };
+      const prediction = predicted(ctx);
+      const why = whyTooLong(prediction, options.msMax);
+      if (why !== undefined) {
+        const hint = 'Run more live passes, at a quieter time, or write a longer windowMax';
+        return { is: 'blocked', why, hint };
+      }
+      const ending = whyEnding(options, prediction);
+      if (ending === undefined) return { is: 'todo' };
+      const hint = 'Take credentials that last longer, and run the same migration again';
+      return { is: 'blocked', why: ending, hint };
     },
     do: async ({ memory, ...ctx }) => {
       const text =
@@ -53,6 +64,19 @@ export function windowStep(site: EngineSite, options: WindowOptions): Step {
         : { is: 'missing', why: 'nobody agreed' };
     },
   };
+}
+
+/** What the window does last is not known where nothing was measured: the steps around it, at the least. */
+function whyEnding(
+  { credentials = [], elsewhereMs }: WindowOptions,
+  window: WindowPrediction | undefined,
+): string | undefined {
+  const endMs = Date.now() + (window?.totalMs ?? elsewhereMs);
+  const ending = credentials.filter(({ expireMs }) => expireMs < endMs);
+  if (ending.length === 0) return undefined;
+  const iso = (ms: number): string => new Date(ms).toISOString();
+  const named = ending.map(({ name, expireMs }) => `those for ${name} at ${iso(expireMs)}`).join(', ');
+  return `Credentials end before the window would, at about ${iso(endMs)}: ${named}`;
 }
 
 function whyTooLong(window: WindowPrediction | undefined, msMax: number | undefined): string | undefined {

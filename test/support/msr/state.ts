@@ -80,6 +80,8 @@ export class MsrState {
   /** Of the registry, with the storage's secrets. */
   registrySettings: JsonRecord;
   isReadOnly = false;
+  /** How wrong its clock is: in its answers and in its backups. */
+  clockAheadMs = 0;
   /** What is mounted as `/storage`, and how that was said. */
   mounted: { readonly folder: string; readonly said: string } | undefined;
   storage: MsrStorage;

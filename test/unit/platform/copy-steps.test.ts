@@ -99,6 +99,24 @@ describe('the window', () => {
     assert.equal((await run(steps(new FakeEngine(), undefined, true, 0))).is, 'done');
   });
 
+  it('is not opened where credentials end before it would', async () => {
+    const site = engineSite(new FakeEngine());
+    const steps = (msLeft: number) => {
+      const credentials = [{ name: 's3://new', expireMs: Date.now() + msLeft }];
+      const options = { msMax: undefined, elsewhereMs: 1, credentials, ask: async () => true };
+      return [livePasses(site, 1), windowStep(site, options)];
+    };
+    // The engine predicts a minute.
+    const outcome = await run(steps(50_000));
+    assert.ok(outcome.is === 'refused');
+    assert.match(
+      outcome.failure.why,
+      /Credentials end before the window would, at about .*: those for s3:\/\/new at /,
+    );
+    assert.match(outcome.failure.hint ?? '', /credentials that last longer/);
+    assert.equal((await run(steps(600_000))).is, 'done');
+  });
+
   it('is not opened where nobody agrees to it', async () => {
     const outcome = await run(steps(new FakeEngine(), undefined, false));
     assert.ok(outcome.is === 'refused');
@@ -150,6 +168,35 @@ describe('the final pass', () => {
       assert.match(String(outcome.failure?.why), /: one blob is missing$/);
       assert.deepEqual(msr.state.replicas.readOnly(), { [msr.state.replicas.ids[0] ?? '']: false });
     }
+  });
+});
+
+describe('damage of the old storage that is let be', () => {
+  const DAMAGE = [{ path: 'blobs/x', digest: 'sha256:ab', why: 'it hashes to cd' }];
+
+  it('is told by name, is what the proof may lack, and is not let be by a run that was told less', async (t) => {
+    const engine = new FakeEngine();
+    engine.damage = DAMAGE;
+    const site = engineSite(engine);
+    const steps = async (told: number, proved: number) => [
+      readOnlyStep(siteOf((await msrWorld(t, { replicas: 1 })).connection, QUICK_PACE)),
+      finalPass(site, 10, told),
+      verifyStep(site, proved),
+      forward('restore'),
+    ];
+    const log = new MemoryLog();
+    assert.equal((await run(await steps(1, 1), log)).is, 'done');
+    assert.deepEqual(engine.known, [['blobs/x'], ['blobs/x']]);
+    for (const step of ['final-pass', 'verify']) {
+      const shown = log.entries.find((entry) => entry.step === step && entry.what === 'effect-shown');
+      assert.match(
+        shown?.text ?? '',
+        /; 1 object is damaged in the source and not in the target, .*: blobs\/x$/,
+      );
+    }
+    const less = await run(await steps(1, 0));
+    assert.ok(less.is === 'undone', less.is);
+    assert.match(less.failure?.hint ?? '', /--accept-damage 1/);
   });
 });
 

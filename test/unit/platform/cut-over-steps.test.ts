@@ -120,6 +120,36 @@ describe('a backup', () => {
     }
   });
 
+  it('is fresh by the clock of MSR or by the one here, and old where it is by both', async (t) => {
+    const rows = { properties: [{ key: 'a' }] };
+    const MINUTE = 60_000;
+    for (const [aheadMinutes, writtenMinutesAgo, isFresh] of [
+      [0, 0, true],
+      [0, 7, false],
+      // MSR is behind: what it writes now bears an older time.
+      [-4, 4, true],
+      [-4, 8, true],
+      [-4, 12, false],
+      // MSR is ahead, and the archive was written by the clock here.
+      [4, 0, true],
+      [4, 7, false],
+      // One that is hours off does not make an archive of hours ago a fresh one.
+      [-180, 170, false],
+    ] as const) {
+      const one = await world(t, async (lines) => {
+        const [, file = ''] = /> (\S+?)\)?$/.exec(lines.at(-1) ?? '') ?? [];
+        const writtenMs = Date.now() - writtenMinutesAgo * MINUTE;
+        await writeFile(file, Buffer.concat([...backupPieces('2.9.18', rows, writtenMs)]));
+        return true;
+      });
+      one.msr.state.clockAheadMs = aheadMinutes * MINUTE;
+      const outcome = await run([backupStep(one.site, 'backup-1')]);
+      const what = `${aheadMinutes} min ahead, written ${writtenMinutesAgo} min ago`;
+      assert.equal(outcome.is, isFresh ? 'done' : 'refused', what);
+      if (outcome.is === 'refused') assert.match(outcome.failure.why, /before it was asked for/, what);
+    }
+  });
+
   it('of a registry to which somebody gave a cron again is no backup to be restored', async (t) => {
     const one = await world(t);
     one.msr.state.crons.set('onlinegc', { id: 'c', action: 'onlinegc', schedule: '@daily' });

@@ -1,12 +1,14 @@
 /** An engine that says what a test wants, for steps around it. */
 import type {
   EnginePort,
+  KnownDamage,
   PassReport,
   PassRequest,
   VerifyReport,
   VerifyRequest,
   WindowPrediction,
   WrittenReport,
+  WrittenRequest,
 } from '../../../src/platform/engine-port.ts';
 
 const NONE = { count: 0, first: [] };
@@ -24,6 +26,10 @@ export class FakeEngine implements EnginePort {
   inFrozen: () => Promise<void> = async () => undefined;
   /** Blobs of the backup that a live pass, and then the whole of source and target, lack. */
   lacking: { readonly live: number; readonly verify: number } | undefined;
+  /** What a frozen pass leaves out. */
+  damage: readonly KnownDamage[] = [];
+  /** Logical paths that a frozen call was told to let be. */
+  readonly known: (readonly string[])[] = [];
   bad: { readonly call: string; readonly why: string } | undefined;
 
   async runPass(_: unknown, request: PassRequest): Promise<PassReport> {
@@ -45,6 +51,7 @@ export class FakeEngine implements EnginePort {
       digestsPending: NONE,
       digestsLacking: { count: this.lacking?.live ?? 0, first: [] },
       exceptions: [],
+      damage: request.kind === 'frozen' && (request.damageMax ?? 0) > 0 ? this.damage : [],
       times: {
         seconds: 1,
         threads: 1,
@@ -55,19 +62,21 @@ export class FakeEngine implements EnginePort {
     };
   }
 
-  async verifyWritten(): Promise<WrittenReport> {
+  async verifyWritten(_?: unknown, request: WrittenRequest = {}): Promise<WrittenReport> {
     this.calls.push('written');
+    if (request.known) this.known.push(request.known);
     const judged = this.#judged('written', true);
     const counts = { objectsChecked: 1, bytesRead: 1, wrong: NONE, unsettled: NONE, digestsPending: NONE };
     return { end: 'done', ...TIMES, ...judged, ...counts };
   }
 
-  async verifyAll(_: unknown, { epoch }: VerifyRequest): Promise<VerifyReport> {
+  async verifyAll(_: unknown, { epoch, known = [] }: VerifyRequest): Promise<VerifyReport> {
     this.calls.push('verify');
+    this.known.push(known);
     const judged = this.#judged('verify', true);
     const holes = { count: this.lacking?.verify ?? 0, first: ['some-id'] };
     const rows = this.lacking && { rows: 9, lacking: holes, lackingInSource: holes };
-    const about = { epoch: epoch.id, ...TIMES, extraBlobs: 0 };
+    const about = { epoch: epoch.id, ...TIMES, extraBlobs: 0, knownMissing: known.length };
     return { end: 'done', ...about, ...judged, ...(rows ? { rows } : {}) };
   }
 
