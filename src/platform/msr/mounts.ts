@@ -17,8 +17,13 @@ export async function isMounted(
   target: LocalStorage,
 ): Promise<boolean> {
   const mounted = mountOf(await readSettings(msr, signal));
-  if (!mounted || mountText(mounted) !== mountText(target)) return false;
+  if (!mounted || placeOf(mounted) !== placeOf(target)) return false;
   return (await readRegistrySettings(msr, signal)).storage?.driver === 'filesystem';
+}
+
+/** A folder is the same with a slash behind it. */
+function placeOf(storage: LocalStorage): string {
+  return mountText(storage).replace(/\/+$/, '');
 }
 
 export function mountText(storage: LocalStorage): string {

@@ -178,6 +178,17 @@ describe('a switch of the storage', () => {
     assert.ok('filesystem' in state.section);
   });
 
+  it('is not begun where the settings that it would put back have masks in the place of secrets', async (t) => {
+    const one = await switched(t);
+    const { state } = one.msr;
+    state.registrySettings = { ...state.registrySettings, http: { secret: '********' } };
+    const outcome = await runSaga(one.steps, new MemoryLog(), { ...OPTIONS, until: 'switch' });
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /masks the secrets/);
+    assert.ok(!one.msr.called.includes('PUT /api/v0/admin/settings/registry'));
+    assert.ok('filesystem' in state.section);
+  });
+
   it('is believed where its answer was lost, and not where nothing came of it', async (t) => {
     const lost = await switched(t);
     lost.msr.faults.add({ on: 'PUT /api/v0/admin/settings/registry', does: { kind: 'lost-reply' } });

@@ -137,6 +137,11 @@ async function keepBefore(site: SwitchSite, ctx: StepContext): Promise<void> {
   const settings = await readRegistrySettings(site.msr, ctx.signal);
   const { storage } = settings;
   if (!storage) throw new BlobferryError('The settings of the registry name no storage, or several');
+  if (settings.masksSecrets) {
+    throw new BlobferryError('MSR masks the secrets of its settings: put back, they would be lost', {
+      hint: 'Switch under System > Storage in the web interface of MSR',
+    });
+  }
   await writePrivately(file, `${JSON.stringify(settings.switchedTo(storage, true))}\n`);
 }
 
