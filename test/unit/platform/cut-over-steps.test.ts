@@ -189,6 +189,16 @@ describe('a switch of the storage', () => {
     assert.ok('filesystem' in state.section);
   });
 
+  it('is not begun where the settings as they are cannot be kept, and what came before it is taken back', async (t) => {
+    const one = await switched(t);
+    await writeFile(one.site.backups, 'no folder');
+    const outcome = await runSaga(one.steps, new MemoryLog(), { ...OPTIONS, until: 'switch' });
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /cannot be kept in .*settings\.json/);
+    assert.ok(!one.msr.called.includes('PUT /api/v0/admin/settings/registry'));
+    assert.equal(one.msr.state.replicas.readOnly()[DTR.replicaId], false);
+  });
+
   it('is believed where its answer was lost, and not where nothing came of it', async (t) => {
     const lost = await switched(t);
     lost.msr.faults.add({ on: 'PUT /api/v0/admin/settings/registry', does: { kind: 'lost-reply' } });
