@@ -134,6 +134,33 @@ describe('the final pass', () => {
     assert.match(String(log.entries.find(({ what }) => what === 'reset')?.text), /takes writes/);
   });
 
+  it('starts anew where read-only was lifted and put back while nobody looked', async (t) => {
+    const { msr, connection } = await msrWorld(t, { replicas: 1 });
+    const { state } = msr;
+    const engine = new FakeEngine();
+    let frozen = 0;
+    engine.inFrozen = async () => {
+      frozen += 1;
+      if (frozen > 1) return;
+      for (const isReadOnly of [false, true]) {
+        state.setReadOnly(isReadOnly);
+        for (let looks = 0; looks < 3; looks += 1) await state.replicas.look();
+      }
+      assert.deepEqual(Object.values(state.replicas.readOnly()), [true]);
+    };
+    const site: EngineSite = { ...engineSite(engine), pollMs: 600_000 };
+    const log = new MemoryLog();
+    const steps = [
+      readOnlyStep(siteOf(connection, QUICK_PACE)),
+      finalPass(site, 10),
+      verifyStep(site),
+      forward('restore'),
+    ];
+    assert.equal((await run(steps, log)).is, 'done');
+    assert.deepEqual(engine.calls, ['frozen', 'frozen', 'verify', 'written']);
+    assert.match(String(log.entries.find(({ what }) => what === 'reset')?.text), /newer job ro_registry/);
+  });
+
   it('that is not good, or a target that is not shown to be equal, takes everything back', async (t) => {
     for (const call of ['frozen', 'verify', 'written']) {
       const { msr, connection } = await msrWorld(t, { replicas: 1 });
