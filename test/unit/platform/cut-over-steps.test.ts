@@ -1,8 +1,10 @@
 /** The steps behind the proof against the stand-in: what each changes, believes and takes back. */
 import assert from 'node:assert/strict';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { startS3Server } from '../../../bench/s3-server/s3-server.ts';
 import { Docker } from '../../../src/platform/docker.ts';
 import type { MsrSite } from '../../../src/platform/msr/msr-site.ts';
@@ -118,6 +120,37 @@ describe('a backup', () => {
       assert.ok(outcome.is === 'refused', JSON.stringify(outcome));
       assert.match(outcome.failure.why, expected);
     }
+  });
+
+  it('is read while the registry is watched: that takes longer than it may go unwatched', async (t) => {
+    const looks = (msr: MsrWorld['msr']): number =>
+      msr.called.filter((call) => call === 'GET /api/v0/meta/cluster_status').length;
+    const bytes = Buffer.concat([...backupPieces('2.9.18', { properties: [{ key: 'a' }] })]);
+    let watched = 0;
+    const written: Promise<void>[] = [];
+    const one = await world(t, async (lines) => {
+      const [, file = ''] = /> (\S+?)\)?$/.exec(lines.at(-1) ?? '') ?? [];
+      // It is read as slowly as it is written here.
+      execFileSync('mkfifo', [file]);
+      const write = async (): Promise<void> => {
+        const pipe = await open(file, 'w');
+        await pipe.write(bytes.subarray(0, 1_024));
+        const before = looks(one.msr);
+        for (let ms = 0; ms < 20_000 && looks(one.msr) < before + 3; ms += 5) await setTimeout(5);
+        watched = looks(one.msr) - before;
+        await writeFile(`${file}.whole`, bytes);
+        await rename(`${file}.whole`, file);
+        await pipe.write(bytes.subarray(1_024));
+        await pipe.close();
+      };
+      written.push(write());
+      return true;
+    });
+    const steps = [readOnlyStep(one.site), backupStep(one.site, 'backup-2'), END];
+    const outcome = await runSaga(steps, new MemoryLog(), { ...OPTIONS, until: 'backup-2' });
+    await Promise.all(written);
+    assert.equal(outcome.is, 'until', JSON.stringify(outcome));
+    assert.ok(watched >= 3, `${watched} looks`);
   });
 
   it('of a registry to which somebody gave a cron again is no backup to be restored', async (t) => {
