@@ -338,6 +338,30 @@ describe('the garbage collection', () => {
     assert.equal((await run([garbageCollection(one.site)], log)).is, 'done');
   });
 
+  it('that fails with its retry is begun anew as well', async (t) => {
+    const one = await world(t);
+    const { jobs } = one.msr.state;
+    const log = new MemoryLog();
+    const create = jobs.create.bind(jobs);
+    let isBad = true;
+    jobs.retries = 1;
+    jobs.create = (...given) => {
+      const job = create(...given);
+      if (isBad) job.coming.splice(0, job.coming.length, 'waiting', 'running', 'error');
+      return job;
+    };
+    const failed = await run([garbageCollection(one.site)], log);
+    assert.ok(failed.is === 'stuck-forward', JSON.stringify(failed));
+    assert.deepEqual(
+      jobs.jobs.map(({ status }) => status),
+      ['error', 'error'],
+    );
+    isBad = false;
+    const again = await run([garbageCollection(one.site)], log);
+    assert.equal(again.is, 'done', JSON.stringify(again));
+    assert.equal(jobs.jobs.length, 3);
+  });
+
   it('is not told to be run again where images cannot be pulled behind it, and the crons are not forgotten', async (t) => {
     const one = await world(t);
     const log = new MemoryLog();
