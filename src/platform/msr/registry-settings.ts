@@ -113,7 +113,7 @@ export class RegistrySettings {
       ...this.#body,
       ...(isRecord(section) ? { storage: edited(section, storage, isReadOnly) } : {}),
       ...(parsed && isRecord(inConfig)
-        ? { config: stringify({ ...parsed, storage: edited(inConfig, storage, isReadOnly) }) }
+        ? { config: yamlOf({ ...parsed, storage: edited(inConfig, storage, isReadOnly) }) }
         : {}),
       keep_metadata: true,
     };
@@ -168,6 +168,11 @@ function edited(
     maintenance: { ...maintenance, readonly: { ...readonly, enabled: isReadOnly } },
     [driver]: parameters,
   };
+}
+
+/** Texts in quotes: the registry reads YAML 1.1, to which a password such as `yes` or `1_000` would be none. */
+function yamlOf(config: JsonRecord): string {
+  return stringify(config, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' });
 }
 
 function configOf(config: Json | undefined): JsonRecord | undefined {
