@@ -14,6 +14,7 @@ import { MsrError } from '../msr-error.ts';
 import { putRegistrySettings, readRegistrySettings, switchStorage } from '../msr-registry-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { type JsonRecord, RegistrySettings, type StorageSection } from '../registry-settings.ts';
+import { NotBegun } from './not-begun.ts';
 import { cronsByHand, savedCrons } from './saved-crons.ts';
 import { READ_ONLY } from './step-ids.ts';
 
@@ -35,11 +36,6 @@ export function isSwitched({ memoryOf }: Pick<StepContext, 'memoryOf'>): boolean
 
 function wasSent({ memory }: Pick<StepContext, 'memory'>): boolean {
   return memory.get(SENT) === true;
-}
-
-/** Nothing was sent, so there is nothing to wait for, and nothing to take back. */
-class NotBegun extends BlobferryError {
-  readonly mayHaveActed = false;
 }
 
 type SwitchSite = Pick<MsrSite, 'msr' | 'pace' | 'byHand' | 'backups'>;
