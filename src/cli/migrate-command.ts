@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { ConfigError } from '../core/errors.ts';
+import { withoutSecrets } from '../drivers/http/said.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import type { EnginePort } from '../platform/engine-port.ts';
 import type { Migration } from '../platform/migration.ts';
@@ -247,6 +248,6 @@ class Migrating {
     const { platform } = this.#migration;
     const said = error instanceof Error ? error.message : String(error);
     const secrets = platform.kind === 'msr' ? secretsOf(platform, this.#context.env) : [];
-    return secrets.reduce((text, secret) => text.replaceAll(secret, '***'), said);
+    return withoutSecrets(said, secrets, '***');
   }
 }

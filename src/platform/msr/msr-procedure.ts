@@ -83,6 +83,7 @@ function msrEngineSite(engine: Omit<EngineSite, 'digests' | 'window'>, isWithout
   return {
     ...engine,
     window: READ_ONLY,
+    keepsBlobs: true,
     digests: ({ memoryOf }) => {
       if (isWithout) return undefined;
       return (takenBackup(memoryOf('backup-2')) ?? takenBackup(memoryOf('backup-1')))?.index;

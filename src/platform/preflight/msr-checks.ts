@@ -1,7 +1,7 @@
 /** MSR itself: its version, its health, what it does by the clock, and whether it runs on the storage that is the source. */
 import { BlobferryError } from '../../core/errors.ts';
 import { helpCommand } from '../msr/dtr-commands.ts';
-import { mountOf } from '../msr/mounts.ts';
+import { isMounted, mountOf, mountText } from '../msr/mounts.ts';
 import { CLOCK_MS_MAX, clockAheadOf } from '../msr/msr-clock.ts';
 import { clusterProblems, readClusterStatus } from '../msr/msr-cluster.ts';
 import { changesRegistry, listCrons } from '../msr/msr-crons.ts';
@@ -176,11 +176,20 @@ async function storage({ site, source, target }: MsrChecks, signal: AbortSignal)
     ];
   const shown = Object.entries(settings.place).filter(([, value]) => value !== '');
   const text = `MSR runs on ${running.driver} ${shown.map(([name, value]) => `${name} ${String(value)}`).join(', ')}`;
+  const already = 'Nothing is left to migrate, or source and target are swapped';
   if (target.by === 'settings' && settings.isAt(target.section)) {
+    return [problem(`${text}, which is the target already`, already)];
+  }
+  // The step that mounts it would be found done, and all tests of the new storage would be of the old one.
+  if (target.by === 'mount' && (await isMounted(site.msr, signal, target.mount))) {
+    const where = `${text.trim()} on ${mountText(target.mount)}`;
+    return [problem(`${where}, which is the target already`, already)];
+  }
+  if (target.by === 'settings' && settings.masksSecrets) {
     return [
       problem(
-        `${text}, which is the target already`,
-        'Nothing is left to migrate, or source and target are swapped',
+        `${text}, and masks the secrets of its settings: put back, they would be lost`,
+        'Switch under System > Storage in the web interface of MSR, and migrate with platform: none',
       ),
     ];
   }

@@ -1,11 +1,11 @@
 /** The pass over the read-only source, and the proof that the target has all of it. */
 import { BlobferryError } from '../../core/errors.ts';
-import type { PassReport, VerifyReport } from '../engine-port.ts';
+import type { Named, PassReport, VerifyReport } from '../engine-port.ts';
 import type { Json } from '../saga/saga-log.ts';
 import type { Checked, Effect, Step } from '../saga/step.ts';
 import { type EngineSite, inEpoch, withDigests } from './engine-steps.ts';
 import { DAMAGE, damageText, FINAL_PASS, keptDamage } from './known-damage.ts';
-import { demandGood, keptLacking, LIVE } from './live-passes.ts';
+import { blobsIn, demandGood, LIVE, type SeenLive, seenLive } from './live-passes.ts';
 
 /** @param damageMax so many damaged objects of the source are left out knowingly. */
 export function finalPass(site: EngineSite, deleteMax: number, damageMax = 0): Step {
@@ -23,6 +23,9 @@ export function finalPass(site: EngineSite, deleteMax: number, damageMax = 0): S
       );
       demandGood(report, 'The final pass');
       ctx.memory.keep(DAMAGE, report.damage as unknown as Json);
+      const seen = seenLive(ctx.memoryOf(LIVE));
+      if (digests.digests !== undefined) demandNoNewHoles(report.digestsLacking, seen);
+      if (site.keepsBlobs) demandAllBlobs(report, seen);
       ctx.memory.keep('pass', passText(report));
     },
     effect: async ({ memory }) => shownBy(memory.get('pass'), 'no final pass came to a good end'),
@@ -52,7 +55,7 @@ export function verifyStep(site: EngineSite, damageMax = 0): Step {
         site.engine.verifyAll(call, { epoch, known, ...digests }),
       );
       demandGood(all, 'The target is not shown to be the source');
-      demandNoNewHoles(all, keptLacking(ctx.memoryOf(LIVE)));
+      if (all.rows) demandNoNewHoles(all.rows.lackingInSource, seenLive(ctx.memoryOf(LIVE)));
       const written = await inEpoch(site, ctx, (call, epoch) =>
         site.engine.verifyWritten(call, { epoch, known, ...digests }),
       );
@@ -66,18 +69,39 @@ export function verifyStep(site: EngineSite, damageMax = 0): Step {
   };
 }
 
+const MOUNTED = 'See that the old storage is there as a whole (a folder that is mounted), and run again';
+
 /**
  * A blob that nobody could pull before is none of the copy's. But nothing collects garbage meanwhile: one that came to be
- * missing while we copied is in a source that is not seen whole, such as a folder that is not mounted any more.
- * @param before so many were missing while the registry lived; undefined: nobody has looked.
+ * missing while we copied is in a source that is not seen whole, such as a folder that is not mounted any more. Where
+ * nobody has looked before, nobody knows which it is.
+ * @param holes blobs that the metadata names and the source lacks.
  * @throws BlobferryError
  */
-function demandNoNewHoles({ rows }: VerifyReport, before: number | undefined): void {
-  const holes = rows?.lackingInSource;
-  if (holes === undefined || before === undefined || holes.count <= before) return;
+function demandNoNewHoles(holes: Named, { lacking }: SeenLive): void {
+  if (holes.count <= (lacking ?? 0)) return;
+  const named = `The source lacks ${holes.count} blobs that the metadata names`;
+  if (lacking === undefined) {
+    throw new BlobferryError(
+      `${named}, and no live pass has seen that it did before: ${holes.first.join(', ')}`,
+      {
+        hint: `${MOUNTED}. Where they have been missing for long, run a live pass first: it counts them (passes: 1)`,
+      },
+    );
+  }
   throw new BlobferryError(
-    `The source lacks ${holes.count} blobs that the metadata names, and lacked ${before} in the last live pass: ${holes.first.join(', ')}`,
-    { hint: 'See that the old storage is there as a whole (a folder that is mounted), and run again' },
+    `${named}, and lacked ${lacking} in the last live pass: ${holes.first.join(', ')}`,
+    { hint: MOUNTED },
+  );
+}
+
+/** The same without a backup that names them. @throws BlobferryError */
+function demandAllBlobs(report: PassReport, { blobs: before }: SeenLive): void {
+  const blobs = blobsIn(report);
+  if (blobs === undefined || before === undefined || blobs >= before) return;
+  throw new BlobferryError(
+    `The source has ${blobs} blobs, and had ${before} in a live pass, although nothing collects garbage`,
+    { hint: MOUNTED },
   );
 }
 

@@ -1,4 +1,5 @@
 /** An engine that says what a test wants, for steps around it. */
+import type { CopySummary } from '../../../src/core/job.ts';
 import type {
   EnginePort,
   KnownDamage,
@@ -15,6 +16,11 @@ const NONE = { count: 0, first: [] };
 const TIMES = { beganMs: 1, endedMs: 2 };
 const LISTED = { pages: 1, seconds: 0 };
 
+function summaryOf(blobs: number): CopySummary {
+  const objectsByClass = { blob: { copied: 1, skipped: blobs - 1 } };
+  return { objectsByClass } as unknown as CopySummary;
+}
+
 export class FakeEngine implements EnginePort {
   /** `live`, `frozen`, `written`, `verify` in their order. */
   readonly calls: string[] = [];
@@ -24,8 +30,10 @@ export class FakeEngine implements EnginePort {
   window: Pick<WindowPrediction, 'totalMs' | 'text'> = { totalMs: 60_000, text: 'about a minute' };
   /** Called inside a frozen pass: it lasts until this settles, or until its epoch broke. */
   inFrozen: () => Promise<void> = async () => undefined;
-  /** Blobs of the backup that a live pass, and then the whole of source and target, lack. */
-  lacking: { readonly live: number; readonly verify: number } | undefined;
+  /** Blobs of the backup that the source of each live pass, of the final one, and then source and target together lack. */
+  lacking: { readonly live: readonly number[]; readonly final: number; readonly verify: number } | undefined;
+  /** Blobs that each pass counts in the source, one after the other. */
+  blobs: number[] = [];
   /** What a frozen pass leaves out. */
   damage: readonly KnownDamage[] = [];
   /** Logical paths that a frozen call was told to let be. */
@@ -35,6 +43,9 @@ export class FakeEngine implements EnginePort {
   async runPass(_: unknown, request: PassRequest): Promise<PassReport> {
     this.calls.push(request.kind);
     this.digests.push(request.digests);
+    const blobs = this.blobs.shift();
+    const passes = this.calls.filter((call) => call === 'live').length;
+    const lacking = request.kind === 'frozen' ? this.lacking?.final : this.lacking?.live[passes - 1];
     const objectsChanged = this.changed.shift() ?? 0;
     const end = request.kind === 'frozen' ? await this.#frozen(request.epoch.broke) : 'done';
     return {
@@ -49,7 +60,7 @@ export class FakeEngine implements EnginePort {
       bytesChanged: objectsChanged,
       objectsDeleted: 0,
       digestsPending: NONE,
-      digestsLacking: { count: this.lacking?.live ?? 0, first: [] },
+      digestsLacking: { count: lacking ?? 0, first: ['some-id'] },
       exceptions: [],
       damage: request.kind === 'frozen' && (request.damageMax ?? 0) > 0 ? this.damage : [],
       times: {
@@ -59,6 +70,7 @@ export class FakeEngine implements EnginePort {
         objectsCopied: 0,
         bytesCopied: 0,
       },
+      ...(blobs === undefined ? {} : { summary: summaryOf(blobs) }),
     };
   }
 

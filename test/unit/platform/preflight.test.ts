@@ -175,6 +175,25 @@ describe('the preflight of MSR', () => {
       /which is the target already/,
     ],
     [
+      'a mounted storage that is the target already',
+      {},
+      ({ msr }) => ({
+        procedure: 'reconfigure',
+        target: { by: 'mount', mount: { volume: `${String(msr.state.mounted?.said)}/` } },
+      }),
+      /storage of MSR: MSR runs on filesystem on the volume .*, which is the target already/,
+    ],
+    [
+      'settings whose secrets are not told',
+      {},
+      ({ msr }) => {
+        const hidden = { s3: { bucket: 'old', secretkey: '********' } };
+        msr.state.registrySettings = { storage: { ...hidden, redirect: { disable: true } } };
+        return { procedure: 'reconfigure', source: { driver: 's3', parameters: { bucket: 'old' } } };
+      },
+      /storage of MSR: .*masks the secrets/,
+    ],
+    [
       'an old storage that a destroy would take',
       {},
       ({ msr }) => {

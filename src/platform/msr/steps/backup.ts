@@ -88,16 +88,18 @@ async function takeBackup(site: BackupSite, id: BackupId, ctx: StepContext): Pro
   await mkdir(site.backups, { recursive: true, mode: 0o700 });
   const { text: version } = await readVersion(site.msr, signal);
   const spec = backupSpec(site.dtr, { name, msMax: site.pace.containerMsMax }, file);
-  await watched(ctx, isRestored ? READ_ONLY : undefined, site.pace.pollMs, (inTime) =>
-    site.containers.run(spec, inTime),
-  );
-  await makePrivate(file);
-  const { backup, index } = await indexBackup(
-    createReadStream(file),
-    { name: basename(file), version },
-    { directory: site.digests, name: `${run}-${id}` },
-    signal,
-  );
+  // To read a large one takes longer than read-only may go unwatched.
+  const restsOn = isRestored ? READ_ONLY : undefined;
+  const { backup, index } = await watched(ctx, restsOn, site.pace.pollMs, async (inTime) => {
+    await site.containers.run(spec, inTime);
+    await makePrivate(file);
+    return await indexBackup(
+      createReadStream(file),
+      { name: basename(file), version },
+      { directory: site.digests, name: `${run}-${id}` },
+      inTime,
+    );
+  });
   demandFit(id, backup, beganMs);
   memory.keep('taken', {
     file,

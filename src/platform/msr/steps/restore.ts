@@ -10,7 +10,7 @@ import {
 import type { Json } from '../../saga/saga-log.ts';
 import type { Checked, Effect, Step, StepContext, Ways } from '../../saga/step.ts';
 import { destroySpec, type LocalStorage, restoreSpec } from '../dtr-commands.ts';
-import { awaited, switchPatience, takesWrites } from '../look-at-replicas.ts';
+import { awaited, lookAtReplicas, switchPatience, takesWrites } from '../look-at-replicas.ts';
 import { isMounted, mountOf, mountText } from '../mounts.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import { isMsrError } from '../msr-error.ts';
@@ -47,7 +47,7 @@ export function restoreStep(site: RestoreSite): Step {
       if (ctx.memory.get('ended') === true) return { is: 'done' };
       const past = await containers.past(specNow(site, ctx), ctx.signal);
       const lost = past === 'ended-well' ? undefined : await whyNotLost(site, ctx);
-      // Made read-only by hand, it shows nothing of that any more.
+      // Made read-only by hand, or looked at again, it shows nothing of that any more.
       if (lost) ctx.memory.keep(WAS_WRITABLE, true);
       return lost ?? { is: 'todo' };
     },
@@ -90,7 +90,19 @@ export async function whyNotLost(
   { msr, byHand }: Pick<RestoreSite, 'msr' | 'byHand'>,
   { signal }: StepContext,
 ): Promise<Extract<Checked, { readonly is: 'blocked' }> | undefined> {
-  if (!(await takesWrites(msr, signal))) return undefined;
+  try {
+    const { evidence } = await lookAtReplicas(msr, signal);
+    if (evidence.is !== 'writable') return undefined;
+  } catch (error) {
+    if (!isMsrError(error)) throw error;
+    // Whoever refuses is there; everything else is what one hears where no registry is.
+    if (!isMsrError(error, 'unauthorized', 'forbidden')) return undefined;
+    return {
+      is: 'blocked',
+      why: `${msr.name} runs, and whether it takes writes cannot be seen: ${error.reason}`,
+      hint: 'Give the credentials of an administrator whom it lets in, and run again',
+    };
+  }
   return {
     is: 'blocked',
     why: `${msr.name} runs and takes writes: what was pushed to it is not in the second backup, and would be lost`,
