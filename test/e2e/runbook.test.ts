@@ -8,7 +8,7 @@ import { pullAll } from '../support/image-pull.ts';
 import { pushImages } from '../support/image-push.ts';
 import { buildImages, type ImageSet, type TestImage } from '../support/images.ts';
 import { type MigrateOptions, type MigrateWorld, startMigrateWorld } from '../support/msr/migrate-world.ts';
-import { cleanEnvironment, type CommandResult, runCommand } from '../support/process.ts';
+import { type CommandResult, cleanEnvironment, runCommand } from '../support/process.ts';
 import { filledIn, shellBlocks } from '../support/runbook.ts';
 import { makeTempFolder, type TempFolder } from '../support/temp.ts';
 import { missingTools } from '../support/tools.ts';
@@ -16,8 +16,21 @@ import { missingTools } from '../support/tools.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const CRONS = [
-  { id: 'cron-1', action: 'onlinegc', schedule: '0 0 1 * * 0', retries: 2, deadline: '30m', stopTimeout: '30s' },
-  { id: 'cron-2', action: 'tag_pruning', schedule: '0 30 1 * * *', retries: 0, parameters: { scope: 'team' } },
+  {
+    id: 'cron-1',
+    action: 'onlinegc',
+    schedule: '0 0 1 * * 0',
+    retries: 2,
+    deadline: '30m',
+    stopTimeout: '30s',
+  },
+  {
+    id: 'cron-2',
+    action: 'tag_pruning',
+    schedule: '0 30 1 * * *',
+    retries: 0,
+    parameters: { scope: 'team' },
+  },
   { id: 'cron-3', action: 'onlinegc_joblogs', schedule: '0 0 2 * * *', retries: 0 },
 ];
 /** Behind the id, which MSR may give anew. */
@@ -105,7 +118,13 @@ describe('the runbook by hand', { skip: missingTools('registry', 'skopeo') }, ()
       const [, url = ''] = /^ {2}url: (.*)$/m.exec(await readFile(this.world.file, 'utf8')) ?? [];
       const values = { MSR: url, ID: 'f1e2d3c4b5a0' };
       const kept = join(this.#folder, 'set');
-      const lines = ['set -e', filledIn(setup, values), this.#set, block, `declare -p JOB > '${kept}' || true`];
+      const lines = [
+        'set -e',
+        filledIn(setup, values),
+        this.#set,
+        block,
+        `declare -p JOB > '${kept}' || true`,
+      ];
       const script = join(this.#folder, 'script');
       await writeFile(script, lines.join('\n'));
       const { env } = this.world;
@@ -142,7 +161,9 @@ describe('the runbook by hand', { skip: missingTools('registry', 'skopeo') }, ()
         >;
         const states = Object.values(readOnly ?? {});
         assert.ok(states.length > 0, shown);
-        return states.every((is) => is === isReadOnly) && Object.values(health ?? {}).every((is) => is === 'OK');
+        return (
+          states.every((is) => is === isReadOnly) && Object.values(health ?? {}).every((is) => is === 'OK')
+        );
       });
       assert.equal(this.world.msr.state.isReadOnly, isReadOnly);
     }

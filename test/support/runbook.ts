@@ -10,7 +10,7 @@ export function shellBlocks(markdown: string): ReadonlyMap<string, string> {
   return blocks;
 }
 
-const FENCED = /^([ ]*)```sh ?(\S*)\n([^]*?)^ *```$/gm;
+const FENCED = /^([ ]*)```sh ?(\S*)\n([\s\S]*?)^ *```$/gm;
 
 /** Gives the variables of a block their values. @throws Error where one is not set there. */
 export function filledIn(block: string, values: Readonly<Record<string, string>>): string {

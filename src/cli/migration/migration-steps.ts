@@ -3,7 +3,7 @@ import { getCACertificates } from 'node:tls';
 import { DELETE_MAX_DEFAULT } from '../../coordinator/extras.ts';
 import { ConfigError } from '../../core/errors.ts';
 import { storageName } from '../../drivers/spec-name.ts';
-import type { EnginePort } from '../../platform/engine-port.ts';
+import type { EnginePort, EngineProgress } from '../../platform/engine-port.ts';
 import type { Migration, MsrPlatform } from '../../platform/migration.ts';
 import { fetchCa } from '../../platform/msr/msr-ca.ts';
 import { msrSteps } from '../../platform/msr/msr-procedure.ts';
@@ -15,11 +15,12 @@ import { serverAuthority } from '../../platform/preflight/server-authority.ts';
 import { storageChecks } from '../../platform/preflight/storage-checks.ts';
 import type { Awaiter } from '../../platform/print-commands.ts';
 import type { Step } from '../../platform/saga/step.ts';
-import type { EngineSite } from '../../platform/steps/engine-steps.ts';
+import { type EngineSite, engineCall } from '../../platform/steps/engine-steps.ts';
 import type { CommandContext } from '../context.ts';
 import { jsonLine } from '../json.ts';
 import type { MigrateArguments } from '../program.ts';
 import { addressOf, readProxies } from '../storage/network.ts';
+import { schemeOf } from '../storage/url-storage.ts';
 import type { Storages } from '../storages.ts';
 import { findingLine } from './migrate-text.ts';
 import { placeSection, settingsSection } from './msr-storage.ts';
@@ -35,8 +36,15 @@ export interface StepsWorld {
   readonly engine: EnginePort;
   readonly given: MigrateArguments;
   readonly context: CommandContext;
+  readonly onProgress: (progress: EngineProgress) => void;
   /** Shows lines and waits for a yes. */
   readonly awaiter: Awaiter;
+}
+
+/** For whoever writes it into a configuration: the file has every parameter, the name of the storage only some. */
+function targetText({ migration, storages }: StepsWorld): string {
+  const name = storageName(storages.target);
+  return schemeOf(migration.target) === undefined ? `${name}, as in ${migration.target}` : name;
 }
 
 export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Promise<readonly Step[]> {
@@ -54,7 +62,7 @@ export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Pro
     return noneSteps(engine, {
       ...common,
       preflight: preflightOf(world, storageChecksOf(world, false)),
-      target: storageName(world.storages.target),
+      target: targetText(world),
       awaiter: world.awaiter,
     });
   }
@@ -80,14 +88,12 @@ export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Pro
   });
 }
 
-function engineSiteOf({ engine, context, given }: StepsWorld): Omit<EngineSite, 'digests' | 'window'> {
+function engineSiteOf({ engine, context, onProgress }: StepsWorld): Omit<EngineSite, 'digests' | 'window'> {
   const { output } = context;
   return {
     engine,
     pollMs: 1_000,
-    onProgress: (progress) => {
-      if (given.json) output.print(jsonLine({ event: 'engine', ...progress }));
-    },
+    onProgress,
     onSaid: (sentence) => output.say(sentence),
   };
 }
@@ -115,7 +121,7 @@ function storageChecksOf(world: StepsWorld, hasBackups: boolean): ReturnType<typ
   const site = engineSiteOf(world);
   return storageChecks({
     engine: world.engine,
-    call: (signal) => ({ signal, ...(site.onSaid ? { onSaid: site.onSaid } : {}) }),
+    call: (signal) => engineCall(site, signal),
     isWithoutDigests: world.given.withoutDigests === true,
     hasBackups,
   });
