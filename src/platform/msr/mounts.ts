@@ -21,6 +21,8 @@ export async function isMounted(
   return (await readRegistrySettings(msr, signal)).storage?.driver === 'filesystem';
 }
 
+/** The same for what names the same folder: a slash at its end says nothing. */
 export function mountText(storage: LocalStorage): string {
-  return 'volume' in storage ? `the volume ${storage.volume}` : storage.nfs;
+  const text = 'volume' in storage ? `the volume ${storage.volume}` : storage.nfs;
+  return text.replace(/(?<=[^/])\/+$/, '');
 }

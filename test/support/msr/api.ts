@@ -103,12 +103,16 @@ function readSettings(state: MsrState): ApiAnswer {
       ),
       webTLSKey: 'a private key that nobody should see',
       jobHistoryToKeep: 100,
-      storageVolume: mounted?.said ?? '',
-      nfsHost: '',
-      nfsPath: '',
+      ...mountSettings(mounted?.said ?? ''),
       ...(assumes.settingsTellReadOnly === true ? { readOnlyRegistry: isReadOnly } : {}),
     },
   };
+}
+
+/** Where it is over NFS its host and path are told apart; that the volume is empty then is assumed. */
+function mountSettings(said: string): JsonRecord {
+  const [, nfsHost = '', nfsPath = ''] = /^nfs:\/\/([^/]+)(\/.*)$/.exec(said) ?? [];
+  return { storageVolume: nfsHost === '' ? said : '', nfsHost, nfsPath };
 }
 
 function writeSettings(state: MsrState, { request }: Match): ApiAnswer {
