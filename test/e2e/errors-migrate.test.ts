@@ -160,6 +160,14 @@ errorTests(
       assert.equal(world.msr.called.length, called, 'nothing is looked at before');
       isAsBefore(world);
     },
+    'a storage of MSR that is not there': async (t, row) => {
+      const world = await start(t);
+      const text = await readFile(world.file, 'utf8');
+      await writeFile(world.file, text.replace(/^source: .*$/m, 'source: file:///nonexistent/registry'));
+      row.check(await world.migrate(ALL));
+      assert.deepEqual(changesOf(world), []);
+      isAsBefore(world);
+    },
     'a token that MSR does not know': refused({}, () => ({ env: { MSR_TOKEN: 'expired-long-ago' } })),
     'a user of MSR who is no administrator': refused({ platform: ['username: reader'] }, ({ msr }) => ({
       env: { MSR_TOKEN: msr.addToken('reader') },

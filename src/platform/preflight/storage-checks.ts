@@ -16,6 +16,8 @@ const SKEW_MS_NOTED = 60_000;
 /** No migration is done within so short a time; one that is not done in so long a time is rare. */
 const EXPIRY_MS_MIN = 60 * 60_000;
 const EXPIRY_MS_NOTED = 7 * 24 * 60 * 60_000;
+const SOURCE = 'source storage';
+
 /** Room for what is pushed meanwhile, and for what a file system needs itself. */
 const ROOM_FACTOR = 1.05;
 
@@ -38,7 +40,7 @@ export function storageChecks({
   let source: StorageFindings | undefined;
   return [
     {
-      item: 'source storage',
+      item: SOURCE,
       look: async (signal) => {
         source = await engine.lookAtSource(call(signal));
         return rightsOf(source, ['list', 'read']);
@@ -46,6 +48,8 @@ export function storageChecks({
     },
     {
       item: 'target storage',
+      // What lies in the target is compared with what the source has.
+      needs: SOURCE,
       look: async (signal) => {
         target = await engine.lookAtTarget(call(signal));
         return rightsOf(target, ['list', 'read', 'write', 'delete']);
@@ -60,6 +64,7 @@ export function storageChecks({
     { item: 'clocks', look: async () => [source, target].flatMap((found) => (found ? clockOf(found) : [])) },
     {
       item: 'content of the source',
+      needs: SOURCE,
       look: async (signal) => {
         const survey = await engine.survey(call(signal));
         return [
@@ -84,6 +89,12 @@ function rightsOf(found: StorageFindings, needed: readonly string[]): readonly F
   );
   if (sentences.length > 0) return sentences;
   const granted = rights.filter(({ is }) => is === 'granted').map(({ right }) => right);
+  // Nothing was refused where nothing was reached: a folder that is not there, a name without a server.
+  if (granted.length === 0) {
+    return [
+      problem(unknown[0]?.why ?? `${found.name} lets nobody do anything`, 'Make it reachable from here'),
+    ];
+  }
   return [
     ok(`${found.name} can be reached, with the rights to ${granted.join(', ')}`),
     ...unknown.map(
