@@ -4,13 +4,15 @@ import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { ConfigError } from '../core/errors.ts';
 import { withoutSecrets } from '../drivers/http/said.ts';
 import { storageName } from '../drivers/spec-name.ts';
-import type { EnginePort } from '../platform/engine-port.ts';
+import type { EnginePort, EngineProgress } from '../platform/engine-port.ts';
 import type { Migration } from '../platform/migration.ts';
 import type { MsrSite } from '../platform/msr/msr-site.ts';
 import { stuckNow } from '../platform/msr/stuck-text.ts';
 import { writePrivately } from '../platform/private-file.ts';
 import { exitCodeOfOutcome, type Outcome } from '../platform/saga/outcome.ts';
 import { outcomeText } from '../platform/saga/outcome-text.ts';
+import { type Question, stepNamed } from '../platform/saga/plan.ts';
+import { changedSteps, progressOf } from '../platform/saga/progress.ts';
 import { type ReportInput, reportOf } from '../platform/saga/report.ts';
 import { runSaga, type SagaOptions, undoSaga } from '../platform/saga/saga.ts';
 import { SagaJournal } from '../platform/saga/saga-journal.ts';
@@ -19,8 +21,10 @@ import { FINAL_PASS, keptDamage } from '../platform/steps/known-damage.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodeOfFailure } from './failure.ts';
 import { jsonLine } from './json.ts';
-import { aboutOf, caveatsOf, damageCaveats } from './migration/caveats.ts';
-import { entryLine, planLines, questionOf } from './migration/migrate-text.ts';
+import { demandApart } from './migration/apart.ts';
+import { aboutOf, afterwards, caveatsOf, damageCaveats } from './migration/caveats.ts';
+import { EngineProgressLine } from './migration/engine-progress.ts';
+import { Narrator, planLines, progressLines, questionOf, titleLines } from './migration/migrate-text.ts';
 import { readMigrationFile } from './migration/migration-file.ts';
 import { stepsOf } from './migration/migration-steps.ts';
 import { type MigrationEngineInput, openMigrationEngine } from './migration/open-engine.ts';
@@ -40,6 +44,7 @@ export async function runMigrateCommand(
     source: await readOneStorage(migration.source, 'source', context),
     target: await readOneStorage(migration.target, 'target', context),
   };
+  demandApart(migration, storages);
   const journal = SagaJournal.open(join(migration.journal, 'steps'), identityOf(migration, storages));
   try {
     const engine = openMigrationEngine({
@@ -97,6 +102,9 @@ class Migrating {
   readonly #journal: SagaJournal;
   /** The run that had ended when the program began. */
   readonly #endedBefore: string | undefined;
+  readonly #progress: EngineProgressLine;
+  /** The whole plan, with what each step changes. */
+  #hasShownPlan = false;
 
   constructor(
     migration: Migration,
@@ -110,6 +118,7 @@ class Migrating {
     this.#given = given;
     this.#context = context;
     this.#journal = journal;
+    this.#progress = new EngineProgressLine(context.output);
     this.#endedBefore = journal.last?.end === undefined ? undefined : journal.last.id;
   }
 
@@ -128,6 +137,7 @@ class Migrating {
           engine,
           given: this.#given,
           context,
+          onProgress: (progress) => this.#tell(progress),
           awaiter: (lines, signal) => this.#awaits(lines, signal),
         },
         site,
@@ -148,6 +158,9 @@ class Migrating {
     const { until, startAt, undo } = this.#given;
     const options = this.#options(steps, site);
     if (undo) return await undoSaga(steps, this.#journal, options);
+    // Not only when it is their turn: by then an hour may have gone by.
+    if (until !== undefined) stepNamed(steps, until, '--until');
+    if (startAt !== undefined) stepNamed(steps, startAt, '--start-at');
     this.#showPlan(steps);
     // What is found is seen before anybody is asked.
     const looked = await runSaga(steps, this.#journal, {
@@ -171,21 +184,27 @@ class Migrating {
     const { output, env, signal, asker } = this.#context;
     const { yes, yesForward, json } = this.#given;
     const { platform } = this.#migration;
+    const narrator = new Narrator(steps);
     return {
       signal,
       yes: yes === true,
       yesForward: yesForward === true,
       caveats: this.#caveats,
-      ask: (question, asked) =>
-        asker().agrees([...planLines(asked), ...this.#caveatLines], questionOf(question), signal),
+      ask: (question, asked) => asker().agrees(this.#asked(question, asked), questionOf(question), signal),
       secrets: () => (platform.kind === 'msr' ? secretsOf(platform, env) : []),
       ...(site ? { stuck: (progress, asked) => stuckNow(site.msr, progress, asked) } : {}),
       onEntry: (entry) => {
+        this.#progress.end();
         if (json) output.print(jsonLine({ event: 'step', ...entry }));
-        const line = entryLine(entry, steps);
+        const line = narrator.line(entry);
         if (line !== undefined) output.say(line);
       },
     };
+  }
+
+  #tell(progress: EngineProgress): void {
+    if (this.#given.json) this.#context.output.print(jsonLine({ event: 'engine', ...progress }));
+    else this.#progress.tell(progress);
   }
 
   #showPlan(steps: readonly Step[]): void {
@@ -193,7 +212,18 @@ class Migrating {
     output.say(
       `${storageName(this.#storages.source)} → ${storageName(this.#storages.target)}, in these steps:`,
     );
-    for (const line of [...planLines(steps), ...this.#caveatLines]) output.say(line);
+    const { last } = this.#journal;
+    const progress = progressOf(steps, last?.end === undefined ? this.#journal.entries : []);
+    const isBegun = steps.some(({ id }) => id !== 'preflight' && progress.of(id).state !== 'fresh');
+    const lines = isBegun ? progressLines(steps, progress) : planLines(steps);
+    for (const line of [...lines, ...this.#caveatLines]) output.say(line);
+    this.#hasShownPlan = !isBegun;
+  }
+
+  /** What each step changes, unless that has just been read; and before the point of no return once more. */
+  #asked(question: Question, steps: readonly Step[]): readonly string[] {
+    if (question === 'forward') return [...planLines(steps), ...this.#caveatLines];
+    return question === 'undo' || this.#hasShownPlan ? titleLines(steps) : planLines(steps);
   }
 
   get #caveatLines(): readonly string[] {
@@ -217,12 +247,22 @@ class Migrating {
   async #told(outcome: Outcome, steps: readonly Step[]): Promise<number> {
     const { output } = this.#context;
     const exitCode = exitCodeOfOutcome(outcome);
-    const lines = [...outcomeText(outcome, steps), ...this.#caveats, ...this.#damage];
+    const changed = changedSteps(steps, progressOf(steps, this.#journal.entries));
+    const lines = [
+      ...outcomeText(outcome, steps, changed),
+      ...this.#afterwards(outcome),
+      ...this.#caveats,
+      ...this.#damage,
+    ];
     const file = await this.#report(steps, { outcome: outcome.is, exitCode, lines });
     if (file !== undefined) lines.push(`Report: ${file}`);
     if (this.#given.json) output.print(jsonLine({ event: 'summary', outcome: outcome.is, exitCode, lines }));
     else for (const line of lines) output.print(line);
     return exitCode;
+  }
+
+  #afterwards(outcome: Outcome): readonly string[] {
+    return outcome.is === 'done' && !outcome.wasDone ? afterwards(this.#migration) : [];
   }
 
   /** What went well or wrong stays so where a report of it cannot be written: that is told, and changes nothing. */

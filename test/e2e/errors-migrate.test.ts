@@ -15,6 +15,7 @@ import { tarMember } from '../support/msr/tar.ts';
 import { S3Bucket } from '../support/s3-bucket.ts';
 import { makeTempFolder, type TempFolder } from '../support/temp.ts';
 import { missingTools } from '../support/tools.ts';
+import { readTree } from '../support/tree.ts';
 
 const GC = { action: 'onlinegc', schedule: '0 0 1 * * 0', retries: 2, deadline: '30m', stopTimeout: '30s' };
 const ALL = ['--yes', '--yes-forward'];
@@ -145,6 +146,47 @@ function datedBack(archive: Buffer, toMs: number): Buffer {
 errorTests(
   import.meta.filename,
   {
+    'an unknown name in a migration file': refused({ more: ['proceedure: restore'] }),
+    'a variable of a migration that is empty': refused({}, () => ({ env: { MSR_TOKEN: ' ' } })),
+    'an authority of MSR that is not there': refused({}, async ({ folder }) => {
+      await rm(join(folder, 'ca.pem'));
+      return undefined;
+    }),
+    'an authority of MSR that is no certificate': refused({}, async ({ folder }) => {
+      await writeFile(join(folder, 'ca.pem'), 'https://msr.example.com/ca');
+      return undefined;
+    }),
+    'a journal of a migration inside the storage': async (t, row) => {
+      const world = await start(t, { more: ['journal: ./storage/journal'] });
+      const before = await readTree(world.storage);
+      row.check(await world.migrate(ALL));
+      assert.deepEqual(await readTree(world.storage), before);
+      isAsBefore(world);
+    },
+    'a journal of another migration': async (t, row) => {
+      const world = await start(t);
+      const looked = await world.migrate(['--until', 'preflight']);
+      assert.equal(looked.code, 0, looked.stdout);
+      const text = await readFile(world.file, 'utf8');
+      await writeFile(world.file, `${text.replace('reconfigure', 'restore')}  ucpNode: node-1\n`);
+      row.check(await world.migrate(ALL));
+      isAsBefore(world);
+    },
+    'a step that a migration does not have': async (t, row) => {
+      const world = await start(t);
+      const called = world.msr.called.length;
+      row.check(await world.migrate([...ALL, '--until', 'destroy']));
+      assert.equal(world.msr.called.length, called, 'nothing is looked at before');
+      isAsBefore(world);
+    },
+    'a storage of MSR that is not there': async (t, row) => {
+      const world = await start(t);
+      const text = await readFile(world.file, 'utf8');
+      await writeFile(world.file, text.replace(/^source: .*$/m, 'source: file:///nonexistent/registry'));
+      row.check(await world.migrate(ALL));
+      assert.deepEqual(changesOf(world), []);
+      isAsBefore(world);
+    },
     'a token that MSR does not know': refused({}, () => ({ env: { MSR_TOKEN: 'expired-long-ago' } })),
     'a user of MSR who is no administrator': refused({ platform: ['username: reader'] }, ({ msr }) => ({
       env: { MSR_TOKEN: msr.addToken('reader') },

@@ -196,8 +196,10 @@ describe('a migration by hand', { skip: missingTools('registry', 'skopeo') }, ()
       else if (/readonly\.enabled: true in the configuration/.test(text)) {
         await pushImages(only(third), registry.host);
         await restart(old, true);
-      } else if (/write the section storage of the new storage/.test(text)) await restart(next, true);
-      else if (/readonly\.enabled: false in the configuration/.test(text)) await restart(next, false);
+      } else if (/write the section storage of the new storage/.test(text)) {
+        assert.match(text, /: s3:\/\/registry\/moved at http.*, as in \/.*\/plain-new\.yml$/m);
+        await restart(next, true);
+      } else if (/readonly\.enabled: false in the configuration/.test(text)) await restart(next, false);
       return 'yes';
     };
     const done = await runBlobferry(['migrate', file], { answer });

@@ -61,6 +61,10 @@ describe('blobferry migrate', { skip: missingTools('registry', 'skopeo') }, () =
     const stopped = await world.migrate(['--yes']);
     assert.equal(stopped.code, 130, stopped.stderr);
     assert.match(stopped.stdout, /^Not gone on with "End read-only/);
+    assert.match(
+      stopped.stdout,
+      /^This was changed, and stays so:\n(.*\n)* {2}Switch the registry to read-only\n/m,
+    );
     assert.deepEqual(['s3' in world.msr.state.section, world.msr.state.isReadOnly], [true, true]);
     const undone = await world.migrate(['--undo', '--yes']);
     assert.equal(undone.code, 0, undone.stderr);

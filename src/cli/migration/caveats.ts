@@ -43,6 +43,15 @@ export function damageCaveats(damage: readonly KnownDamage[]): readonly string[]
   return damage.map(({ path, why }) => `not in the new storage: "${path}", damaged in the old one: ${why}`);
 }
 
+/** What is left to do for people when all steps are done. */
+export function afterwards({ platform, backups }: Migration): readonly string[] {
+  if (platform.kind === 'none') return [];
+  return [
+    ...(platform.procedure === 'restore' ? ['MSR runs on one replica: join the others again'] : []),
+    `All of the registry's secrets are in ${backups}: remove it when nobody needs a way back any more`,
+  ];
+}
+
 /** Without secrets. */
 export function aboutOf({ file, platform }: Migration, { source, target }: Storages): Record<string, Json> {
   const storages = { file, source: storageName(source), target: storageName(target) };

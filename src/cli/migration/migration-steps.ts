@@ -4,7 +4,7 @@ import { DELETE_MAX_DEFAULT } from '../../coordinator/extras.ts';
 import { ConfigError, isStorageError } from '../../core/errors.ts';
 import type { StorageSpec } from '../../drivers/spec.ts';
 import { storageName } from '../../drivers/spec-name.ts';
-import type { EnginePort } from '../../platform/engine-port.ts';
+import type { EnginePort, EngineProgress } from '../../platform/engine-port.ts';
 import type { Migration, MsrPlatform } from '../../platform/migration.ts';
 import { fetchCa } from '../../platform/msr/msr-ca.ts';
 import { msrSteps } from '../../platform/msr/msr-procedure.ts';
@@ -18,12 +18,13 @@ import { serverAuthority } from '../../platform/preflight/server-authority.ts';
 import { storageChecks } from '../../platform/preflight/storage-checks.ts';
 import type { Awaiter } from '../../platform/print-commands.ts';
 import type { Step } from '../../platform/saga/step.ts';
-import type { EngineSite } from '../../platform/steps/engine-steps.ts';
+import { type EngineSite, engineCall } from '../../platform/steps/engine-steps.ts';
 import type { CredentialsEnd } from '../../platform/steps/window.ts';
 import type { CommandContext } from '../context.ts';
 import { jsonLine } from '../json.ts';
 import { defaultThreads, type MigrateArguments } from '../program.ts';
 import { readProxies } from '../storage/network.ts';
+import { schemeOf } from '../storage/url-storage.ts';
 import type { Storages } from '../storages.ts';
 import { credentialsEnd } from './credentials-end.ts';
 import { findingLine } from './migrate-text.ts';
@@ -41,8 +42,15 @@ export interface StepsWorld {
   readonly engine: EnginePort;
   readonly given: MigrateArguments;
   readonly context: CommandContext;
+  readonly onProgress: (progress: EngineProgress) => void;
   /** Shows lines and waits for a yes. */
   readonly awaiter: Awaiter;
+}
+
+/** For whoever writes it into a configuration: the file has every parameter, the name of the storage only some. */
+function targetText({ migration, storages }: StepsWorld): string {
+  const name = storageName(storages.target);
+  return schemeOf(migration.target) === undefined ? `${name}, as in ${migration.target}` : name;
 }
 
 export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Promise<readonly Step[]> {
@@ -62,7 +70,7 @@ export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Pro
     return noneSteps(engine, {
       ...common,
       preflight: preflightOf(world, storageChecksOf(world, undefined)),
-      target: storageName(world.storages.target),
+      target: targetText(world),
       awaiter: world.awaiter,
     });
   }
@@ -91,14 +99,12 @@ function endingCredentials({ storages, context }: StepsWorld): readonly Credenti
   });
 }
 
-function engineSiteOf({ engine, context, given }: StepsWorld): Omit<EngineSite, 'digests' | 'window'> {
+function engineSiteOf({ engine, context, onProgress }: StepsWorld): Omit<EngineSite, 'digests' | 'window'> {
   const { output } = context;
   return {
     engine,
     pollMs: 1_000,
-    onProgress: (progress) => {
-      if (given.json) output.print(jsonLine({ event: 'engine', ...progress }));
-    },
+    onProgress,
     onSaid: (sentence) => output.say(sentence),
   };
 }
@@ -141,7 +147,7 @@ function storageChecksOf(
   const site = engineSiteOf(world);
   return storageChecks({
     engine: world.engine,
-    call: (signal) => ({ signal, ...(site.onSaid ? { onSaid: site.onSaid } : {}) }),
+    call: (signal) => engineCall(site, signal),
     isWithoutDigests: world.given.withoutDigests === true,
     hasBackups: msr !== undefined,
     damageMax: world.given.acceptDamage,

@@ -1,5 +1,5 @@
 /** From the migration file to an MSR that steps can work with. */
-import { readFile } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { ConfigError } from '../../core/errors.ts';
 import type { ContainerRunner } from '../../platform/container.ts';
@@ -11,6 +11,7 @@ import { type MsrSite, PACE } from '../../platform/msr/msr-site.ts';
 import { type Awaiter, PrintedCommands } from '../../platform/print-commands.ts';
 import type { CommandContext } from '../context.ts';
 import { readProxies } from '../storage/network.ts';
+import { readTextFile } from '../storage/text-file.ts';
 
 /** @throws ConfigError where something that the file names is not there. */
 export async function openSite(
@@ -59,10 +60,13 @@ function containersOf(platform: MsrPlatform, awaiter: Awaiter, env: CommandConte
 
 export async function authorityOf({ trust }: ServerAccess): Promise<string | undefined> {
   if (trust.by !== 'ca') return undefined;
+  const text = await readTextFile(trust.file, { failed: 'Cannot read the authority', hint: CA_HINT });
   try {
-    return await readFile(trust.file, 'utf8');
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`Cannot read the authority "${trust.file}": ${why}`);
+    new X509Certificate(text);
+  } catch {
+    throw new ConfigError(`The authority "${trust.file}" is no certificate in PEM`, { hint: CA_HINT });
   }
+  return text;
 }
+
+const CA_HINT = 'give what /ca of that server answers, once its fingerprint is compared';

@@ -120,7 +120,7 @@ function accessOf(
   const secretEnv = passwordEnv ?? tokenEnv ?? '';
   const names = section === 'mke' ? '"passwordEnv"' : '"passwordEnv" or "tokenEnv"';
   if (secretEnv === '') remarks.problem(here, `${names} of ${section} is missing`);
-  else if (!env[secretEnv]) {
+  else if (!env[secretEnv]?.trim()) {
     const name = passwordEnv === undefined ? 'tokenEnv' : 'passwordEnv';
     // What stands there may be a secret that is spelt like the name of a variable.
     const sentence = `"${name}" of ${section} names an environment variable that is not set or empty`;

@@ -15,7 +15,7 @@ export function preflightStep({ checks, onFinding, ask }: PreflightOptions): Ste
   return {
     id: 'preflight',
     title: 'Look at everything that has to be in order',
-    changes: 'Nothing; probes are written to the target and removed',
+    changes: 'Probes are written to the target and removed',
     kind: 'read',
     check: async ({ memory }) => ({ is: memory.get('text') === undefined ? 'todo' : 'done' }),
     do: async ({ signal, memory }) => {

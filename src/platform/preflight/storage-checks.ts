@@ -17,6 +17,7 @@ type Found = Omit<Finding, 'item'>;
 
 /** Signed requests are refused from about a quarter of an hour on. */
 const SKEW_MS_MAX = 5 * 60_000;
+const SOURCE = 'source storage';
 
 export interface StorageChecks {
   readonly engine: EnginePort;
@@ -47,7 +48,7 @@ export function storageChecks({
   let folder: readonly Found[] = [];
   return [
     {
-      item: 'source storage',
+      item: SOURCE,
       look: async (signal) => {
         source = await engine.lookAtSource(call(signal));
         return rightsOf(source, ['list', 'read']);
@@ -55,6 +56,8 @@ export function storageChecks({
     },
     {
       item: 'target storage',
+      // What lies in the target is compared with what the source has.
+      needs: SOURCE,
       look: async (signal) => {
         target = await engine.lookAtTarget(call(signal));
         return rightsOf(target, ['list', 'read', 'write', 'delete']);
@@ -65,6 +68,7 @@ export function storageChecks({
     { item: 'clocks', look: async () => [source, target].flatMap((found) => (found ? clockOf(found) : [])) },
     {
       item: 'content of the source',
+      needs: SOURCE,
       look: async (signal) => {
         // Before the source is listed: what is pushed later need not be in it.
         const sample = await served?.sample(signal);
@@ -103,6 +107,12 @@ function rightsOf(found: StorageFindings, needed: readonly string[]): readonly F
   );
   if (sentences.length > 0) return sentences;
   const granted = rights.filter(({ is }) => is === 'granted').map(({ right }) => right);
+  // Nothing was refused where nothing was reached: a folder that is not there, a name without a server.
+  if (granted.length === 0) {
+    return [
+      problem(unknown[0]?.why ?? `${found.name} lets nobody do anything`, 'Make it reachable from here'),
+    ];
+  }
   return [
     ok(`${found.name} can be reached, with the rights to ${granted.join(', ')}`),
     ...unknown.map(

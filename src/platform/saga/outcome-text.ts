@@ -2,15 +2,22 @@
 import type { Outcome, StepFailure } from './outcome.ts';
 import type { Step, Ways } from './step.ts';
 
-/** Lines, the most important first; no secrets, as there are none in an outcome. */
-export function outcomeText(outcome: Outcome, steps: readonly Step[]): readonly string[] {
+/**
+ * Lines, the most important first; no secrets, as there are none in an outcome.
+ * @param changed what the run has changed and left so: where a run ends early, that is what somebody has to know.
+ */
+export function outcomeText(
+  outcome: Outcome,
+  steps: readonly Step[],
+  changed: readonly Step[] = [],
+): readonly string[] {
   const titleOf = (id: string): string => steps.find((step) => step.id === id)?.title ?? id;
   const titles = (ids: readonly string[]): readonly string[] => ids.map((id) => `  ${titleOf(id)}`);
   switch (outcome.is) {
     case 'done':
       return [outcome.wasDone ? 'The migration was complete already' : 'The migration is complete'];
     case 'until':
-      return [`Ended behind "${titleOf(outcome.step)}", as asked; run again to go on`];
+      return [`Ended behind "${titleOf(outcome.step)}", as asked`, ...leftSo(changed)];
     case 'refused':
       return ['Nothing was changed', ...reason(outcome.failure, AGAIN)];
     case 'undone':
@@ -34,13 +41,28 @@ export function outcomeText(outcome: Outcome, steps: readonly Step[]): readonly 
     case 'stuck-forward':
       return [outcome.first, ...reason(outcome.failure), ...bothWays(outcome.ways)];
     case 'stopped':
-      return [
-        outcome.isAnswer
-          ? `Not gone on with "${titleOf(outcome.before)}", as nobody agreed to it`
-          : `Stopped at "${titleOf(outcome.before)}"`,
-        'What was changed stays so: run the same migration again to go on, or with --undo to take it back',
-      ];
+      return [stoppedText(outcome, titleOf(outcome.before)), ...leftSo(changed)];
   }
+}
+
+function stoppedText(
+  { isAnswer, isUndo }: Extract<Outcome, { readonly is: 'stopped' }>,
+  before: string,
+): string {
+  if (isUndo) return 'Nothing was taken back, as nobody agreed to it';
+  return isAnswer ? `Not gone on with "${before}", as nobody agreed to it` : `Stopped at "${before}"`;
+}
+
+function leftSo(changed: readonly Step[]): readonly string[] {
+  if (changed.length === 0) return ['Nothing was changed. Run the same migration again to go on'];
+  const isForward = changed.some(({ kind }) => kind === 'forward');
+  return [
+    'This was changed, and stays so:',
+    ...changed.map(({ title }) => `  ${title}`),
+    isForward
+      ? 'Run the same migration again to go on; there is no way back by itself any more'
+      : 'Run the same migration again to go on, or with --undo to take it back',
+  ];
 }
 
 const AGAIN = 'Mend that, then run the same migration again';

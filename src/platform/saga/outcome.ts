@@ -33,8 +33,13 @@ export type Outcome =
       readonly first: string;
       readonly ways: Ways;
     }
-  /** By the user, or because nobody agreed to go on. */
-  | { readonly is: 'stopped'; readonly before: string; readonly isAnswer: boolean };
+  /** By the user, or because nobody agreed to go on; `isUndo`: to take anything back. */
+  | {
+      readonly is: 'stopped';
+      readonly before: string;
+      readonly isAnswer: boolean;
+      readonly isUndo?: true;
+    };
 
 export function exitCodeOfOutcome(outcome: Outcome): 0 | 2 | 4 | 5 | 130 {
   switch (outcome.is) {

@@ -62,6 +62,11 @@ export function nextStep(steps: readonly Step[], progress: Progress): Step | und
   return steps.find(({ id }) => ['fresh', 'begun'].includes(progress.of(id).state));
 }
 
+/** What this run has changed, or may have, and not taken back. */
+export function changedSteps(steps: readonly Step[], progress: Progress): readonly Step[] {
+  return steps.filter(({ id, kind }) => kind !== 'read' && progress.of(id).isOurs);
+}
+
 /** Those to undo, in the order of undoing. */
 export function stepsToUndo(steps: readonly Step[], progress: Progress): readonly Step[] {
   return steps.filter(({ id, kind }) => kind === 'reversible' && progress.of(id).isOurs).toReversed();

@@ -44,6 +44,12 @@ export interface SagaOptions extends PhasesOptions {
 
 const WATCH_MS = 5_000;
 
+const NOTHING_OPEN = {
+  done: 'the migration is complete',
+  undone: 'everything was taken back already',
+  refused: 'nothing of this migration has been begun',
+} as const;
+
 /** So often may what others rest on break before the run is given up. */
 const BREAKS_MAX = 3;
 
@@ -101,7 +107,9 @@ class Runner {
     const found = first && startAt(this.#steps, first, this.#phases.progress);
     const left = steps.filter((step) => found?.again.includes(step) || this.#isLeft(step, found));
     const next = left[0];
-    if (next && !(await this.#agrees('begin', left, next))) return notAgreed(next);
+    // What cannot be taken back is asked about by itself, when it is about to begin.
+    const isForward = next?.kind === 'forward';
+    if (next && !isForward && !(await this.#agrees('begin', left, next))) return notAgreed(next);
     if (!isResumed) this.#log.begin(planText(this.#steps));
     if (first && found) await this.#startAt(first, found, isResumed);
     return await this.#loop(steps, until);
@@ -110,9 +118,7 @@ class Runner {
   async undo(): Promise<Outcome> {
     const { last } = this.#log;
     if (last === undefined || last.end !== undefined) {
-      const why =
-        last?.end === 'done' ? 'the migration is complete' : 'nothing of this migration has been begun';
-      throw new ConfigError(`There is nothing to undo: ${why}`);
+      throw new ConfigError(`There is nothing to undo: ${NOTHING_OPEN[last?.end ?? 'refused']}`);
     }
     this.#demandSamePlan();
     const { progress } = this.#phases;
@@ -126,7 +132,7 @@ class Runner {
     }
     const toUndo = stepsToUndo(this.#steps, progress);
     const [next] = toUndo;
-    if (next && !(await this.#agrees('undo', toUndo, next))) return notAgreed(next);
+    if (next && !(await this.#agrees('undo', toUndo, next))) return { ...notAgreed(next), isUndo: true };
     this.#noteCaveats();
     this.#phases.note('', 'turned');
     return await undoRun(this.#steps, this.#log, this.#phases, undefined);
@@ -330,7 +336,7 @@ class Runner {
   }
 }
 
-function notAgreed(next: Step): Outcome {
+function notAgreed(next: Step): Extract<Outcome, { readonly is: 'stopped' }> {
   return { is: 'stopped', before: next.id, isAnswer: true };
 }
 

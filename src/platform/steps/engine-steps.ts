@@ -19,7 +19,7 @@ export interface EngineSite {
   readonly onSaid?: EngineCall['onSaid'];
 }
 
-export function engineCall(site: EngineSite, signal: AbortSignal): EngineCall {
+export function engineCall(site: Pick<EngineSite, 'onProgress' | 'onSaid'>, signal: AbortSignal): EngineCall {
   const { onProgress, onSaid } = site;
   return { signal, ...(onProgress ? { onProgress } : {}), ...(onSaid ? { onSaid } : {}) };
 }

@@ -12,7 +12,7 @@ export function finalPass(site: EngineSite, deleteMax: number, damageMax = 0): S
   return {
     id: FINAL_PASS,
     title: 'Copy the rest, and remove links and tags that the source no longer has',
-    changes: 'Nothing of the registry; writes to the target and removes from it, never blobs',
+    changes: 'Writes to the target and removes from it, never blobs',
     kind: 'read',
     restsOn: [site.window],
     check: async ({ memory }) => ({ is: memory.get('pass') === undefined ? 'todo' : 'done' }),
@@ -37,7 +37,7 @@ export function verifyStep(site: EngineSite, damageMax = 0): Step {
   return {
     id: 'verify',
     title: 'Compare all of the target with the source, and read back what was written',
-    changes: 'Nothing',
+    changes: '',
     kind: 'read',
     restsOn: [site.window],
     check: async ({ memory, memoryOf }): Promise<Checked> => {

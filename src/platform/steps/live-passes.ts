@@ -49,7 +49,7 @@ export function livePasses(site: EngineSite, passes: 'auto' | number): Step {
   return {
     id: LIVE,
     title: passes === 'auto' ? 'Copy while the registry lives, until little is left' : liveTitle(passes),
-    changes: 'Nothing of the registry; writes to the target',
+    changes: 'Writes to the target',
     kind: 'read',
     isOptional: true,
     check: async ({ memory }) => ({ is: memory.get('isEnough') === true ? 'done' : 'todo' }),

@@ -31,7 +31,7 @@ export function windowStep(site: EngineSite, options: WindowOptions): Step {
   return {
     id: 'window',
     title: 'Say how long the registry will be read-only',
-    changes: 'Nothing',
+    changes: '',
     kind: 'read',
     check: async (ctx): Promise<Checked> => {
       if (ctx.memory.get('text') !== undefined) return { is: 'done' };

@@ -17,7 +17,7 @@ export function jobsDrained({ msr, pace }: Pick<MsrSite, 'msr' | 'pace'>): Step 
   return {
     id: 'jobs-drained',
     title: 'Wait for running garbage collection, tag pruning and mirroring to end',
-    changes: 'Nothing',
+    changes: '',
     kind: 'read',
     check: async ({ signal }) => ({ is: (await activeJobs(msr, signal)).length === 0 ? 'done' : 'todo' }),
     do: async ({ signal }) => {

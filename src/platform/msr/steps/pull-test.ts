@@ -30,7 +30,7 @@ export function pullTest({ msr, byHand }: Pick<MsrSite, 'msr' | 'byHand'>, optio
       id === 'pull-test'
         ? 'Pull images from the new storage'
         : 'Pull images again, after the garbage collection',
-    changes: 'Nothing',
+    changes: '',
     kind: 'read',
     check: async ({ memory }) => ({ is: memory.get('pulled') === undefined ? 'todo' : 'done' }),
     do: async (ctx) => {

@@ -26,7 +26,7 @@ const SENT = 'sent';
 const PUSHED = {
   is: 'blocked',
   why: 'the registry takes writes on its old storage, and what was pushed there is not in the new one',
-  hint: 'If it was brought back to stay, move the folder "steps" out of the journal, and the next run begins anew. Else make it read-only, copy once more with "blobferry copy --frozen", and run again',
+  hint: 'If it was brought back to stay, move the folder "steps" out of the journal, and the next run begins anew. Else make it read-only, copy once more with "blobferry copy --frozen --into-nonempty", and run again',
 } as const;
 
 /** From then on nobody writes to the old storage, read-only or not. */
@@ -114,7 +114,7 @@ async function demandNothingPushed(
     'it takes writes on its new storage, and what was pushed there is not in the old one',
     { ...details, mayHaveActed: false },
     {
-      hint: `Make it read-only, copy the other way with "blobferry copy --frozen", and run again: ${byHand.readOnly(true)}`,
+      hint: `Make it read-only, copy the other way with "blobferry copy --frozen --into-nonempty", and run again: ${byHand.readOnly(true)}`,
     },
   );
 }
@@ -184,7 +184,9 @@ async function settled(
   const wrong = await awaited(signal, switchPatience(pace, { isGlance }), async () => {
     const settings = await readRegistrySettings(msr, signal);
     const { storage } = settings;
-    evidence = storage ? `${storage.driver} ${placeText(settings)}` : 'no storage';
+    evidence = storage
+      ? [storage.driver, placeText(settings)].filter((text) => text !== '').join(' ')
+      : 'no storage';
     if (!is(settings)) return `the registry is on ${evidence}`;
     const looked = await lookAtReplicas(msr, signal);
     return looked.evidence.is === 'read-only' ? undefined : looked.evidence.reasons.join('; ');

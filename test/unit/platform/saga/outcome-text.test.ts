@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Outcome } from '../../../../src/platform/saga/outcome.ts';
 import { outcomeText } from '../../../../src/platform/saga/outcome-text.ts';
+import type { Step } from '../../../../src/platform/saga/step.ts';
 import { SagaWorld } from './saga-world.ts';
 
 const STEPS = new SagaWorld([
@@ -23,6 +24,33 @@ describe('the end of a migration', () => {
     const stopped = textOf({ is: 'stopped', before: 'restore', isAnswer: true });
     assert.deepEqual(stopped[0], 'Not gone on with "Step restore", as nobody agreed to it');
     assert.equal(textOf({ is: 'stopped', before: 'crons', isAnswer: false })[0], 'Stopped at "Step crons"');
+  });
+
+  it('names what is left changed where a run ends early, and the way back while there is one', () => {
+    const [crons, readOnly, restore] = STEPS.steps(STEPS.log);
+    assert.ok(crons && readOnly && restore);
+    const early: Outcome = { is: 'stopped', before: 'restore', isAnswer: false };
+    const said = (...changed: readonly Step[]): readonly string[] =>
+      outcomeText(early, STEPS.steps(STEPS.log), changed);
+    assert.deepEqual(said().slice(1), ['Nothing was changed. Run the same migration again to go on']);
+    assert.deepEqual(said(crons, readOnly).slice(1), [
+      'This was changed, and stays so:',
+      '  Step crons',
+      '  Step read-only',
+      'Run the same migration again to go on, or with --undo to take it back',
+    ]);
+    assert.match(
+      said(crons, restore).at(-1) ?? '',
+      /^Run the same migration again to go on; there is no way back/,
+    );
+    const until = outcomeText({ is: 'until', step: 'read-only' }, STEPS.steps(STEPS.log), [readOnly]);
+    assert.ok(until.includes('  Step read-only'), until.join());
+    const undo = outcomeText({ ...early, isAnswer: true, isUndo: true }, STEPS.steps(STEPS.log), [crons]);
+    assert.deepEqual(undo.slice(0, 3), [
+      'Nothing was taken back, as nobody agreed to it',
+      'This was changed, and stays so:',
+      '  Step crons',
+    ]);
   });
 
   it('begins with what is so where a step failed', () => {

@@ -312,6 +312,14 @@ describe('agreement', () => {
     as(await one.process(YES), 'done');
   });
 
+  it('is asked for once where what is left cannot be taken back', async () => {
+    const one = world();
+    await one.process({ yes: true, ask: async () => false });
+    const asked: Question[] = [];
+    as(await one.process({ ask: async (question) => asked.push(question) > 0 }), 'done');
+    assert.deepEqual(asked, ['forward']);
+  });
+
   it('is not asked for where nothing is changed', async () => {
     const asked: Question[] = [];
     const outcome = await world().process({
@@ -401,7 +409,10 @@ describe('--undo', () => {
     const outcome = as(await one.process({ yes: true, isUndo: true }), 'undone');
     assert.equal(exitCodeOfOutcome(outcome), 0);
     assert.deepEqual(outcome.steps, ['switch', 'read-only', 'crons']);
-    await assert.rejects(one.process({ ...YES, isUndo: true }), /nothing to undo: nothing of this migration/);
+    await assert.rejects(
+      one.process({ ...YES, isUndo: true }),
+      /nothing to undo: everything was taken back already/,
+    );
   });
 
   it('asks first, and is not begun where the answer is no', async () => {
@@ -410,7 +421,8 @@ describe('--undo', () => {
     const asked: string[] = [];
     const ask: SagaOptions['ask'] = async (question, steps) =>
       asked.push(question, ...steps.map(({ id }) => id)) < 1;
-    as(await one.process({ ask, isUndo: true }), 'stopped');
+    const stopped = as(await one.process({ ask, isUndo: true }), 'stopped');
+    assert.equal(stopped.isUndo, true);
     assert.deepEqual([asked, one.value('crons')], [['undo', 'crons'], true]);
   });
 
