@@ -160,11 +160,11 @@ function summary(ways: readonly WayResult[], isFull: boolean): CampaignResult {
 }
 
 function idleSteps({ lines }: Seen, direction: Direction): readonly string[] {
-  const [looked, worked] = direction === 'forth' ? ['check-begun', 'do-begun'] : ['undo-begun', 'undo-begun'];
-  const stepsWith = (word: string): readonly string[] =>
-    lines.filter(([, what]) => what === word).map(([step]) => step);
-  const working = new Set(stepsWith(worked));
-  return [...new Set(stepsWith(looked))].filter((step) => !working.has(step));
+  // Whatever was not done is not undone either.
+  if (direction === 'back') return [];
+  const working = new Set(lines.filter(([, what]) => what === 'do-begun').map(([step]) => step));
+  const looked = lines.filter(([, what]) => what === 'check-begun').map(([step]) => step);
+  return [...new Set(looked)].filter((step) => !working.has(step));
 }
 
 /** Before, in and behind each step; in one that calls nobody nothing can be met. */
