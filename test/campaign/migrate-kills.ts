@@ -14,7 +14,7 @@ import { WAYS, type Way } from './migrate-kills/ways.ts';
 import { Random } from './random.ts';
 
 /** Kills of one migration: between two of them the run gets some steps further. */
-const KILLS_MAX = 8;
+const KILLS_MAX = 10;
 /** Migrations side by side: they wait more than they work. */
 const AT_ONCE = 4;
 

@@ -13,6 +13,9 @@ const CHECKS: readonly (readonly [StorageRight, ProbeFinding['check']])[] = [
   ['delete', 'remove'],
 ];
 
+/** A target belongs to one migration alone: whatever probes of this name lie there are its own. */
+const PROBES = 'migration';
+
 /** A target is written to, and what was written is removed again. */
 export const probeForMigration: ProbeStorage = async (storage, role, signal) => {
   const isWriting = role === 'target';
@@ -22,6 +25,7 @@ export const probeForMigration: ProbeStorage = async (storage, role, signal) => 
     layout: 'auto',
     engine: 'direct',
     isWriting,
+    name: PROBES,
     openDriver,
     signal,
   });

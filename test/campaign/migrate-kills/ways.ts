@@ -84,7 +84,7 @@ export const WAYS: readonly Way[] = [
     direction: 'forth',
     args: FORTH,
     exitCode: 0,
-    steps: ['live', 'backup-2', 'final-pass', 'verify', 'destroy', 'restore', 'catch-up', 'switch'],
+    steps: ['live', 'final-pass', 'verify', 'catch-up', 'switch'],
     open: fromSwift({
       procedure: 'restore',
       more: MORE,
@@ -96,7 +96,7 @@ export const WAYS: readonly Way[] = [
     direction: 'forth',
     args: FORTH,
     exitCode: 0,
-    steps: ['live', 'read-only', 'final-pass', 'verify', 'switch', 'pull-test', 'writable'],
+    steps: ['final-pass', 'verify', 'switch'],
     open: fromSwift({ procedure: 'reconfigure', more: MORE, msr: { replicas: 2 } }),
   },
   {
