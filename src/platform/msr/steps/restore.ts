@@ -137,7 +137,12 @@ export function restoreWays(site: RestoreSite, ctx: StepContext): Ways {
     shellCommandOnce(specOf(site, ctx, containerName(ctx.run, `${way}-restore`), storage)),
   ];
   return {
-    forward: [...lines('forward', site.target ?? oldStorage(ctx)), 'Then run the same migration again'],
+    forward: [
+      ...lines('forward', site.target ?? oldStorage(ctx)),
+      // It may come back writable, and one that takes writes is not gone on with.
+      site.byHand.readOnly(true),
+      'Then run the same migration again',
+    ],
     back: [
       ...lines('back', oldStorage(ctx)),
       site.byHand.readOnly(false),
