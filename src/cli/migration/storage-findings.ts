@@ -16,6 +16,9 @@ const CHECKS: readonly (readonly [StorageRight, ProbeFinding['check']])[] = [
   ['delete', 'remove'],
 ];
 
+/** A target belongs to one migration alone: whatever probes of this name lie there are its own. */
+const PROBES = 'migration';
+
 /** A target is written to, and what was written is removed again. */
 export function probeForMigration(env: Environment): ProbeStorage {
   return async (storage, role, signal) => await probed(storage, role, env, signal);
@@ -34,6 +37,7 @@ async function probed(
     layout: 'auto',
     engine: 'direct',
     isWriting,
+    name: PROBES,
     openDriver,
     signal,
   });

@@ -4,7 +4,7 @@ import {
   type ContainerSpec,
   containerName,
   containerNames,
-  shellCommand,
+  shellCommandOnce,
   tidied,
 } from '../../container.ts';
 import type { Json } from '../../saga/saga-log.ts';
@@ -144,12 +144,17 @@ export function restoreWays(site: RestoreSite, ctx: StepContext): Ways {
     ...allReplicas(site, ctx).map((id) => {
       const name = containerName(ctx.run, `${way}-destroy-${id}`);
       // Most of them are gone already, which is fine.
-      return `${shellCommand(destroySpec(site.dtr, { name, msMax: site.pace.containerMsMax }, id))} || true`;
+      return `${shellCommandOnce(destroySpec(site.dtr, { name, msMax: site.pace.containerMsMax }, id))} || true`;
     }),
-    shellCommand(specOf(site, ctx, containerName(ctx.run, `${way}-restore`), storage)),
+    shellCommandOnce(specOf(site, ctx, containerName(ctx.run, `${way}-restore`), storage)),
   ];
   return {
-    forward: [...lines('forward', site.target ?? oldStorage(ctx)), 'Then run the same migration again'],
+    forward: [
+      ...lines('forward', site.target ?? oldStorage(ctx)),
+      // It may come back writable, and one that takes writes is not gone on with.
+      site.byHand.readOnly(true),
+      'Then run the same migration again',
+    ],
     back: [
       ...lines('back', oldStorage(ctx)),
       site.byHand.readOnly(false),
