@@ -15,6 +15,13 @@ export function keptLacking(memory: Pick<StepMemory, 'get'>): number | undefined
   return typeof kept === 'number' ? kept : undefined;
 }
 
+const UNSETTLED = 'unsettled';
+
+/** Objects that were not what they must be when the last live pass read them, by name; empty: none. */
+export function keptUnsettled(memory: Pick<StepMemory, 'get'>): readonly string[] {
+  return (memory.get(UNSETTLED) as readonly string[] | undefined) ?? [];
+}
+
 /** What is kept of a pass: what a prediction is made of. */
 type KeptPass = WindowRequest['passes'][number];
 
@@ -67,6 +74,11 @@ async function onePass(site: EngineSite, ctx: StepContext, done: readonly KeptPa
   const kept: KeptPass = { kind, beganMs, endedMs, objectsChanged, bytesChanged, times };
   ctx.memory.keep('passes', [...done, kept] as unknown as Json);
   ctx.memory.keep('listed', report.objectsListed);
+  const unsettled = report.exceptions.filter(({ state }) => state === 'unsettled');
+  ctx.memory.keep(
+    UNSETTLED,
+    unsettled.map(({ path }) => path),
+  );
   if (digests.digests !== undefined) ctx.memory.keep(LACKING, report.digestsLacking.count);
 }
 

@@ -13,6 +13,7 @@ import type {
 
 const NONE = { count: 0, first: [] };
 const TIMES = { beganMs: 1, endedMs: 2 };
+const ERROR = { name: 'IntegrityError', message: 'it hashes to something else' } as const;
 const LISTED = { pages: 1, seconds: 0 };
 
 export class FakeEngine implements EnginePort {
@@ -26,6 +27,8 @@ export class FakeEngine implements EnginePort {
   inFrozen: () => Promise<void> = async () => undefined;
   /** Blobs of the backup that a live pass, and then the whole of source and target, lack. */
   lacking: { readonly live: number; readonly verify: number } | undefined;
+  /** Paths that no pass settles. */
+  unsettled: readonly string[] = [];
   /** What a frozen pass leaves out. */
   damage: readonly KnownDamage[] = [];
   /** Logical paths that a frozen call was told to let be. */
@@ -50,7 +53,7 @@ export class FakeEngine implements EnginePort {
       objectsDeleted: 0,
       digestsPending: NONE,
       digestsLacking: { count: this.lacking?.live ?? 0, first: [] },
-      exceptions: [],
+      exceptions: this.unsettled.map((path) => ({ state: 'unsettled', path, error: ERROR })),
       damage: request.kind === 'frozen' && (request.damageMax ?? 0) > 0 ? this.damage : [],
       times: {
         seconds: 1,
