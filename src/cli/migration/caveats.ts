@@ -40,7 +40,7 @@ export function caveatsOf(
 
 /** A sentence for each object that the new storage lacks, as it was damaged in the old one. */
 export function damageCaveats(damage: readonly KnownDamage[]): readonly string[] {
-  return damage.map(({ path, why }) => `not in the new storage: "${path}", damaged in the old one: ${why}`);
+  return damage.map(({ why }) => `damaged in the old storage, and not in the new one: ${why}`);
 }
 
 /** What is left to do for people when all steps are done. */

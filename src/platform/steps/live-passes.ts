@@ -32,6 +32,13 @@ export function blobsIn({ summary }: Pick<PassReport, 'summary'>): number | unde
   return counted && counted.copied + counted.skipped;
 }
 
+const UNSETTLED = 'unsettled';
+
+/** Objects that were not what they must be when the last live pass read them, by name; empty: none. */
+export function keptUnsettled(memory: Pick<StepMemory, 'get'>): readonly string[] {
+  return (memory.get(UNSETTLED) as readonly string[] | undefined) ?? [];
+}
+
 /** What is kept of a pass: what a prediction is made of. */
 type KeptPass = WindowRequest['passes'][number];
 
@@ -84,6 +91,11 @@ async function onePass(site: EngineSite, ctx: StepContext, done: readonly KeptPa
   const kept: KeptPass = { kind, beganMs, endedMs, objectsChanged, bytesChanged, times };
   ctx.memory.keep('passes', [...done, kept] as unknown as Json);
   ctx.memory.keep('listed', report.objectsListed);
+  const unsettled = report.exceptions.filter(({ state }) => state === 'unsettled');
+  ctx.memory.keep(
+    UNSETTLED,
+    unsettled.map(({ path }) => path),
+  );
   keepSeen(ctx.memory, digests.digests === undefined ? undefined : report.digestsLacking.count, report);
 }
 

@@ -3,7 +3,9 @@ import { BlobferryError } from '../../core/errors.ts';
 import type { WindowPrediction } from '../engine-port.ts';
 import type { Checked, Effect, Step, StepContext } from '../saga/step.ts';
 import type { EngineSite } from './engine-steps.ts';
-import { keptPasses, LIVE } from './live-passes.ts';
+import { keptPasses, keptUnsettled, LIVE } from './live-passes.ts';
+
+const NAMED = 5;
 
 export interface WindowOptions {
   /** A longer prediction opens no window; undefined: any does. */
@@ -47,9 +49,10 @@ export function windowStep(site: EngineSite, options: WindowOptions): Step {
       return { is: 'blocked', why: ending, hint };
     },
     do: async ({ memory, ...ctx }) => {
-      const text =
+      const lasts =
         predicted({ ...ctx, memory })?.text ??
         'How long it will be read-only is not known: there was no live pass';
+      const text = `${lasts}${unsettledText(keptUnsettled(ctx.memoryOf(LIVE)))}`;
       if (!(await options.ask(text))) {
         throw new BlobferryError(`The window was not opened, as nobody agreed to it: ${text}`, {
           hint: 'Run again when it may be: what was copied is found equal',
@@ -64,6 +67,14 @@ export function windowStep(site: EngineSite, options: WindowOptions): Step {
         : { is: 'missing', why: 'nobody agreed' };
     },
   };
+}
+
+/** What is still so in the window is damage, and ends it in vain. */
+function unsettledText(paths: readonly string[]): string {
+  if (paths.length === 0) return '';
+  const what = paths.length === 1 ? '1 object was' : `${paths.length} objects were`;
+  const named = paths.slice(0, NAMED).join(', ');
+  return `. ${what} not settled in the last live pass: ${named}${paths.length > NAMED ? ' and more' : ''}. What is in the making settles by itself; what is damaged ends the final pass, unless --accept-damage lets it be`;
 }
 
 /** What the window does last is not known where nothing was measured: the steps around it, at the least. */

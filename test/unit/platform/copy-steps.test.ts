@@ -117,6 +117,23 @@ describe('the window', () => {
     assert.equal((await run(steps(600_000))).is, 'done');
   });
 
+  it('is asked for with what the last live pass could not settle, which may be damage', async () => {
+    const engine = new FakeEngine();
+    engine.unsettled = ['blobs/a', 'blobs/b'];
+    const asked: string[] = [];
+    const ask = async (text: string): Promise<boolean> => asked.push(text) > 0;
+    const options = { msMax: undefined, elsewhereMs: 1, ask };
+    assert.equal(
+      (await run([livePasses(engineSite(engine), 1), windowStep(engineSite(engine), options)])).is,
+      'done',
+    );
+    assert.match(
+      asked[0] ?? '',
+      /^about a minute\. 2 objects were not settled in the last live pass: blobs\/a, blobs\/b\. /,
+    );
+    assert.match(asked[0] ?? '', /--accept-damage/);
+  });
+
   it('is not opened where nobody agrees to it', async () => {
     const outcome = await run(steps(new FakeEngine(), undefined, false));
     assert.ok(outcome.is === 'refused');

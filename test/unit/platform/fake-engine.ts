@@ -14,6 +14,7 @@ import type {
 
 const NONE = { count: 0, first: [] };
 const TIMES = { beganMs: 1, endedMs: 2 };
+const ERROR = { name: 'IntegrityError', message: 'it hashes to something else' } as const;
 const LISTED = { pages: 1, seconds: 0 };
 
 function summaryOf(blobs: number): CopySummary {
@@ -34,6 +35,8 @@ export class FakeEngine implements EnginePort {
   lacking: { readonly live: readonly number[]; readonly final: number; readonly verify: number } | undefined;
   /** Blobs that each pass counts in the source, one after the other. */
   blobs: number[] = [];
+  /** Paths that no pass settles. */
+  unsettled: readonly string[] = [];
   /** What a frozen pass leaves out. */
   damage: readonly KnownDamage[] = [];
   /** Logical paths that a frozen call was told to let be. */
@@ -61,7 +64,7 @@ export class FakeEngine implements EnginePort {
       objectsDeleted: 0,
       digestsPending: NONE,
       digestsLacking: { count: lacking ?? 0, first: ['some-id'] },
-      exceptions: [],
+      exceptions: this.unsettled.map((path) => ({ state: 'unsettled', path, error: ERROR })),
       damage: request.kind === 'frozen' && (request.damageMax ?? 0) > 0 ? this.damage : [],
       times: {
         seconds: 1,
