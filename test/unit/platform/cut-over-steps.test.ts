@@ -352,7 +352,7 @@ describe('the garbage collection', () => {
     assert.equal((await run([real], log)).is, 'done');
     assert.equal(one.msr.called.filter((call) => call === 'POST /api/v0/jobs').length, 1);
     const text = log.entries.findLast(({ what }) => what === 'effect-shown')?.text ?? '';
-    const [, file = ''] = /log in (\S+)$/.exec(text) ?? [];
+    const [, file = ''] = /lines is in (\S+)$/.exec(text) ?? [];
     assert.match(await readFile(file, 'utf8'), /0 blobs deleted/);
   });
 
@@ -366,6 +366,17 @@ describe('the garbage collection', () => {
     assert.match(failed.ways.forward.join(), /^curl .*onlinegc_blobs/);
     one.msr.state.jobs.script('onlinegc_blobs', ['waiting', 'running', 'done']);
     assert.equal((await run([garbageCollection(one.site)], log)).is, 'done');
+  });
+
+  it('that is done stays done where its log cannot be had, as it may be too large', async (t) => {
+    const one = await world(t);
+    const log = new MemoryLog();
+    const on = 'GET /api/v0/jobs/*/logs';
+    one.msr.faults.add({ on, times: 9, does: { kind: 'answer', status: 500, json: {} } });
+    const outcome = await run([garbageCollection(one.site)], log);
+    assert.equal(outcome.is, 'done', JSON.stringify(outcome));
+    const text = log.entries.findLast(({ what }) => what === 'effect-shown')?.text ?? '';
+    assert.match(text, /is done, and its log cannot be had: .*status 500/);
   });
 
   it('that fails with its retry is begun anew as well', async (t) => {

@@ -112,6 +112,17 @@ describe("a backup of MSR's metadata", () => {
     }
   });
 
+  it('lacks rows where one came twice and another one not at all', async () => {
+    const tags = [{ at: 0 }, { at: 1 }, { at: 2 }, { at: 3 }];
+    const whole = archiveOf({ tags });
+    const doubled = Buffer.from(whole);
+    const header = tarMember(`${ROOT}/rethink/tags/1`, JSON.stringify({ at: 2 })).subarray(0, 512);
+    const at = whole.indexOf(`${ROOT}/rethink/tags/2\0`);
+    header.copy(doubled, at);
+    assert.deepEqual((await read(inPieces(whole))).summary.tablesWithGaps, []);
+    assert.deepEqual((await read(inPieces(doubled))).summary.tablesWithGaps, ['tags']);
+  });
+
   it('is read as tar itself writes it, with its own padding and long names', async (t) => {
     const folder = await tempFolderFor(t, 'backup');
     const put = async (path: string, text: string): Promise<void> => {

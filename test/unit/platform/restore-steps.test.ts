@@ -116,6 +116,26 @@ describe('a registry that was brought back by hand', () => {
   });
 });
 
+describe('replicas that are left of a destroy', () => {
+  it('are not destroyed where they may have taken writes between two runs', async (t) => {
+    const one = await world(t, { replicas: 2 });
+    const { replicas } = one.msr.state;
+    one.msr.docker.misbehave('destroy', { kind: 'fail', when: 'after', message: 'level=fatal' });
+    assert.equal((await runSaga(one.steps, one.log, OPTIONS)).is, 'stuck-forward');
+    assert.deepEqual(replicas.ids, [DTR.replicaId]);
+    for (const isReadOnly of [false, true]) {
+      one.msr.state.setReadOnly(isReadOnly);
+      for (let looks = 0; looks < 3; looks += 1) await replicas.look();
+    }
+    // The one that failed has gone all the same.
+    one.log.put('destroy', 'destroyed', ['f1e2d3c4b5a1'], false);
+    const again = await runSaga(one.steps, one.log, OPTIONS);
+    assert.ok(again.is === 'stuck-forward', JSON.stringify(again));
+    assert.match(again.failure.why, /was switched since the second backup/);
+    assert.deepEqual(replicas.ids, [DTR.replicaId]);
+  });
+});
+
 describe('a registry that lets nobody look any more', () => {
   for (const status of [401, 403]) {
     it(`(${status}) is neither destroyed nor restored over: it may take writes`, async (t) => {

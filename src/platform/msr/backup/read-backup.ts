@@ -94,6 +94,8 @@ function isLookedAt(path: string, sizeBytes: number): boolean {
 interface Table {
   rows: number;
   highest: number;
+  /** Of all its numbers: one that came twice must not stand for one that did not come. */
+  sum: number;
 }
 
 class BackupReader {
@@ -125,13 +127,14 @@ class BackupReader {
     const inside = this.#pathInside(member);
     const [, table, file] = TABLE.exec(inside) ?? [];
     if (table === undefined) return undefined;
-    const known = this.#tables.get(table) ?? { rows: 0, highest: -1 };
+    const known = this.#tables.get(table) ?? { rows: 0, highest: -1, sum: 0 };
     this.#tables.set(table, known);
     if (member.isFolder || file === undefined || file === '') return undefined;
     if (!ROW.test(file))
       throw this.#error('foreign', `a table of a backup has no file "${shown(member.path)}"`);
     known.rows += 1;
     known.highest = Math.max(known.highest, Number(file));
+    known.sum += Number(file);
     const { modifiedMs } = member;
     if (modifiedMs !== undefined) this.#oldestRowMs = Math.min(modifiedMs, this.#oldestRowMs ?? modifiedMs);
     if (table === 'crons') this.#takeCron(member);
@@ -152,7 +155,7 @@ class BackupReader {
       version: this.#version,
       tables: new Map([...this.#tables].map(([name, { rows }]) => [name, rows])),
       tablesWithGaps: [...this.#tables]
-        .filter(([, { rows, highest }]) => rows !== highest + 1)
+        .filter(([, { rows, highest, sum }]) => rows !== highest + 1 || sum !== (highest * rows) / 2)
         .map(([name]) => name),
       blobs: this.#blobs,
       badRows: this.#badRows,

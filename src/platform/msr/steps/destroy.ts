@@ -2,13 +2,19 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { containerName, tidied } from '../../container.ts';
+import type { Epoch } from '../../read-only-epoch.ts';
 import type { Checked, Effect, Step, StepContext } from '../../saga/step.ts';
 import { destroySpec } from '../dtr-commands.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import { isMsrError } from '../msr-error.ts';
+import { newestSwitch } from '../msr-jobs.ts';
 import { readSettings } from '../msr-settings.ts';
 import { takenBackup } from './backup.ts';
 import { keepOldMount, type RestoreSite, restoreWays, whyNotLost } from './restore.ts';
+import { READ_ONLY } from './step-ids.ts';
+
+const ANEW =
+  'Move the folder "steps" out of the journal, and the next run begins anew: what was copied is found equal. Credentials that it refuses have to be mended first';
 
 export function destroyStep(site: RestoreSite): Step {
   const { msr, containers, dtr, pace } = site;
@@ -24,7 +30,10 @@ export function destroyStep(site: RestoreSite): Step {
       const replicas = replicasOf(ctx);
       if (replicas?.every((id) => destroyedOf(ctx).includes(id))) return { is: 'done' };
       if (await isWhole(site, ctx)) return { is: 'todo', isUntouched: true };
-      return (await whyNotLost(site, ctx)) ?? { is: 'todo' };
+      const lost = await whyNotLost(site, ctx);
+      // Read-only again, it would be one that was switched.
+      if (lost) return { ...lost, hint: ANEW };
+      return (await whySwitched(site, ctx)) ?? { is: 'todo' };
     },
     do: async (ctx) => {
       const { memory, run, signal } = ctx;
@@ -60,6 +69,29 @@ export function destroyStep(site: RestoreSite): Step {
       return { is: 'shown', evidence: `${gone}, ${msr.name} does not answer${tidy}` };
     },
     ways: (ctx) => restoreWays(site, ctx),
+  };
+}
+
+/**
+ * Replicas that are left were read-only when the first one was destroyed. One that was switched since may have taken writes
+ * between two runs of the program, although it is read-only again.
+ */
+async function whySwitched(
+  { msr }: RestoreSite,
+  { memoryOf, signal }: StepContext,
+): Promise<Extract<Checked, { readonly is: 'blocked' }> | undefined> {
+  const epoch = memoryOf(READ_ONLY).get('epoch') as unknown as Epoch | undefined;
+  if (epoch?.lastSwitch === undefined) return undefined;
+  try {
+    if ((await newestSwitch(msr, signal)) === epoch.lastSwitch) return undefined;
+  } catch (error) {
+    if (isMsrError(error)) return undefined;
+    throw error;
+  }
+  return {
+    is: 'blocked',
+    why: `${msr.name} runs, and was switched since the second backup (there is another job ro_registry): what may have been pushed meanwhile would be lost`,
+    hint: ANEW,
   };
 }
 

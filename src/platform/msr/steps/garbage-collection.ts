@@ -26,21 +26,15 @@ export function garbageCollection(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand' 
         msMax: pace.collectionMsMax,
         pollMs: pace.pollMs,
       });
-      const lines = await readJobLog(msr, ctx.signal, end.id);
-      await mkdir(site.report, { recursive: true });
-      const file = join(site.report, `${ACTION}-${end.id.replace(/[^\w-]/g, '')}.log`);
-      await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+      const log = await keptLog(site, ctx, end);
       if (stageOf(end) !== 'done') {
         // A new one may be begun by the next run: neither this one nor those of which it was a retry count then.
         ctx.memory.keep('before', await jobsNow(site, ctx));
-        throw new BlobferryError(
-          `The garbage collection ended as "${end.status}": ${lines.at(-1) ?? 'without a word'}`,
-          {
-            hint: `Its log is in ${file}; the registry works, and the collection may be run again`,
-          },
-        );
+        throw new BlobferryError(`The garbage collection ended as "${end.status}": ${log.last}`, {
+          hint: `${log.where}; the registry works, and the collection may be run again`,
+        });
       }
-      ctx.memory.keep('done', `the job ${end.id} is done, with ${lines.length} lines of log in ${file}`);
+      ctx.memory.keep('done', `the job ${end.id} is done, and ${log.where}`);
     },
     effect: async ({ memory }): Promise<Effect> => {
       const done = memory.get('done');
@@ -56,6 +50,28 @@ export function garbageCollection(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand' 
       back: [],
     }),
   };
+}
+
+/** What it said, in a file; the end of a collection is the same without it, which may be too large. */
+async function keptLog(
+  { msr, report }: Pick<MsrSite, 'msr' | 'report'>,
+  { signal }: StepContext,
+  { id }: MsrJob,
+): Promise<{ readonly last: string; readonly where: string }> {
+  try {
+    const lines = await readJobLog(msr, signal, id);
+    await mkdir(report, { recursive: true });
+    const file = join(report, `${ACTION}-${id.replace(/[^\w-]/g, '')}.log`);
+    await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+    return {
+      last: lines.at(-1) ?? 'without a word',
+      where: `its log of ${lines.length} lines is in ${file}`,
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    const why = error instanceof Error ? error.message : String(error);
+    return { last: 'without a word', where: `its log cannot be had: ${why}` };
+  }
 }
 
 /** One that was begun before, by a program that is no more: it did not exist before this step. */
