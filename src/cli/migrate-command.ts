@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { refuseOverlap } from '../coordinator/preflight.ts';
 import { ConfigError } from '../core/errors.ts';
+import { withoutSecrets } from '../drivers/http/said.ts';
 import { storageName } from '../drivers/spec-name.ts';
 import type { EnginePort, EngineProgress } from '../platform/engine-port.ts';
 import type { Migration } from '../platform/migration.ts';
@@ -17,11 +18,12 @@ import { type ReportInput, reportOf } from '../platform/saga/report.ts';
 import { runSaga, type SagaOptions, undoSaga } from '../platform/saga/saga.ts';
 import { SagaJournal } from '../platform/saga/saga-journal.ts';
 import type { Step } from '../platform/saga/step.ts';
+import { FINAL_PASS, keptDamage } from '../platform/steps/known-damage.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodeOfFailure } from './failure.ts';
 import { jsonLine } from './json.ts';
 import { demandApart } from './migration/apart.ts';
-import { aboutOf, afterwards, caveatsOf } from './migration/caveats.ts';
+import { aboutOf, afterwards, caveatsOf, damageCaveats } from './migration/caveats.ts';
 import { EngineProgressLine } from './migration/engine-progress.ts';
 import { Narrator, planLines, progressLines, questionOf, titleLines } from './migration/migrate-text.ts';
 import { readMigrationFile } from './migration/migration-file.ts';
@@ -52,6 +54,7 @@ export async function runMigrateCommand(
       ...storages,
       options: engineOptions(migration),
       onNotice: (sentence) => context.output.say(`warning: ${sentence}`),
+      env: context.env,
     });
     try {
       return await new Migrating(migration, storages, given, context, journal).run(engine);
@@ -235,6 +238,11 @@ class Migrating {
     return caveatsOf(this.#migration, this.#given);
   }
 
+  /** What the final pass left out, in this run of the program or in an earlier one. */
+  get #damage(): readonly string[] {
+    return damageCaveats(keptDamage({ get: (name) => this.#journal.get(FINAL_PASS, name) }));
+  }
+
   async #awaits(lines: readonly string[], signal: AbortSignal): Promise<boolean> {
     return await this.#context.asker().agrees(lines, 'Is it done?', signal);
   }
@@ -243,7 +251,12 @@ class Migrating {
     const { output } = this.#context;
     const exitCode = exitCodeOfOutcome(outcome);
     const changed = changedSteps(steps, progressOf(steps, this.#journal.entries));
-    const lines = [...outcomeText(outcome, steps, changed), ...this.#afterwards(outcome), ...this.#caveats];
+    const lines = [
+      ...outcomeText(outcome, steps, changed),
+      ...this.#afterwards(outcome),
+      ...this.#caveats,
+      ...this.#damage,
+    ];
     const file = await this.#report(steps, { outcome: outcome.is, exitCode, lines });
     if (file !== undefined) lines.push(`Report: ${file}`);
     if (this.#given.json) output.print(jsonLine({ event: 'summary', outcome: outcome.is, exitCode, lines }));
@@ -263,7 +276,7 @@ class Migrating {
     if (last?.end !== undefined && last.id === this.#endedBefore) return undefined;
     try {
       const about = aboutOf(this.#migration, this.#storages);
-      const report = reportOf({ about, steps, log: this.#journal, latest });
+      const report = reportOf({ about, steps, log: this.#journal, latest, damage: this.#damage });
       if (!report) return undefined;
       const file = join(folder, `migration-${report.run}.json`);
       await writePrivately(file, `${JSON.stringify(report, undefined, 2)}\n`);
@@ -278,6 +291,6 @@ class Migrating {
     const { platform } = this.#migration;
     const said = error instanceof Error ? error.message : String(error);
     const secrets = platform.kind === 'msr' ? secretsOf(platform, this.#context.env) : [];
-    return secrets.reduce((text, secret) => text.replaceAll(secret, '***'), said);
+    return withoutSecrets(said, secrets, '***');
   }
 }

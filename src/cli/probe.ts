@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { probePrefix, removeProbesOf } from '../coordinator/leftovers.ts';
 import { describeBinding } from '../coordinator/preflight.ts';
 import { BlobferryError, ConfigError, isStorageError } from '../core/errors.ts';
 import type { Engine, LayoutChoice } from '../core/job.ts';
@@ -75,6 +76,8 @@ export interface ProbeOptions {
   readonly layout: LayoutChoice;
   readonly engine: Engine;
   readonly isWriting: boolean;
+  /** What is written is named after it, and what one of this name left that was killed is removed first. */
+  readonly name?: string;
   readonly openDriver: OpenDriver;
   readonly signal: AbortSignal;
 }
@@ -324,7 +327,9 @@ class Probe {
       if (this.#options.role === 'target') this.#found('write', 'open', 'not tried; --write tries it');
       return;
     }
-    const folder = this.#keyPrefix + PROBE_FOLDER;
+    const { name } = this.#options;
+    const folder = name === undefined ? this.#keyPrefix + PROBE_FOLDER : probePrefix(this.#keyPrefix, name);
+    if (name !== undefined) await removeProbesOf(this.#ctx, driver, this.#keyPrefix, name);
     const key = `${folder}${randomUUID()}`;
     const bytes = Buffer.from(`blobferry probe ${randomUUID()}\n`);
     try {

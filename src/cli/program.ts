@@ -4,6 +4,7 @@ import { Argument, Command, Option } from 'commander';
 import { DELETE_MAX_MOST } from '../coordinator/extras.ts';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import type { Engine, LayoutChoice, ServerSideChoice } from '../core/job.ts';
+import { DAMAGE_MOST } from '../platform/engine-port.ts';
 import { examplesText } from './examples.ts';
 import {
   orAuto,
@@ -77,6 +78,7 @@ export interface MigrateArguments {
   readonly undo?: boolean;
   readonly withoutDigests?: boolean;
   readonly maxDelete?: number;
+  readonly acceptDamage?: number;
   readonly json?: boolean;
 }
 
@@ -303,6 +305,11 @@ function addMigrate(program: Command, actions: Actions): void {
       '--max-delete <number>',
       'remove no links and tags from the target if it is more than so many (1000)',
       readInteger(0, DELETE_MAX_MOST),
+    )
+    .option(
+      '--accept-damage <number>',
+      'leave out up to so many objects that are damaged in the source already; each is named',
+      readInteger(1, DAMAGE_MOST),
     )
     .option('--json', 'print one JSON object per line on stdout, the last one the summary')
     .action((file: string, given: MigrateArguments) => actions.migrate(file, given));

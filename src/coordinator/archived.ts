@@ -7,6 +7,7 @@ import pLimit from 'p-limit';
 import type { Shard } from '../copy/shard.ts';
 import { belongsToPhaseOne, isInRange } from '../copy/shard-range.ts';
 import { ConfigError, isStorageError } from '../core/errors.ts';
+import { plausibleMd5 } from '../core/listed-md5.ts';
 import type { CallContext, ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
 import { isAwsHost } from '../drivers/spec-name.ts';
@@ -190,8 +191,9 @@ class Search {
     const { target, layout } = this.#input;
     if (!target) return false;
     try {
-      const { sizeBytes, md5 } = await target.driver.stat(ctx, target.keyPrefix + path);
-      if (sizeBytes !== object.sizeBytes) return false;
+      const found = await target.driver.stat(ctx, target.keyPrefix + path);
+      if (found.sizeBytes !== object.sizeBytes) return false;
+      const md5 = plausibleMd5(found);
       return layout.classify(path).isImmutable || (md5 !== undefined && md5 === object.md5);
     } catch (error) {
       if (isStorageError(error) && error.details.scope === 'object') return false;

@@ -128,7 +128,7 @@ class Run {
   constructor(parts: RunParts) {
     this.#parts = parts;
     this.#keyPrefix = keyPrefixOf(parts.job.target);
-    this.#gathered = new Gathered(new CounterReader(parts.counters));
+    this.#gathered = new Gathered(new CounterReader(parts.counters), parts.order?.damageMax);
   }
 
   async copy(ctx: CallContext): Promise<CopySummary> {

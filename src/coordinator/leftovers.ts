@@ -4,6 +4,8 @@ import type { CallContext, StorageDriver } from '../drivers/driver.ts';
 import type { OpenDriver, StorageSpec } from '../drivers/spec.ts';
 import { PROBE_FOLDER } from '../layout/left-out.ts';
 
+const UPLOADS_MAX = 1_000;
+
 /** Probes of a run are named after it, so that a later one knows them. */
 export function probePrefix(keyPrefix: string, runId: string): string {
   return `${keyPrefix}${PROBE_FOLDER}${runId}-`;
@@ -33,9 +35,30 @@ export async function removeLeftovers(
   }
 }
 
+/**
+ * The same of probes alone, and of uploads that were begun for them. What cannot be removed stays: it is in nobody's way.
+ * @param name nobody else who may be at work has probes of this name.
+ */
+export async function removeProbesOf(
+  ctx: CallContext,
+  target: StorageDriver,
+  keyPrefix: string,
+  name: string,
+): Promise<void> {
+  const prefix = probePrefix(keyPrefix, name);
+  const { multipart } = target;
+  try {
+    await removeProbes(ctx, { target, keyPrefix }, [name]);
+    const uploads = (await multipart?.listUploads(ctx, prefix, UPLOADS_MAX)) ?? [];
+    for (const upload of uploads) if (upload.key.startsWith(prefix)) await multipart?.abort(ctx, upload);
+  } catch (error) {
+    if (!(error instanceof StorageError) || ctx.signal.aborted) throw error;
+  }
+}
+
 async function removeProbes(
   ctx: CallContext,
-  { target, keyPrefix }: Where,
+  { target, keyPrefix }: Pick<Where, 'target' | 'keyPrefix'>,
   runIds: readonly string[],
 ): Promise<void> {
   const prefixes = runIds.map((runId) => probePrefix(keyPrefix, runId));

@@ -11,4 +11,6 @@ export interface PassOrder {
   readonly written: WrittenPlace;
   /** What an earlier pass of this job saw the target refuse is taken for true, and not asked again. */
   readonly knowsTarget: boolean;
+  /** So many damaged objects of a frozen source are known and let be: what only the target has is removed all the same. */
+  readonly damageMax?: number;
 }

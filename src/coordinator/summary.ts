@@ -33,6 +33,7 @@ interface About extends DeletionSummary {
 
 export class Gathered {
   readonly #counters: CounterReader;
+  readonly #damageMax: number;
   readonly #exceptions: CopyException[] = [];
   readonly #leftOut = new Set<string>();
   readonly #warnings: string[] = [];
@@ -43,8 +44,10 @@ export class Gathered {
   #split = 0;
   #isCancelled = false;
 
-  constructor(counters: CounterReader) {
+  /** @param damageMax so many damaged objects are nothing that went wrong. */
+  constructor(counters: CounterReader, damageMax = 0) {
     this.#counters = counters;
+    this.#damageMax = damageMax;
   }
 
   get isRunning(): boolean {
@@ -58,10 +61,11 @@ export class Gathered {
 
   /** Did everything that was planned go well? */
   get isClean(): boolean {
-    const wrong = ['failed', 'damaged', 'conflict', 'vanished', 'unsettled'] as const;
+    const wrong = ['failed', 'conflict', 'vanished', 'unsettled'] as const;
     return (
       this.isRunning &&
       this.#done === this.#planned &&
+      this.#counters.objects('damaged') <= this.#damageMax &&
       wrong.every((state) => this.#counters.objects(state) === 0)
     );
   }

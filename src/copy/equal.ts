@@ -1,6 +1,7 @@
 /** Need this object be copied? Design rule "equal". */
 import { createHash } from 'node:crypto';
 import { isStorageError } from '../core/errors.ts';
+import { plausibleMd5 } from '../core/listed-md5.ts';
 import type { ObjectInfo, StorageDriver } from '../drivers/driver.ts';
 import { type CopyContext, type CopyItem, ObjectChanged } from './context.ts';
 import { readRanges } from './read-ranges.ts';
@@ -27,8 +28,9 @@ export function differenceByListing(
     return ownsTarget ? 'differs' : 'conflict';
   }
   if (!hasSameSize) return 'differs';
-  if (source.md5 === undefined || target.md5 === undefined) return 'compare';
-  if (source.md5 !== target.md5) return ctx.listedMd5s?.trusts() ? 'differs' : 'compare';
+  const listed = { source: plausibleMd5(source), target: plausibleMd5(target) };
+  if (listed.source === undefined || listed.target === undefined) return 'compare';
+  if (listed.source !== listed.target) return ctx.listedMd5s?.trusts() ? 'differs' : 'compare';
   ctx.listedMd5s?.agreed();
   return 'equal';
 }
@@ -41,16 +43,17 @@ export async function differenceByContent(ctx: CopyContext, item: CopyItem): Pro
   const different = classified.isImmutable && !ctx.ownsTarget ? 'conflict' : 'differs';
   if (isUnseenCopy(ctx, item)) return settleUnseenCopy(ctx, item);
   const ours = await contentHashes(ctx, ctx.source, source);
-  if (target.md5 !== undefined) {
-    if (target.md5 === ours.md5) {
+  const listed = { source: plausibleMd5(source), target: plausibleMd5(target) };
+  if (listed.target !== undefined) {
+    if (listed.target === ours.md5) {
       // The source's listing told another one.
-      if (source.md5 === undefined) ctx.listedMd5s?.agreed();
+      if (listed.source === undefined) ctx.listedMd5s?.agreed();
       else ctx.listedMd5s?.misled();
       return 'equal';
     }
     if (!ctx.target.facts.md5MayBeOpaque) return different;
     // Where the source lists one too, that was looked at before.
-    if (!classified.isImmutable && source.md5 === undefined && ctx.listedMd5s?.trusts()) return different;
+    if (!classified.isImmutable && listed.source === undefined && ctx.listedMd5s?.trusts()) return different;
   }
   const theirs = await contentHashes(ctx, ctx.target, target).catch((error: unknown) => {
     // Whoever removed or replaced it since it was listed: what is there now is not known to be equal.
@@ -58,7 +61,7 @@ export async function differenceByContent(ctx: CopyContext, item: CopyItem): Pro
     throw error;
   });
   if (ours.sha256 !== theirs?.sha256) return different;
-  if (target.md5 !== undefined) ctx.listedMd5s?.misled();
+  if (listed.target !== undefined) ctx.listedMd5s?.misled();
   return 'equal';
 }
 

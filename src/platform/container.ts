@@ -13,6 +13,8 @@ export interface ContainerSpec {
   /** Absolute paths. What goes in, and where what comes out is put: a new file for its owner alone. */
   readonly stdinFile?: string;
   readonly stdoutFile?: string;
+  /** Docker takes it away when it ends: for those of which nobody asks how they ended. */
+  readonly isRemoved?: true;
   /** How long it may take. */
   readonly msMax: number;
 }
@@ -123,9 +125,10 @@ export function listsFlag(help: string, flag: string): boolean {
 
 /** What follows `docker`. There is never a terminal: a backup is refused to one, and would be changed by it. */
 export function runArguments(spec: ContainerSpec): readonly string[] {
-  const { name, image, command, secretEnv, stdinFile, stdoutFile } = spec;
+  const { name, image, command, secretEnv, stdinFile, stdoutFile, isRemoved } = spec;
   return [
     'run',
+    ...(isRemoved ? ['--rm'] : []),
     '--name',
     name,
     ...(stdinFile === undefined ? [] : ['-i']),
@@ -144,4 +147,11 @@ export function shellCommand(spec: ContainerSpec): string {
   const input = spec.stdinFile === undefined ? '' : ` < ${quoted(spec.stdinFile)}`;
   const line = `${secrets.join('')}${words}${input}`;
   return spec.stdoutFile === undefined ? line : `(umask 077; ${line} > ${quoted(spec.stdoutFile)})`;
+}
+
+/**
+ * The same for a POSIX shell, for whoever goes on by hand: it may be pasted once more, as nothing of it stays behind.
+ */
+export function shellCommandOnce(spec: ContainerSpec): string {
+  return shellCommand({ ...spec, isRemoved: true });
 }

@@ -76,8 +76,10 @@ export interface StorageFindings {
   readonly rights: readonly RightFound[];
   /** How far the storage's clock is ahead of this machine's; absent where it has none that can be read. */
   readonly clockAheadMs?: number;
-  /** When the credentials in use end, where that is known. */
+  /** When the credentials in use end; absent where they do not, are renewed while they are used, or do not tell. */
   readonly credentialsExpireMs?: number;
+  /** They end some time, and nothing says when. */
+  readonly areCredentialsTemporary?: true;
 }
 
 export interface TargetFindings extends StorageFindings {
@@ -90,6 +92,8 @@ export interface TargetFindings extends StorageFindings {
   readonly stranger?: string;
   /** Bytes that can still be written; absent where the storage does not say. */
   readonly freeBytes?: number;
+  /** Files and folders that can still be made; absent where there is no such limit, or nobody says. */
+  readonly freeFiles?: number;
   /** Rules of the bucket for lifecycle, object lock and versioning, a sentence each; absent where it was not asked. */
   readonly rules?: readonly string[];
 }
@@ -101,6 +105,8 @@ export interface TargetFindings extends StorageFindings {
 export interface SurveyReport {
   readonly beganMs: number;
   readonly endedMs: number;
+  /** What the first of those listings took, one page of names after the other. */
+  readonly listingMs: number;
   readonly layout: LayoutName;
   /** Why it is taken for this layout, in words. */
   readonly reason: string;
@@ -118,7 +124,18 @@ export interface SurveyReport {
   readonly damaged: Named;
   /** Only where digests were given. */
   readonly digests?: DigestFindings;
+  /** Only where blobs were asked for. */
+  readonly wanted?: WantedFound;
 }
+
+/** A blob that the source should have: 64 lower-case hex digits, and its size, at most 4 MiB. */
+export interface WantedBlob {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/** By their sha256. `unsure`: too many objects have its size for all of them to be read. */
+export type WantedFound = Readonly<Record<'found' | 'absent' | 'unsure', readonly string[]>>;
 
 /** How a storage's blobs and the rows of a metadata backup agree. Ids, not paths. */
 export interface DigestFindings {
@@ -147,6 +164,20 @@ interface FinalPass {
    * they are not more than this (at most 10,000, as their names are held in memory); never blobs.
    */
   readonly deleteMax: number;
+  /** So many damaged objects of the source (at most `DAMAGE_MOST`) are left out knowingly; default: none are. */
+  readonly damageMax?: number;
+}
+
+/** As many as a summary names: more than can be named is never let be. */
+export const DAMAGE_MOST = 100;
+
+/** An object of the source that is not what it must be, and that the target does not get. */
+export interface KnownDamage {
+  /** Logical path. */
+  readonly path: string;
+  /** `sha256:…`, what it should be; absent where nothing tells. */
+  readonly digest?: string;
+  readonly why: string;
 }
 
 export interface PassReport {
@@ -159,7 +190,7 @@ export interface PassReport {
   /**
    * `live`: it went through everything, and what is left is for the next one (unsettled, vanished, digest pending).
    * `frozen`: target and source are equal as far as a pass can tell, and nothing is unsettled, vanished or unremoved.
-   * Damaged objects of the source make neither good.
+   * Damaged objects of the source make neither good, unless they are let be.
    */
   readonly isGood: boolean;
   /** Why it is not good: a sentence. */
@@ -179,6 +210,8 @@ export interface PassReport {
   readonly digestsLacking: Named;
   /** The first hundred; all are in the journal. */
   readonly exceptions: readonly CopyException[];
+  /** All of the damage that was let be. */
+  readonly damage: readonly KnownDamage[];
   /** Ranges of names that it was cut into. */
   readonly shards: number;
   readonly times: PassTimes;
@@ -208,6 +241,8 @@ export interface WrittenRequest {
   /** Absent: the source is live, and what was changed or removed there since is not wrong but for the next pass. */
   readonly epoch?: CallEpoch;
   readonly digests?: DigestFile;
+  /** Logical paths of damage that was let be: missing in the target, they are not wrong. */
+  readonly known?: readonly string[];
 }
 
 /**
@@ -241,6 +276,8 @@ export interface VerifyRequest {
   readonly digests?: DigestFile;
   /** Read every object back, not only those whose listings leave a doubt. */
   readonly isDeep?: boolean;
+  /** Logical paths of damage that was let be: of these, and no others, the target may lack the object. */
+  readonly known?: readonly string[];
 }
 
 /** Both listings from end to end. */
@@ -254,6 +291,8 @@ export interface VerifyReport {
   readonly why?: string;
   /** Blobs that only the target has: never removed, and no fault. */
   readonly extraBlobs: number;
+  /** Of the damage that was let be: what the target lacks. Never counted as equal. */
+  readonly knownMissing: number;
   /** Absent where the epoch broke before anything was compared. */
   readonly summary?: VerifySummary;
   /** Where digests were given. `lacking`: not in the target; `lackingInSource`: not in the source either. */
@@ -304,7 +343,8 @@ export interface EnginePort {
   lookAtSource(call: EngineCall): Promise<StorageFindings>;
   /** Lists, writes probes and removes them. */
   lookAtTarget(call: EngineCall): Promise<TargetFindings>;
-  survey(call: EngineCall, digests?: DigestFile): Promise<SurveyReport>;
+  /** @param wanted looked for by content: by the digests in paths, and where those have ids by reading what has the size. */
+  survey(call: EngineCall, digests?: DigestFile, wanted?: readonly WantedBlob[]): Promise<SurveyReport>;
 
   /**
    * One pass from the beginning: no cursor of an earlier pass or epoch is gone on from, and what those wrote is found

@@ -22,6 +22,11 @@ export interface ReadOnlyLook {
   readonly replicas: Readonly<Record<string, ReplicaLook>>;
   /** A push that was tried was let in. */
   readonly tookWrite?: boolean;
+  /**
+   * The last switch to or from read-only that was asked for, read before the replicas were looked at; empty: none is known.
+   * Undefined: nobody tells. Between two looks there may be one to and one fro, which no replica shows.
+   */
+  readonly lastSwitch?: string;
 }
 
 /** As it is kept in a journal: JSON. */
@@ -32,6 +37,8 @@ export interface Epoch {
   readonly seenMs: number;
   readonly looks: number;
   readonly replicas: Readonly<Record<string, ReplicaLook>>;
+  /** As the look that opened it found it. */
+  readonly lastSwitch?: string;
   /** Undefined while it is open. It never opens again: another one does. */
   readonly broke?: { readonly is: 'lost' | 'unknown'; readonly atMs: number; readonly why: string };
 }
@@ -45,7 +52,9 @@ export interface EpochRules {
 export function openEpoch(look: ReadOnlyLook): Epoch | string {
   const wrong = breachIn(look);
   if (wrong) return wrong.why;
-  return { beganMs: look.endedMs, seenMs: look.endedMs, looks: 1, replicas: look.replicas };
+  const { endedMs, replicas, lastSwitch } = look;
+  const opened = { beganMs: endedMs, seenMs: endedMs, looks: 1, replicas };
+  return lastSwitch === undefined ? opened : { ...opened, lastSwitch };
 }
 
 /** The epoch as this look leaves it. One that broke stays as it is. */
@@ -84,6 +93,9 @@ function breachIn({ replicas, tookWrite }: ReadOnlyLook): Breach | undefined {
 }
 
 function breachBetween(epoch: Epoch, look: ReadOnlyLook, gapMsMax: number): Breach | undefined {
+  if (epoch.lastSwitch !== undefined && epoch.lastSwitch !== look.lastSwitch) {
+    return { is: 'unknown', why: 'it was switched meanwhile: there is a newer job ro_registry' };
+  }
   const ids = new Set([...Object.keys(epoch.replicas), ...Object.keys(look.replicas)]);
   const gapMs = look.beganMs - epoch.seenMs;
   // A clock that was set back says nothing about how long nobody looked.

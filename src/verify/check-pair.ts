@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Side } from '../core/counters.ts';
 import { type Digest, type DigestAlgorithm, formatDigest, parseDigest } from '../core/digest.ts';
 import { isStorageError, StorageError, toErrorRecord } from '../core/errors.ts';
+import { plausibleMd5 } from '../core/listed-md5.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import type { Classified } from '../layout/layout.ts';
 import type { ListedObject } from './listing.ts';
@@ -35,7 +36,7 @@ export function verdictFromListings(pair: PairToCheck, options: CheckOptions): V
   if (options.isDeep || isUnsure(pair) || source.info.sizeBytes !== target.info.sizeBytes) return undefined;
   const md5 = { source: source.info.md5, target: target.info.md5 };
   const isComparable = md5.source !== undefined && md5.target !== undefined;
-  if (isComparable && md5.source === md5.target) return match('md5');
+  if (isComparable && plausibleMd5(source.info) === md5.target) return match('md5');
   const mayBeOpaque = options.source.facts.md5MayBeOpaque || options.target.facts.md5MayBeOpaque;
   // True MD5s that differ are followed by a look at the bytes, which also tells who is wrong.
   if (isComparable && !mayBeOpaque) return undefined;

@@ -55,6 +55,8 @@ export interface VerifyOptions {
   readonly onProgress?: (progress: VerifyProgress) => void;
   /** Every exception as it is found; the summary keeps the first hundred. */
   readonly onException?: (exception: VerifyException) => void;
+  /** Each path that the metadata names, and the source has, and the target has not. */
+  readonly onRowMissing?: (path: string) => void;
 }
 
 /**
@@ -179,12 +181,12 @@ class VerifyRun {
     const problem = isMissing ? 'missing' : 'extra';
     const isRowLacking = isMissing && digest !== undefined;
     if (isSurelyAlone(alone, this.#check)) {
-      if (isRowLacking) this.#rows?.missing(path);
+      if (isRowLacking) this.#rowMissing(path);
       return this.#note(path, problem, sourceBytes);
     }
     await this.#lookAhead.add(async () => {
       const found = await lookAgain(alone, this.#keyPrefixes, this.#check);
-      if (isRowLacking && found.is !== 'both') this.#rows?.missing(path);
+      if (isRowLacking && found.is !== 'both') this.#rowMissing(path);
       if (found.is === 'alone') this.#note(path, problem, isMissing ? found.sizeBytes : 0);
       if (found.is === 'unreadable') this.#tally.problem(found.exception, sourceBytes);
       if (found.is === 'both') {
@@ -194,6 +196,11 @@ class VerifyRun {
       }
       this.#tick();
     });
+  }
+
+  #rowMissing(path: string): void {
+    this.#rows?.missing(path);
+    this.#options.onRowMissing?.(path);
   }
 
   #classify(path: string, digest: string | undefined): Classified {

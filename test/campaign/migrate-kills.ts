@@ -4,16 +4,17 @@
  */
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { buildImages, type ImageSet } from '../support/images.ts';
+import { buildImages } from '../support/images.ts';
+import { type Swift, startSwift } from '../support/swift.ts';
 import { makeTempFolder } from '../support/temp.ts';
 import type { CampaignOptions, CampaignResult } from './campaign.ts';
 import { type KillJob, type KillResult, killMigration } from './migrate-kills/kill-migration.ts';
-import { type Moment, momentsOf, nameOf } from './migrate-kills/moments.ts';
+import { type Direction, type Moment, momentsOf, nameOf, type Seen } from './migrate-kills/moments.ts';
 import { WAYS, type Way } from './migrate-kills/ways.ts';
 import { Random } from './random.ts';
 
 /** Kills of one migration: between two of them the run gets some steps further. */
-const KILLS_MAX = 8;
+const KILLS_MAX = 10;
 /** Migrations side by side: they wait more than they work. */
 const AT_ONCE = 4;
 
@@ -22,6 +23,8 @@ interface WayResult {
   readonly moments: readonly Moment[];
   readonly kills: KillResult['kills'];
   readonly notMet: readonly Moment[];
+  /** Steps that had nothing to do or to undo, so that nothing of theirs could be killed. */
+  readonly idle: readonly string[];
   readonly problems: readonly string[];
   readonly migrations: number;
   readonly seconds: number;
@@ -39,12 +42,21 @@ export async function migrateKillsCampaign(options: CampaignOptions): Promise<Ca
     layerBytes: [200],
     largestLayerBytes: 30_000,
   });
-  const shared = { images, compileCache: join(folder.path, 'cache') };
-  const ways = count === undefined ? WAYS : WAYS.slice(0, 2).concat(WAYS.slice(3, 4));
+  let server: Promise<Swift> | undefined;
+  const swift = (): Promise<Swift> => {
+    server ??= startSwift({ directory: join(folder.path, 'swift') });
+    return server;
+  };
+  const shared = { images, compileCache: join(folder.path, 'cache'), swift };
+  const ways = count === undefined ? WAYS : WAYS.filter(({ isInSlice }) => isInSlice);
   const chosen = only === undefined ? ways : WAYS.slice(only, only + 1);
   const share = count === undefined ? undefined : Math.ceil(count / chosen.length);
   const done: WayResult[] = [];
-  for (const way of chosen) done.push(await killsOf(way, share, shared, options));
+  try {
+    for (const way of chosen) done.push(await killsOf(way, share, shared, options));
+  } finally {
+    await (await server?.catch(() => undefined))?.stop();
+  }
   if (done.some(({ problems }) => problems.length > 0))
     options.say(
       `again: npm run campaign -- migrate-kills --seed ${seed}${count === undefined ? '' : ` --count ${count}`}`,
@@ -55,7 +67,7 @@ export async function migrateKillsCampaign(options: CampaignOptions): Promise<Ca
 async function killsOf(
   way: Way,
   count: number | undefined,
-  shared: { readonly images: ImageSet; readonly compileCache: string },
+  shared: Pick<KillJob, 'images' | 'compileCache' | 'swift'>,
   { seed, say }: CampaignOptions,
 ): Promise<WayResult> {
   const started = performance.now();
@@ -67,12 +79,8 @@ async function killsOf(
   };
   say(`${way.name}: looking for its moments`);
   const watched = await killMigration(job([], 'watched'));
-  const moments = momentsOf(
-    watched.seen,
-    way.direction,
-    random,
-    (step) => way.steps?.includes(step) ?? step !== '',
-  );
+  const isWanted = (step: string): boolean => way.steps?.includes(step) ?? step !== '';
+  const moments = momentsOf(watched.seen, way.direction, random, isWanted);
   const rounds = roundsOf(count === undefined ? moments : someOf(moments, count, random));
   const inTurns = (all: readonly (readonly Moment[])[]): Promise<readonly KillResult[]> =>
     Promise.all(all.map((some, at) => limit(() => told(job(some, `${some.length}/${at}`)))));
@@ -86,6 +94,7 @@ async function killsOf(
     moments,
     kills: met,
     notMet: moments.filter((moment) => count === undefined && !met.some((kill) => kill.moment === moment)),
+    idle: idleSteps(watched.seen, way.direction).filter(isWanted),
     problems: results.flatMap(({ problems }) => problems),
     migrations: results.length,
     seconds: Math.round((performance.now() - started) / 1000),
@@ -150,11 +159,22 @@ function summary(ways: readonly WayResult[], isFull: boolean): CampaignResult {
   };
 }
 
+function idleSteps({ lines }: Seen, direction: Direction): readonly string[] {
+  // Whatever was not done is not undone either.
+  if (direction === 'back') return [];
+  const working = new Set(lines.filter(([, what]) => what === 'do-begun').map(([step]) => step));
+  const looked = lines.filter(([, what]) => what === 'check-begun').map(([step]) => step);
+  return [...new Set(looked)].filter((step) => !working.has(step));
+}
+
 /** Before, in and behind each step; in one that calls nobody nothing can be met. */
-function placesMissing({ way, moments, kills }: WayResult): readonly string[] {
+function placesMissing({ way, moments, kills, idle }: WayResult): readonly string[] {
   const keyOf = ({ step, place }: Moment): string => `${way.name}: ${place} ${step}`;
   const met = new Set(kills.map(({ moment }) => keyOf(moment)));
-  return [...new Set(moments.map(keyOf))].filter((key) => !met.has(key));
+  return [
+    ...[...new Set(moments.map(keyOf))].filter((key) => !met.has(key)),
+    ...idle.map((step) => `${way.name}: ${step} has nothing to do`),
+  ];
 }
 
 function countBy(names: readonly string[]): Readonly<Record<string, number>> {

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { RequestRecord } from '../../bench/s3-server/request-log.ts';
 import { blobPathOf } from '../../src/layout/msr.ts';
 import type { PassReport } from '../../src/platform/engine-port.ts';
 import {
@@ -14,6 +13,7 @@ import {
   openEngineWorld,
   writeDigests,
 } from '../support/engine-world.ts';
+import { assertBudget } from '../support/request-budget.ts';
 import { seededUuid } from '../support/seeded.ts';
 import { blobPath, layerLinkPath, linkText, revisionLinkPath, tagPath } from '../unit/copy/registry-names.ts';
 
@@ -58,35 +58,6 @@ async function change({ source }: EngineWorld): Promise<void> {
   for (let at = 100; at < 120; at += 1) await source.remove(tagPath(repositoryOf(at), `v${at}`));
 }
 
-function count(records: readonly RequestRecord[], ...operations: readonly string[]): number {
-  return records.filter(({ operation }) => operations.includes(operation)).length;
-}
-
-function assertBudget(
-  name: string,
-  records: readonly RequestRecord[],
-  bounds: { readonly mutableWithoutMd5: number; readonly shards: number },
-): void {
-  const puts = count(
-    records,
-    'PutObject',
-    'UploadPart',
-    'CompleteMultipartUpload',
-    'CopyObject',
-    'CreateMultipartUpload',
-  );
-  assert.ok(puts <= CHANGED, `${name}: ${puts} PUT`);
-  const probes = records.filter(({ key }) => key.startsWith('.blobferry-probe/'));
-  assert.deepEqual(probes, [], `${name}: what the target refuses is known from the last pass`);
-  const gets = count(records, 'GetObject', 'GetObjectAttributes');
-  assert.ok(gets <= CHANGED + bounds.mutableWithoutMd5, `${name}: ${gets} GET`);
-  const heads = count(records, 'HeadObject', 'HeadBucket');
-  assert.ok(heads <= CHANGED, `${name}: ${heads} HEAD`);
-  const lists = count(records, 'ListObjects', 'ListObjectsV2', 'ListMultipartUploads');
-  const listsMax = 2 * (Math.ceil(OBJECTS / 1_000) + bounds.shards);
-  assert.ok(lists <= listsMax, `${name}: ${lists} LIST, at most ${listsMax}`);
-}
-
 /** Final pass, what it wrote, and the whole comparison; as a migration does them inside its window. */
 async function window({ engine }: EngineWorld, digests?: string): Promise<PassReport> {
   const epoch = epochNamed('1');
@@ -117,7 +88,7 @@ describe('the window of a migration of 20,000 objects of which 200 have changed'
       assert.equal(pass.objectsDeleted, 20);
       // A file system lists no MD5, so tags are read to be compared.
       const mutableWithoutMd5 = source === 'fs' ? IMAGES + 10 : 0;
-      const bounds = { mutableWithoutMd5, shards: pass.shards };
+      const bounds = { objects: OBJECTS, changed: CHANGED, mutableWithoutMd5, shards: pass.shards };
       assertBudget('target', await world.target.requests(), bounds);
       assertBudget('source', await world.source.requests(), bounds);
       assert.deepEqual(await world.target.paths(), await world.source.paths());
@@ -145,7 +116,7 @@ describe('the window of a migration of 20,000 objects of which 200 have changed'
 
     const pass = await window(world, backup2);
     assert.deepEqual([pass.objectsChanged, pass.digestsPending.count], [CHANGED, 0]);
-    const bounds = { mutableWithoutMd5: 0, shards: pass.shards };
+    const bounds = { objects: OBJECTS, changed: CHANGED, mutableWithoutMd5: 0, shards: pass.shards };
     assertBudget('target', await world.target.requests(), bounds);
     assertBudget('source', await world.source.requests(), bounds);
   });

@@ -1,6 +1,6 @@
 /** Rows of docs/errors.md about migrations: what each changed is told, and is so. */
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -117,6 +117,25 @@ function otherBackup(change: (output: Buffer) => Uint8Array): RowTest {
   });
 }
 
+async function changeFile(file: string, change: (text: string) => string): Promise<void> {
+  await writeFile(file, change(await readFile(file, 'utf8')));
+}
+
+async function blobsIn(storage: string): Promise<readonly string[]> {
+  const paths = await readdir(storage, { recursive: true });
+  return paths.filter((path) => path.endsWith('/data')).map((path) => join(storage, path));
+}
+
+/** A layer: what is small may be what the preflight looks for. */
+async function largestBlob(storage: string): Promise<string> {
+  const all = await Promise.all(
+    (await blobsIn(storage)).map(async (path) => ({ path, bytes: (await stat(path)).size })),
+  );
+  const [largest] = all.toSorted((one, other) => other.bytes - one.bytes);
+  assert.ok(largest);
+  return largest.path;
+}
+
 /** Rewrites the time of every row, and each header's checksum with it. */
 function datedBack(archive: Buffer, toMs: number): Buffer {
   const changed = Buffer.from(archive);
@@ -213,6 +232,66 @@ errorTests(
       await old.put('old', await Promise.all(objects));
       row.check(await world.migrate(ALL));
       assert.deepEqual(changesOf(world), []);
+    },
+    'a folder that is an older copy of the one that MSR uses': async (t, row) => {
+      const world = await start(t);
+      const copy = join(world.folder, 'yesterday');
+      await cp(world.storage, copy, { recursive: true });
+      // Pushed since: every image that MSR serves.
+      for (const path of await readdir(copy, { recursive: true }))
+        if (path.endsWith('/data')) await rm(join(copy, path));
+      await writeFile(join(copy, 'docker/registry/v2/blobs/id/old'), 'what is left');
+      await changeFile(world.file, (text) => text.replace(`file://${world.storage}`, `file://${copy}`));
+      row.check(await world.migrate(ALL));
+      assert.deepEqual(changesOf(world), []);
+    },
+    'a clock of MSR that is a quarter of an hour slow': refused({}, ({ msr }) => {
+      msr.state.clockAheadMs = -900_000;
+      return undefined;
+    }),
+    'a windowMax that is too short for the listings': refused({ more: ['windowMax: 5m'] }),
+    'credentials that end before the migration can': refused({}, async ({ folder }) => {
+      // Not in the file, so that they are those of the environment, which also says when they end.
+      await changeFile(join(folder, 'new.yml'), (text) =>
+        text.replace(/^ *(?:access|secret)key: .*\n/gm, ''),
+      );
+      const end = new Date(Date.now() + 20 * 60_000).toISOString();
+      return {
+        env: {
+          AWS_ACCESS_KEY_ID: 'testkey',
+          AWS_SECRET_ACCESS_KEY: 'testsecret',
+          AWS_CREDENTIAL_EXPIRATION: end,
+        },
+      };
+    }),
+    'a blob of MSR that is damaged already': async (t, row) => {
+      const world = await start(t);
+      const path = await largestBlob(world.storage);
+      await writeFile(path, 'rot');
+      row.check(await world.migrate(ALL));
+      isAsBefore(world);
+      // Knowingly: everything else moves, and what does not is named.
+      const done = await world.migrate([...ALL, '--accept-damage', '1']);
+      assert.equal(done.code, 0, `${done.stdout}${done.stderr}`);
+      const name = path.slice(world.storage.length + 1);
+      const said = 'damaged in the old storage, and not in the new one: ';
+      assert.ok(done.stdout.includes(`${said}"${name}" of `), done.stdout);
+      assert.match(done.stderr, /1 object was not settled in the last live pass: docker\/registry/);
+      assert.match(
+        done.stderr,
+        /each as its digest says; not pulled, as the old storage has them damaged: sha256:/,
+      );
+      const left = await readdir(join(world.folder, 'report'));
+      const reports = await Promise.all(
+        left.map((file) => readFile(join(world.folder, 'report', file), 'utf8')),
+      );
+      assert.ok(reports.some((text) => text.includes('"end": "done"') && text.includes(`${said}\\"${name}`)));
+      const moved = await world.bucket.names();
+      assert.ok(!moved.includes(`msr/${name}`));
+      assert.equal(
+        moved.filter((one) => one.endsWith('/data')).length,
+        (await blobsIn(world.storage)).length - 1,
+      );
     },
     'a token that is revoked on the way': async (t, row) => {
       const world = await start(t);

@@ -131,7 +131,7 @@ export async function openEngineWorld(
     journalDirectory: folder,
     ...more,
   };
-  const parts = { source: source.spec, target: target.spec, options };
+  const parts = { source: source.spec, target: target.spec, options, env: {} };
   const reopen = (): EnginePort => openMigrationEngine({ ...parts, onNotice: () => undefined });
   return { source, target, engine: reopen(), parts, folder, reopen };
 }

@@ -1,5 +1,6 @@
 /** What a report of a migration is about, and what it has to admit. */
 import { storageName } from '../../drivers/spec-name.ts';
+import type { KnownDamage } from '../../platform/engine-port.ts';
 import type { Migration } from '../../platform/migration.ts';
 import type { Json } from '../../platform/saga/saga-log.ts';
 import type { MigrateArguments } from '../program.ts';
@@ -8,15 +9,22 @@ import type { Storages } from '../storages.ts';
 /** A sentence for each thing that is not checked, or allowed all the same. */
 export function caveatsOf(
   { platform }: Migration,
-  { withoutDigests }: Pick<MigrateArguments, 'withoutDigests'>,
+  { withoutDigests, acceptDamage }: Pick<MigrateArguments, 'withoutDigests' | 'acceptDamage'>,
 ): readonly string[] {
   const digests = withoutDigests
     ? ['--without-digests: blobs were compared with the source alone, not with what they must hash to']
     : [];
+  const damage =
+    acceptDamage === undefined
+      ? []
+      : [
+          `--accept-damage ${acceptDamage}: up to so many objects that are damaged in the old storage are not in the new one; the report names each`,
+        ];
   if (platform.kind === 'none') {
     return [
       'platform none: that the registry was read-only, and that it was switched, is what somebody said',
       ...digests,
+      ...damage,
     ];
   }
   const servers = [platform, platform.mke].filter(({ trust }) => trust.by === 'nobody');
@@ -26,7 +34,13 @@ export function caveatsOf(
       ? ['cli print: the commands of the bootstrapper were run by hand; what came of them was looked at']
       : []),
     ...digests,
+    ...damage,
   ];
+}
+
+/** A sentence for each object that the new storage lacks, as it was damaged in the old one. */
+export function damageCaveats(damage: readonly KnownDamage[]): readonly string[] {
+  return damage.map(({ why }) => `damaged in the old storage, and not in the new one: ${why}`);
 }
 
 /** What is left to do for people when all steps are done. */

@@ -1,30 +1,36 @@
 /** The steps of one migration: what its file, its storages and the command line come to. */
 import { getCACertificates } from 'node:tls';
 import { DELETE_MAX_DEFAULT } from '../../coordinator/extras.ts';
-import { ConfigError } from '../../core/errors.ts';
+import { ConfigError, isStorageError } from '../../core/errors.ts';
+import type { StorageSpec } from '../../drivers/spec.ts';
 import { storageName } from '../../drivers/spec-name.ts';
 import type { EnginePort, EngineProgress } from '../../platform/engine-port.ts';
 import type { Migration, MsrPlatform } from '../../platform/migration.ts';
 import { fetchCa } from '../../platform/msr/msr-ca.ts';
 import { msrSteps } from '../../platform/msr/msr-procedure.ts';
 import type { MsrSite, NewStorage } from '../../platform/msr/msr-site.ts';
+import type { GetAccess } from '../../platform/msr/pull/http-get.ts';
 import { noneSteps } from '../../platform/none/none-procedure.ts';
-import { msrChecks } from '../../platform/preflight/msr-checks.ts';
+import { msrChecks, type Redirected } from '../../platform/preflight/msr-checks.ts';
 import { preflightStep } from '../../platform/preflight/preflight-step.ts';
+import { servedBy } from '../../platform/preflight/served.ts';
 import { serverAuthority } from '../../platform/preflight/server-authority.ts';
 import { storageChecks } from '../../platform/preflight/storage-checks.ts';
 import type { Awaiter } from '../../platform/print-commands.ts';
 import type { Step } from '../../platform/saga/step.ts';
 import { type EngineSite, engineCall } from '../../platform/steps/engine-steps.ts';
+import type { CredentialsEnd } from '../../platform/steps/window.ts';
 import type { CommandContext } from '../context.ts';
 import { jsonLine } from '../json.ts';
-import type { MigrateArguments } from '../program.ts';
-import { addressOf, readProxies } from '../storage/network.ts';
+import { defaultThreads, type MigrateArguments } from '../program.ts';
+import { readProxies } from '../storage/network.ts';
 import { schemeOf } from '../storage/url-storage.ts';
 import type { Storages } from '../storages.ts';
+import { credentialsEnd } from './credentials-end.ts';
 import { findingLine } from './migrate-text.ts';
 import { placeSection, settingsSection } from './msr-storage.ts';
 import { authorityOf } from './open-site.ts';
+import { redirectOf } from './redirects.ts';
 
 /** Read-only itself, the second backup, the switch: what takes a few minutes each whatever is copied. */
 const ELSEWHERE_MS = 10 * 60_000;
@@ -54,21 +60,24 @@ export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Pro
   const window = {
     msMax: migration.windowMsMax,
     elsewhereMs: ELSEWHERE_MS,
+    credentials: endingCredentials(world),
     ask: (text: string) => agreed(world, [text], 'Open the window now?'),
   };
   const deleteMax = given.maxDelete ?? DELETE_MAX_DEFAULT;
-  const common = { passes: migration.passes, window, deleteMax };
+  const damageMax = given.acceptDamage;
+  const common = { passes: migration.passes, window, deleteMax, damageMax };
   if (platform.kind === 'none' || !site) {
     return noneSteps(engine, {
       ...common,
-      preflight: preflightOf(world, storageChecksOf(world, false)),
+      preflight: preflightOf(world, storageChecksOf(world, undefined)),
       target: targetText(world),
       awaiter: world.awaiter,
     });
   }
   const target = await newStorage(world, platform);
-  const checks = [...(await msrChecksOf(world, platform, site, target)), ...storageChecksOf(world, true)];
-  const ca = await authorityOf(platform);
+  const access = await pullAccess(platform, context);
+  const ofMsr = await msrChecksOf(world, platform, site, target);
+  const checks = [...ofMsr, ...storageChecksOf(world, { msr: site.msr, access })];
   return msrSteps(site, engine, {
     ...common,
     procedure: platform.procedure,
@@ -77,14 +86,16 @@ export async function stepsOf(world: StepsWorld, site: MsrSite | undefined): Pro
     externalUrl: platform.externalUrl,
     isWithoutDigests: given.withoutDigests === true,
     preflight: preflightOf(world, checks),
-    pull: {
-      tags: PULLED_TAGS,
-      access: {
-        env: context.env,
-        isInsecure: platform.trust.by === 'nobody',
-        ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
-      },
-    },
+    pull: { tags: PULLED_TAGS, access },
+  });
+}
+
+function endingCredentials({ storages, context }: StepsWorld): readonly CredentialsEnd[] {
+  return [storages.source, storages.target].flatMap((storage) => {
+    const { credentialsExpireMs } = credentialsEnd(storage, context.env);
+    return credentialsExpireMs === undefined
+      ? []
+      : [{ name: storageName(storage), expireMs: credentialsExpireMs }];
   });
 }
 
@@ -117,33 +128,68 @@ async function agreed(world: StepsWorld, lines: readonly string[], question: str
   return true;
 }
 
-function storageChecksOf(world: StepsWorld, hasBackups: boolean): ReturnType<typeof storageChecks> {
+async function pullAccess(platform: MsrPlatform, { env }: CommandContext): Promise<GetAccess> {
+  const ca = await authorityOf(platform);
+  return {
+    env,
+    isInsecure: platform.trust.by === 'nobody',
+    ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
+  };
+}
+
+/** @param msr undefined: nothing tells what the registry serves, and no backup of it what its blobs hash to. */
+function storageChecksOf(
+  world: StepsWorld,
+  msr: { readonly msr: MsrSite['msr']; readonly access: GetAccess } | undefined,
+): ReturnType<typeof storageChecks> {
+  // The settings of MSR name a bucket, and of a folder nothing.
+  const isFolder = world.storages.source.kind === 'fs';
   const site = engineSiteOf(world);
   return storageChecks({
     engine: world.engine,
     call: (signal) => engineCall(site, signal),
     isWithoutDigests: world.given.withoutDigests === true,
-    hasBackups,
+    hasBackups: msr !== undefined,
+    damageMax: world.given.acceptDamage,
+    served: msr && isFolder ? servedBy(msr.msr, msr.access) : undefined,
+    window: {
+      msMax: world.migration.windowMsMax,
+      elsewhereMs: ELSEWHERE_MS,
+      threads: defaultThreads(),
+    },
   });
 }
 
 async function msrChecksOf(world: StepsWorld, platform: MsrPlatform, site: MsrSite, target: NewStorage) {
   const { migration, storages, context } = world;
-  const { target: spec } = storages;
-  const address = spec.kind === 'fs' || spec.kind === 'memory' ? undefined : addressOf(spec);
   return msrChecks({
     site,
     procedure: platform.procedure,
     cli: platform.cli,
     source: await placeSection(migration.source, storages.source, context.env),
     target,
-    redirects:
-      address === undefined
-        ? undefined
-        : { host: new URL(address).host, authority: (signal) => serverAuthority(address, signal) },
+    redirects: (signal) => redirected(storages.target, target, signal),
     offeredCa: (signal) => offeredCaText(platform, context, signal),
     isInsecure: platform.trust.by === 'nobody',
   });
+}
+
+async function redirected(
+  storage: StorageSpec,
+  target: NewStorage,
+  signal: AbortSignal,
+): Promise<Redirected> {
+  if (target.by === 'mount') return { nowhere: 'clients get everything from the registry itself' };
+  try {
+    const sent = await redirectOf(storage, target.section, signal);
+    if (sent.address === undefined) return { nowhere: sent.why };
+    const authority = await serverAuthority(sent.address, signal);
+    return { host: new URL(sent.address).host, authority };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isStorageError(error)) throw error;
+    return { unknown: `where clients will be sent for blobs cannot be seen: ${error.message}` };
+  }
 }
 
 async function offeredCaText(

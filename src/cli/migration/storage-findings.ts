@@ -4,7 +4,10 @@ import type { ProbeStorage } from '../../platform/engine/parts.ts';
 import type { RightFound, StorageFindings, StorageRight } from '../../platform/engine-port.ts';
 import { openDriver } from '../composition.ts';
 import { type ProbeFinding, type ProbeReport, probeStorage } from '../probe.ts';
+import type { Environment } from '../storage/environment.ts';
 import { bucketRules } from './bucket-rules.ts';
+import { credentialsEnd } from './credentials-end.ts';
+import { swiftRoom } from './swift-account.ts';
 
 const CHECKS: readonly (readonly [StorageRight, ProbeFinding['check']])[] = [
   ['list', 'list'],
@@ -13,8 +16,20 @@ const CHECKS: readonly (readonly [StorageRight, ProbeFinding['check']])[] = [
   ['delete', 'remove'],
 ];
 
+/** A target belongs to one migration alone: whatever probes of this name lie there are its own. */
+const PROBES = 'migration';
+
 /** A target is written to, and what was written is removed again. */
-export const probeForMigration: ProbeStorage = async (storage, role, signal) => {
+export function probeForMigration(env: Environment): ProbeStorage {
+  return async (storage, role, signal) => await probed(storage, role, env, signal);
+}
+
+async function probed(
+  storage: StorageSpec,
+  role: 'source' | 'target',
+  env: Environment,
+  signal: AbortSignal,
+): ReturnType<ProbeStorage> {
   const isWriting = role === 'target';
   const report = await probeStorage({
     storage,
@@ -22,35 +37,32 @@ export const probeForMigration: ProbeStorage = async (storage, role, signal) => 
     layout: 'auto',
     engine: 'direct',
     isWriting,
+    name: PROBES,
     openDriver,
     signal,
   });
-  const findings = findingsOf(report, storage, isWriting);
-  const rules = isWriting ? await bucketRules(storage, signal) : undefined;
-  return rules === undefined ? findings : { ...findings, rules };
-};
+  const findings = { ...findingsOf(report, storage, isWriting), ...credentialsEnd(storage, env) };
+  if (!isWriting) return findings;
+  const rules = await bucketRules(storage, signal);
+  // Whoever cannot be asked for that has said why already.
+  const room = storage.kind === 'swift' && report.isUsable ? await swiftRoom(storage, signal) : undefined;
+  return {
+    ...findings,
+    ...(rules === undefined ? {} : { rules }),
+    ...(room === undefined ? {} : { freeBytes: room }),
+  };
+}
 
 function findingsOf(report: ProbeReport, storage: StorageSpec, isWriting: boolean): StorageFindings {
   if (storage.kind === 'memory') throw new TypeError('Stores in memory exist in tests only');
   const { clockSkewSeconds } = report;
-  const expiresMs = expiryOf(storage);
   const asked = CHECKS.filter(([right]) => isWriting || right === 'list' || right === 'read');
   return {
     name: report.storage,
     kind: storage.kind,
     rights: asked.map(([right, check]) => rightOf(right, check, report.findings)),
-    ...(expiresMs === undefined ? {} : { credentialsExpireMs: expiresMs }),
     ...(clockSkewSeconds === undefined ? {} : { clockAheadMs: Math.round(clockSkewSeconds * 1000) }),
   };
-}
-
-/** Epoch milliseconds; undefined where the credentials do not tell, or are renewed by themselves. */
-function expiryOf(storage: StorageSpec): number | undefined {
-  if (storage.kind === 's3')
-    return storage.credentials?.isFound ? undefined : storage.credentials?.expiresAtMs;
-  if (storage.kind !== 'azure' || storage.access.type !== 'sas') return undefined;
-  const expiresMs = Date.parse(new URLSearchParams(storage.access.token).get('se') ?? '');
-  return Number.isNaN(expiresMs) ? undefined : expiresMs;
 }
 
 function rightOf(

@@ -51,7 +51,7 @@ function serverOf(spec: RemoteSpec): {
 }
 
 /** Where a service answers. */
-export function addressOf(spec: RemoteSpec): string {
+function addressOf(spec: RemoteSpec): string {
   // The address of the account comes with the token; it is most likely on the same side of the proxy.
   if (spec.kind === 'swift') return spec.access.authUrl;
   if (spec.kind === 'gcs') return spec.endpoint ?? 'https://storage.googleapis.com';

@@ -26,17 +26,19 @@ import type {
   TargetFindings,
   VerifyReport,
   VerifyRequest,
+  WantedBlob,
   WindowPrediction,
   WindowRequest,
   WrittenReport,
   WrittenRequest,
 } from '../engine-port.ts';
-import { freeBytesOf } from './free-bytes.ts';
+import { folderRoom } from './folder-room.ts';
 import { type EngineParts, type EngineTask, Paced, type ReadEnds } from './parts.ts';
 import { runEnginePass } from './run-pass.ts';
 import { archivedFindings, surveyListing } from './survey.ts';
 import { checkAll } from './verify-all.ts';
 import { checkWritten } from './verify-written.ts';
+import { WantedBlobs } from './wanted-blobs.ts';
 import { predictWindow } from './window.ts';
 import { WrittenStore } from './written-store.ts';
 
@@ -68,12 +70,11 @@ class MigrationEngine implements EnginePort {
       // Before a probe of ours lies there.
       const held = await this.#heldByTarget(task);
       const findings = await probe(target, 'target', task.signal);
-      const freeBytes = await freeBytesOf(target);
-      return { ...findings, ...held, ...(freeBytes === undefined ? {} : { freeBytes }) };
+      return { ...findings, ...held, ...(await folderRoom(target)) };
     });
   }
 
-  survey(call: EngineCall, digests?: DigestFile): Promise<SurveyReport> {
+  survey(call: EngineCall, digests?: DigestFile, asked?: readonly WantedBlob[]): Promise<SurveyReport> {
     return this.#alone(call, undefined, (task) =>
       this.#reading(task, digests, async ({ source: plain, openTarget, found, digests: index }) => {
         const source = patient(plain);
@@ -90,7 +91,12 @@ class MigrationEngine implements EnginePort {
           objectsWrong: 0,
         }));
         const onListed = (objects: number) => progress.tell(objects);
-        const counts = await surveyListing(ctx, { source, keyPrefix, layout, digests: index, onListed });
+        const listedFromMs = performance.now();
+        const wanted = asked && new WantedBlobs(asked);
+        const input = { source, keyPrefix, layout, digests: index, wanted, onListed };
+        const counts = await surveyListing(ctx, input);
+        const listingMs = Math.round(performance.now() - listedFromMs);
+        const content = wanted ? { wanted: await wanted.settle(ctx, source) } : {};
         const { threads } = options;
         const target = await this.#lookedInto(openTarget);
         const where = { source, storage, sourcePrefix: keyPrefix, layout, threads };
@@ -98,7 +104,8 @@ class MigrationEngine implements EnginePort {
         progress.end(counts.objects);
         this.#objectsTotal = counts.objects;
         const about = { layout: layout.name, reason, warnings };
-        return { beganMs, endedMs: Date.now(), ...about, ...counts, ...archivedFindings(archived) };
+        const times = { beganMs, endedMs: Date.now(), listingMs };
+        return { ...times, ...about, ...counts, ...content, ...archivedFindings(archived) };
       }),
     );
   }
@@ -118,17 +125,19 @@ class MigrationEngine implements EnginePort {
       checkWritten(task, {
         ...this.#parts,
         written: this.#written,
+        known: request.known ?? [],
         reading: (work) => this.#reading(task, request.digests, work),
       }),
     );
   }
 
   verifyAll(call: EngineCall, request: VerifyRequest): Promise<VerifyReport> {
-    const { epoch, digests, isDeep = false } = request;
+    const { epoch, digests, isDeep = false, known = [] } = request;
     return this.#alone(call, epoch, (task) =>
       checkAll(task, epoch, {
         ...this.#parts,
         isDeep,
+        known,
         total: this.#objectsTotal,
         reading: (work) => this.#reading(task, digests, work),
       }),

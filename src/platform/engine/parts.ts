@@ -23,7 +23,7 @@ export type ProbeStorage = (
   storage: StorageSpec,
   role: 'source' | 'target',
   signal: AbortSignal,
-) => Promise<StorageFindings & Pick<TargetFindings, 'rules'>>;
+) => Promise<StorageFindings & Pick<TargetFindings, 'rules' | 'freeBytes'>>;
 
 export interface EngineParts {
   readonly source: StorageSpec;

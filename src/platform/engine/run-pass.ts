@@ -5,8 +5,16 @@ import type { CounterReader, Side } from '../../core/counters.ts';
 import { OUTCOMES } from '../../core/counters.ts';
 import type { CopyEvent } from '../../core/events.ts';
 import type { CopyOptions, CopySummary } from '../../core/job.ts';
-import type { EngineProgress, ListingTime, PassReport, PassRequest, PassTimes } from '../engine-port.ts';
-import { judgePass } from './judge-pass.ts';
+import {
+  DAMAGE_MOST,
+  type EngineProgress,
+  type ListingTime,
+  type PassReport,
+  type PassRequest,
+  type PassTimes,
+} from '../engine-port.ts';
+import { isLetBe, judgePass } from './judge-pass.ts';
+import { knownDamage } from './known-damage.ts';
 import { NOTHING } from './named.ts';
 import { type EngineOptions, type EngineParts, type EngineTask, hasEpochBroken, Paced } from './parts.ts';
 import type { WrittenStore } from './written-store.ts';
@@ -49,14 +57,17 @@ export async function runEnginePass(
         written: await written.placeFor(pass),
         // The window is short, and the last pass has just asked.
         knowsTarget: request.kind === 'frozen',
+        damageMax: damageMaxOf(request),
         ...(epoch ? { epoch: epoch.id } : {}),
         ...(request.digests === undefined ? {} : { digests: request.digests }),
       },
     );
     const times = heard.times(summary, options.threads);
+    const damageMax = damageMaxOf(request);
     return {
       ...about,
-      ...outcomeOf(task, summary),
+      ...outcomeOf(task, summary, damageMax),
+      damage: isLetBe(summary, damageMax) ? await knownDamage(summary, request.digests) : [],
       endedMs: Date.now(),
       ...countsOf(summary),
       shards: heard.shards,
@@ -89,6 +100,7 @@ const NOTHING_DONE = {
   digestsPending: NOTHING,
   digestsLacking: NOTHING,
   exceptions: [],
+  damage: [],
 } as const;
 
 function passOptions(options: EngineOptions, request: PassRequest): CopyOptions {
@@ -104,12 +116,17 @@ function passOptions(options: EngineOptions, request: PassRequest): CopyOptions 
   };
 }
 
+function damageMaxOf(request: PassRequest): number {
+  return request.kind === 'frozen' ? Math.min(request.damageMax ?? 0, DAMAGE_MOST) : 0;
+}
+
 function outcomeOf(
   task: EngineTask,
   summary: CopySummary,
+  damageMax: number,
 ): Pick<PassReport, 'end' | 'isGood' | 'why' | 'hint'> {
   if (hasEpochBroken(task)) return BROKE;
-  return { end: summary.stoppedBy ? 'failed' : 'done', ...judgePass(summary) };
+  return { end: summary.stoppedBy ? 'failed' : 'done', ...judgePass(summary, damageMax) };
 }
 
 type Counts = Omit<
@@ -121,6 +138,7 @@ type Counts = Omit<
   | 'isGood'
   | 'why'
   | 'hint'
+  | 'damage'
   | 'beganMs'
   | 'endedMs'
   | 'shards'

@@ -9,6 +9,7 @@ import type { Layout } from '../../layout/layout.ts';
 import { blobIdIn } from '../../layout/msr.ts';
 import type { DigestFindings, SurveyReport } from '../engine-port.ts';
 import { NamedCount, NOTHING } from './named.ts';
+import type { WantedBlobs } from './wanted-blobs.ts';
 
 /** sha256 and sha512 of nothing. */
 const OF_NOTHING = [
@@ -25,6 +26,7 @@ export interface SurveyInput {
   readonly keyPrefix: string;
   readonly layout: Layout;
   readonly digests?: DigestIndex | undefined;
+  readonly wanted?: WantedBlobs | undefined;
   readonly onListed: (objects: number) => void;
 }
 
@@ -78,12 +80,13 @@ class Survey {
   }
 
   async #look(object: ObjectInfo): Promise<void> {
-    const { keyPrefix, layout } = this.#input;
+    const { keyPrefix, layout, wanted } = this.#input;
     const { sizeBytes, isSizeUnsure, isPlaceholder } = object;
     const path = object.key.slice(keyPrefix.length);
     if (layout.leavesOut(path, isSizeUnsure ? undefined : sizeBytes, isPlaceholder)) return;
     this.#objects += 1;
     this.#bytes += sizeBytes;
+    wanted?.note(object, path, layout);
     const wrong = isSizeUnsure ? undefined : damageOf(layout, path, sizeBytes);
     if (wrong) this.#damaged.add(`${path}: ${wrong}`);
     if (!this.#along || blobIdIn(path) === undefined) return;

@@ -10,6 +10,8 @@ import { type EngineParts, type EngineTask, hasEpochBroken, Paced, type Reading 
 
 export interface VerifyPlace extends EngineParts {
   readonly isDeep: boolean;
+  /** Logical paths of which the target may lack the object. */
+  readonly known: readonly string[];
   readonly total: number | undefined;
   readonly reading: Reading;
 }
@@ -22,7 +24,10 @@ export async function checkAll(
   const beganMs = Date.now();
   const about = { epoch: epoch.id, beganMs };
   const paced = new Paced(task.call, (progress: VerifyProgress) => progressOf(progress, place.total));
+  const known = new Set(place.known);
   let extraBlobs = 0;
+  let knownMissing = 0;
+  let knownRows = 0;
   try {
     const summary = await place.reading(async ({ source, openTarget, found, digests }) =>
       runVerify({
@@ -39,25 +44,39 @@ export async function checkAll(
         onProgress: (progress) => paced.tell(progress),
         onException: ({ problem, path }) => {
           if (problem === 'extra' && !mayBeDeleted(found.layout, path)) extraBlobs += 1;
+          if (problem === 'missing' && known.has(path)) knownMissing += 1;
+        },
+        onRowMissing: (path) => {
+          if (known.has(path)) knownRows += 1;
         },
       }),
     );
-    const judged = hasEpochBroken(task) ? BROKE : judge(summary, extraBlobs);
+    const excused = { extraBlobs, knownMissing, knownRows };
+    const judged = hasEpochBroken(task) ? BROKE : judge(summary, excused);
     const { rows } = summary;
-    return { ...about, ...judged, endedMs: Date.now(), extraBlobs, summary, ...(rows ? { rows } : {}) };
+    const counts = { extraBlobs, knownMissing };
+    return { ...about, ...judged, endedMs: Date.now(), ...counts, summary, ...(rows ? { rows } : {}) };
   } catch (error) {
     if (!hasEpochBroken(task)) throw error;
-    return { ...about, ...BROKE, endedMs: Date.now(), extraBlobs };
+    return { ...about, ...BROKE, endedMs: Date.now(), extraBlobs, knownMissing };
   }
 }
 
 const BROKE = { end: 'epoch-broke', isGood: false, why: 'the source was not read-only any more' } as const;
 
-function judge(summary: VerifySummary, extraBlobs: number): Pick<VerifyReport, 'end' | 'isGood' | 'why'> {
+/** Counts of what is no fault: blobs that only the target has, and known damage that it lacks, with its rows. */
+type Excused = Readonly<Record<'extraBlobs' | 'knownMissing' | 'knownRows', number>>;
+
+function judge(summary: VerifySummary, excused: Excused): Pick<VerifyReport, 'end' | 'isGood' | 'why'> {
   const { stoppedBy, rows } = summary;
   if (stoppedBy) return { end: 'failed', isGood: false, why: stoppedBy.message };
-  const others = { ...summary, objectsExtra: summary.objectsExtra - extraBlobs };
-  const lacking = (rows?.lacking.count ?? 0) - (rows?.lackingInSource.count ?? 0);
+  const others = {
+    ...summary,
+    objectsExtra: summary.objectsExtra - excused.extraBlobs,
+    objectsMissing: summary.objectsMissing - excused.knownMissing,
+  };
+  const inSource = (rows?.lacking.count ?? 0) - (rows?.lackingInSource.count ?? 0);
+  const lacking = inSource - excused.knownRows;
   if (lacking > 0) return bad(lackingText(lacking));
   if (verifyExitCodeOf(others) !== 0) return bad(differenceText(others));
   return { end: 'done', isGood: true };

@@ -19,6 +19,8 @@ import type { WrittenStore } from './written-store.ts';
 export interface WrittenPlaces extends EngineParts {
   readonly written: WrittenStore;
   readonly reading: Reading;
+  /** Logical paths of damage that was let be. */
+  readonly known: readonly string[];
 }
 
 export async function checkWritten(task: EngineTask, place: WrittenPlaces): Promise<WrittenReport> {
@@ -81,12 +83,15 @@ class WrittenCheck {
   /** What is not right stays for the next check. */
   #settle(keys: CheckedKeys, outcome: KeyOutcome): void {
     const { key, is } = outcome;
-    const isDone = is === 'right' || is === 'gone';
+    // Noted before it was seen to be damaged, and never written.
+    const isLetBe =
+      is === 'wrong' && outcome.exception.problem === 'missing' && this.#place.known.includes(key.key);
+    const isDone = is === 'right' || is === 'gone' || isLetBe;
     keys.settle(key.key, isDone ? undefined : key);
     this.#checked += 1;
     if (is === 'pending') this.#pending.add(key.key);
     if (is === 'unsettled') this.#unsettled.add(`${key.key}: ${outcome.exception.detail}`);
-    if (is !== 'wrong') return;
+    if (is !== 'wrong' || isLetBe) return;
     this.#wrong.add(`${key.key}: ${outcome.exception.detail}`);
     this.#firstWrong ??= `"${key.key}": ${outcome.exception.detail}`;
   }

@@ -4,8 +4,8 @@ import type { ListingTime, PassTimes, WindowPrediction, WindowRequest } from '..
 type Shown = WindowRequest['passes'][number];
 
 /** What a copied object costs beyond its bytes, where no pass has copied enough to tell. */
-const OBJECT_SECONDS = 0.02;
-const BYTES_PER_SECOND = 20_000_000;
+export const OBJECT_SECONDS = 0.02;
+export const BYTES_PER_SECOND = 20_000_000;
 /** Fewer copied objects say nothing about how fast it goes. */
 const OBJECTS_TELLING = 50;
 
@@ -109,7 +109,8 @@ function textOf(
   return `about ${timeText(totalMs)}: ${made}; ${what}`;
 }
 
-function timeText(timeMs: number): string {
+/** `95 s`, `12 min`, `3 h 20 min`: rounded up. */
+export function timeText(timeMs: number): string {
   const seconds = Math.ceil(timeMs / 1000);
   if (seconds < 120) return `${seconds} s`;
   const minutes = Math.ceil(seconds / 60);

@@ -5,6 +5,7 @@ import type { StepContext } from '../saga/step.ts';
 import { readClusterStatus } from './msr-cluster.ts';
 import type { MsrConnection } from './msr-connection.ts';
 import { isMsrError } from './msr-error.ts';
+import { newestSwitch } from './msr-jobs.ts';
 import { readSettings } from './msr-settings.ts';
 import type { MsrPace } from './msr-site.ts';
 import { type ReadOnlyEvidence, readOnlyEvidence } from './read-only-evidence.ts';
@@ -33,6 +34,19 @@ export async function lookAtReplicas(msr: MsrConnection, signal: AbortSignal): P
   const evidence = await evidenceNow(msr, signal);
   const replicas = Object.fromEntries([...evidence.replicas].map(([id, is]) => [id, { is }]));
   return { look: { beganMs, endedMs: Date.now(), replicas }, evidence };
+}
+
+/** With the last switch that was asked for, by whomever: what shows a writable moment between two looks. */
+export async function lookAtEpoch(msr: MsrConnection, signal: AbortSignal): Promise<ReadOnlyLook> {
+  const beganMs = Date.now();
+  try {
+    const lastSwitch = await newestSwitch(msr, signal);
+    const { look } = await lookAtReplicas(msr, signal);
+    return { ...look, beganMs, lastSwitch };
+  } catch (error) {
+    if (!isMsrError(error) || !error.details.isTransient) throw error;
+    return { beganMs, endedMs: Date.now(), replicas: {} };
+  }
 }
 
 /** Those that are configured: one that is down may come back, and take writes. */

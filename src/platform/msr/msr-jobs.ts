@@ -119,6 +119,22 @@ function sameAgain(msr: MsrConnection): MsrError {
   });
 }
 
+/** So many of the newest are looked at, as their order is not documented. */
+const SWITCHES = 10;
+
+/** Id of the newest job that switched the registry to or from read-only; empty: MSR knows of none. */
+export async function newestSwitch(msr: MsrConnection, signal: AbortSignal): Promise<string> {
+  const whenOf = ({ scheduledAt }: MsrJob): number => Date.parse(scheduledAt ?? '') || 0;
+  let newest: MsrJob | undefined;
+  let looked = 0;
+  for await (const job of listJobs(msr, signal, { action: 'ro_registry' }, SWITCHES)) {
+    if (newest === undefined || whenOf(job) > whenOf(newest)) newest = job;
+    looked += 1;
+    if (looked === SWITCHES) break;
+  }
+  return newest?.id ?? '';
+}
+
 /** @returns the job as MSR has taken it (202); nobody runs it yet. */
 export async function createJob(msr: MsrConnection, signal: AbortSignal, action: string): Promise<MsrJob> {
   const answer = await msr.send(signal, {

@@ -40,6 +40,8 @@ export interface ProcedureOptions {
   readonly passes: 'auto' | number;
   readonly window: WindowOptions;
   readonly deleteMax: number;
+  /** Default: none. */
+  readonly damageMax?: number | undefined;
   /** Without the first backup: blobs are not compared with what they must hash to. */
   readonly isWithoutDigests: boolean;
   readonly pull: { readonly tags: number; readonly access: GetAccess };
@@ -64,8 +66,8 @@ export function msrSteps(
     windowStep(engineSite, options.window),
     readOnlyStep(site),
     backupStep(site, 'backup-2'),
-    finalPass(engineSite, options.deleteMax),
-    verifyStep(engineSite),
+    finalPass(engineSite, options.deleteMax, options.damageMax),
+    verifyStep(engineSite, options.damageMax),
     ...cut.steps,
     there(pullTest(site, { id: 'pull-test', ...options.pull })),
     there(writable(site, cut.back)),
@@ -81,6 +83,7 @@ function msrEngineSite(engine: Omit<EngineSite, 'digests' | 'window'>, isWithout
   return {
     ...engine,
     window: READ_ONLY,
+    keepsBlobs: true,
     digests: ({ memoryOf }) => {
       if (isWithout) return undefined;
       return (takenBackup(memoryOf('backup-2')) ?? takenBackup(memoryOf('backup-1')))?.index;

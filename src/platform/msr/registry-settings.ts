@@ -17,6 +17,10 @@ export interface StorageSection {
   readonly parameters: JsonRecord;
 }
 
+/** As servers write it: `********`, `<redacted>`. */
+const SERVERS_MASK =
+  /^(?:[*•●]+|x{6,}|[<[(]?(?:redacted|hidden|masked|secret|removed|omitted)[>\])]|redacted|hidden|masked)$/i;
+
 /** Sections beside the driver's own in `storage`. */
 const NOT_DRIVERS = ['delete', 'redirect', 'cache', 'maintenance', 'tag'];
 
@@ -53,6 +57,17 @@ export class RegistrySettings {
     const parsed = configOf(config);
     const texts = [...hiddenTexts(rest), ...(parsed ? hiddenTexts(parsed) : [])];
     return [...new Set(texts)].filter((text) => text.length > 3);
+  }
+
+  /**
+   * Has the server put something in the place of a secret? Whoever puts such settings back, to switch or to take a switch
+   * back, writes that over the secret.
+   */
+  get masksSecrets(): boolean {
+    const { config, ...rest } = this.#body;
+    const parsed = configOf(config);
+    const texts = [...hiddenTexts(rest), ...(parsed ? hiddenTexts(parsed) : [])];
+    return texts.some((text) => SERVERS_MASK.test(text));
   }
 
   /** For people: secrets are masked. */
@@ -98,7 +113,7 @@ export class RegistrySettings {
       ...this.#body,
       ...(isRecord(section) ? { storage: edited(section, storage, isReadOnly) } : {}),
       ...(parsed && isRecord(inConfig)
-        ? { config: stringify({ ...parsed, storage: edited(inConfig, storage, isReadOnly) }) }
+        ? { config: yamlOf({ ...parsed, storage: edited(inConfig, storage, isReadOnly) }) }
         : {}),
       keep_metadata: true,
     };
@@ -153,6 +168,11 @@ function edited(
     maintenance: { ...maintenance, readonly: { ...readonly, enabled: isReadOnly } },
     [driver]: parameters,
   };
+}
+
+/** Texts in quotes: the registry reads YAML 1.1, to which a password such as `yes` or `1_000` would be none. */
+function yamlOf(config: JsonRecord): string {
+  return stringify(config, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' });
 }
 
 function configOf(config: Json | undefined): JsonRecord | undefined {

@@ -18,6 +18,8 @@ export interface NoneOptions {
   readonly passes: 'auto' | number;
   readonly window: WindowOptions;
   readonly deleteMax: number;
+  /** Default: none. */
+  readonly damageMax?: number | undefined;
   /** Display name of the new storage. */
   readonly target: string;
   readonly awaiter: Awaiter;
@@ -37,8 +39,8 @@ export function noneSteps(
     livePasses(site, options.passes),
     windowStep(site, options.window),
     readOnlyByHand(options.awaiter),
-    finalPass(site, options.deleteMax),
-    verifyStep(site),
+    finalPass(site, options.deleteMax, options.damageMax),
+    verifyStep(site, options.damageMax),
     byHand(options.awaiter, {
       id: 'switch',
       title: 'Point the registry at its new storage, still read-only',

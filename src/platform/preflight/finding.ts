@@ -32,3 +32,12 @@ export function note(text: string): Omit<Finding, 'item'> {
 export function problem(text: string, hint: string): Omit<Finding, 'item'> {
   return { is: 'problem', text, hint };
 }
+
+const SKEW_MS_NOTED = 60_000;
+
+/** How far another clock is from the one here: noted from a minute on. */
+export function skewOf(name: string, aheadMs: number): Omit<Finding, 'item'> {
+  const seconds = Math.round(Math.abs(aheadMs) / 1000);
+  const text = `the clock of ${name} is ${seconds} s ${aheadMs < 0 ? 'behind' : 'ahead of'} the one here`;
+  return Math.abs(aheadMs) >= SKEW_MS_NOTED ? note(text) : ok(text);
+}

@@ -1,7 +1,8 @@
 /** MSR itself: its version, its health, what it does by the clock, and whether it runs on the storage that is the source. */
 import { BlobferryError } from '../../core/errors.ts';
 import { helpCommand } from '../msr/dtr-commands.ts';
-import { mountOf } from '../msr/mounts.ts';
+import { isMounted, mountOf, mountText } from '../msr/mounts.ts';
+import { CLOCK_MS_MAX, clockAheadOf } from '../msr/msr-clock.ts';
 import { clusterProblems, readClusterStatus } from '../msr/msr-cluster.ts';
 import { changesRegistry, listCrons } from '../msr/msr-crons.ts';
 import { isMsrError } from '../msr/msr-error.ts';
@@ -11,9 +12,15 @@ import { readRegistrySettings } from '../msr/msr-registry-settings.ts';
 import { readSettings } from '../msr/msr-settings.ts';
 import type { MsrSite, NewStorage } from '../msr/msr-site.ts';
 import type { StorageSection } from '../msr/registry-settings.ts';
-import { type Finding, note, ok, type PreflightCheck, problem } from './finding.ts';
+import { type Finding, note, ok, type PreflightCheck, problem, skewOf } from './finding.ts';
 
 type Found = Omit<Finding, 'item'>;
+
+/** `authority`: who vouches for the host, in words. `nowhere`: why nobody is sent anywhere. */
+export type Redirected =
+  | { readonly host: string; readonly authority: string }
+  | { readonly nowhere: string }
+  | { readonly unknown: string };
 
 export interface MsrChecks {
   readonly site: MsrSite;
@@ -22,10 +29,8 @@ export interface MsrChecks {
   /** As MSR's settings have it. */
   readonly source: StorageSection;
   readonly target: NewStorage;
-  /** Who sends clients where, and who vouches for it; undefined: nobody is sent anywhere. */
-  readonly redirects:
-    | { readonly host: string; readonly authority: (signal: AbortSignal) => Promise<string> }
-    | undefined;
+  /** Where clients are sent for blobs once the registry is on its new storage. */
+  readonly redirects: (signal: AbortSignal) => Promise<Redirected>;
   /** What the server offers under `/ca`, in a sentence with its fingerprint. */
   readonly offeredCa: (signal: AbortSignal) => Promise<string>;
   readonly isInsecure: boolean;
@@ -47,6 +52,7 @@ export function msrChecks(checks: MsrChecks): readonly PreflightCheck[] {
     { item: VERSION, needs: ACCESS, look: (signal) => version(checks, signal) },
     then(IMAGE, (signal) => image(checks, signal)),
     then('health of MSR', (signal) => health(checks, signal)),
+    then('clock of MSR', (signal) => clock(checks, signal)),
     then('calls of its API', (signal) => api(checks, signal)),
     then('storage of MSR', (signal) => storage(checks, signal)),
     then('volumes', (signal) => volumes(checks, signal)),
@@ -130,6 +136,20 @@ async function health({ site }: MsrChecks, signal: AbortSignal): Promise<readonl
   return [ok(`replicas ${replicas.join(', ')} are well`)];
 }
 
+/** Whether a backup is fresh is seen by the times in it. */
+async function clock({ site }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
+  const aheadMs = await clockAheadOf(site.msr, signal);
+  if (aheadMs === undefined) return [{ is: 'unknown', text: 'MSR does not tell its time' }];
+  const found = skewOf(site.msr.name, aheadMs);
+  if (Math.abs(aheadMs) <= CLOCK_MS_MAX) return [found];
+  return [
+    problem(
+      `${found.text}: nobody could tell by its times whether a backup is fresh`,
+      'Set both by NTP, and those of all nodes of the cluster',
+    ),
+  ];
+}
+
 /** Where the server describes its own API: does it still have what is called here? */
 async function api({ site, target }: MsrChecks, signal: AbortSignal): Promise<readonly Found[]> {
   const spec = await readSpec(site.msr, signal);
@@ -156,11 +176,20 @@ async function storage({ site, source, target }: MsrChecks, signal: AbortSignal)
     ];
   const shown = Object.entries(settings.place).filter(([, value]) => value !== '');
   const text = `MSR runs on ${running.driver} ${shown.map(([name, value]) => `${name} ${String(value)}`).join(', ')}`;
+  const already = 'Nothing is left to migrate, or source and target are swapped';
   if (target.by === 'settings' && settings.isAt(target.section)) {
+    return [problem(`${text}, which is the target already`, already)];
+  }
+  // The step that mounts it would be found done, and all tests of the new storage would be of the old one.
+  if (target.by === 'mount' && (await isMounted(site.msr, signal, target.mount))) {
+    const where = `${text.trim()} on ${mountText(target.mount)}`;
+    return [problem(`${where}, which is the target already`, already)];
+  }
+  if (target.by === 'settings' && settings.masksSecrets) {
     return [
       problem(
-        `${text}, which is the target already`,
-        'Nothing is left to migrate, or source and target are swapped',
+        `${text}, and masks the secrets of its settings: put back, they would be lost`,
+        'Switch under System > Storage in the web interface of MSR, and migrate with platform: none',
       ),
     ];
   }
@@ -172,11 +201,8 @@ async function storage({ site, source, target }: MsrChecks, signal: AbortSignal)
       ),
     ];
   }
-  const which =
-    source.driver === 'filesystem'
-      ? '; that its folder is the one given as source, nobody but you can tell'
-      : '';
-  return [source.driver === 'filesystem' ? note(`${text.trim()}${which}`) : ok(text)];
+  // Which folder a replica has mounted is not in its settings: what it serves is looked for in the source instead.
+  return [ok(text.trim())];
 }
 
 /** A destroy removes the volumes of a replica: https://docs.mirantis.com/msr/2.9/cli-ref/destroy.html */
@@ -224,18 +250,19 @@ async function jobs({ site }: MsrChecks, signal: AbortSignal): Promise<readonly 
 }
 
 async function redirects(
-  { site, redirects: sent }: MsrChecks,
+  { site, redirects: find }: MsrChecks,
   signal: AbortSignal,
 ): Promise<readonly Found[]> {
-  if (!sent) return [ok('clients get everything from the registry itself')];
   const settings = await readRegistrySettings(site.msr, signal);
   if (settings.disablesRedirects === true)
     return [ok('disabled: clients get everything from the registry itself')];
-  const authority = await sent.authority(signal);
+  const sent = await find(signal);
+  if ('nowhere' in sent) return [ok(sent.nowhere)];
+  if ('unknown' in sent) return [{ is: 'unknown', text: sent.unknown }];
   return [
     {
       is: 'ask',
-      text: `after the switch clients fetch blobs from ${sent.host} (${authority}): every node must reach it and trust that`,
+      text: `after the switch clients fetch blobs from ${sent.host} (${sent.authority}): every node must reach it and trust that`,
       hint: 'Or set redirect.disable in the storage settings of MSR first',
     },
   ];

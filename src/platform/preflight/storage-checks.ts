@@ -2,24 +2,22 @@
 import type {
   EngineCall,
   EnginePort,
+  Named,
   StorageFindings,
   SurveyReport,
   TargetFindings,
 } from '../engine-port.ts';
-import { type Finding, note, ok, type PreflightCheck, problem } from './finding.ts';
+import { expiryOf } from './credentials.ts';
+import { type Finding, note, ok, type PreflightCheck, problem, skewOf } from './finding.ts';
+import { type Forecast, forecastOf, type WindowTerms, windowFinding } from './forecast.ts';
+import { roomFor } from './room.ts';
+import { type Served, servedFindings } from './served.ts';
 
 type Found = Omit<Finding, 'item'>;
 
 /** Signed requests are refused from about a quarter of an hour on. */
 const SKEW_MS_MAX = 5 * 60_000;
-const SKEW_MS_NOTED = 60_000;
-/** No migration is done within so short a time; one that is not done in so long a time is rare. */
-const EXPIRY_MS_MIN = 60 * 60_000;
-const EXPIRY_MS_NOTED = 7 * 24 * 60 * 60_000;
 const SOURCE = 'source storage';
-
-/** Room for what is pushed meanwhile, and for what a file system needs itself. */
-const ROOM_FACTOR = 1.05;
 
 export interface StorageChecks {
   readonly engine: EnginePort;
@@ -28,6 +26,11 @@ export interface StorageChecks {
   readonly isWithoutDigests: boolean;
   /** A registry whose backups say what its blobs hash to. */
   readonly hasBackups: boolean;
+  /** So many damaged objects of the source are let be. */
+  readonly damageMax?: number | undefined;
+  readonly window: WindowTerms;
+  /** What the registry serves, where nothing else shows that the source is the storage that it uses. */
+  readonly served?: Served | undefined;
 }
 
 export function storageChecks({
@@ -35,9 +38,14 @@ export function storageChecks({
   call,
   isWithoutDigests,
   hasBackups,
+  window,
+  served,
+  damageMax = 0,
 }: StorageChecks): readonly PreflightCheck[] {
   let target: TargetFindings | undefined;
   let source: StorageFindings | undefined;
+  let forecast: Forecast | undefined;
+  let folder: readonly Found[] = [];
   return [
     {
       item: SOURCE,
@@ -56,23 +64,33 @@ export function storageChecks({
       },
     },
     { item: 'rules of the target', look: async () => (target ? rulesOf(target) : []) },
-    {
-      item: 'credentials',
-      look: async () => [source, target].flatMap((found) => (found ? expiryOf(found, Date.now()) : [])),
-    },
     { item: 'content of the target', look: async () => (target ? [contentOf(target)] : []) },
     { item: 'clocks', look: async () => [source, target].flatMap((found) => (found ? clockOf(found) : [])) },
     {
       item: 'content of the source',
       needs: SOURCE,
       look: async (signal) => {
-        const survey = await engine.survey(call(signal));
+        // Before the source is listed: what is pushed later need not be in it.
+        const sample = await served?.sample(signal);
+        const survey = await engine.survey(call(signal), undefined, sample?.blobs);
+        if (served && sample) {
+          const name = source?.name ?? 'the source';
+          folder = await servedFindings({ served, sample, name, found: survey.wanted }, signal);
+        }
+        forecast = forecastOf(survey, window, target?.holds === 'ours');
         return [
-          ...surveyed(survey),
+          ...surveyed(survey, damageMax),
           ...layoutOf(survey, { isWithoutDigests, hasBackups }),
-          ...(target ? [roomFor(survey, target)] : []),
+          ...(target ? roomFor(survey, target) : []),
         ];
       },
+    },
+    { item: 'folder of the source', look: async () => folder },
+    { item: 'window', look: async () => (forecast ? [windowFinding(forecast, window)] : []) },
+    {
+      item: 'credentials',
+      look: async () =>
+        [source, target].flatMap((found) => (found ? expiryOf(found, Date.now(), forecast) : [])),
     },
   ];
 }
@@ -113,19 +131,6 @@ function rulesOf({ name, rules }: TargetFindings): readonly Found[] {
   return rules.length === 0 ? [ok(`${name} has none that removes or keeps objects`)] : rules.map(note);
 }
 
-function expiryOf({ name, credentialsExpireMs }: StorageFindings, nowMs: number): readonly Found[] {
-  if (credentialsExpireMs === undefined) return [];
-  const text = `those for ${name} end at ${new Date(credentialsExpireMs).toISOString()}`;
-  if (credentialsExpireMs < nowMs + EXPIRY_MS_MIN) {
-    return [problem(text, 'Take ones that last longer than the migration')];
-  }
-  return [
-    credentialsExpireMs < nowMs + EXPIRY_MS_NOTED
-      ? note(`${text}: will the migration be done then?`)
-      : ok(text),
-  ];
-}
-
 function contentOf({ name, holds, stranger }: TargetFindings): Found {
   if (holds === 'nothing') return ok(`${name} is empty`);
   if (holds === 'ours') return ok(`${name} holds what this migration has copied before, and nothing else`);
@@ -137,23 +142,13 @@ function contentOf({ name, holds, stranger }: TargetFindings): Found {
 
 function clockOf({ name, clockAheadMs }: StorageFindings): readonly Found[] {
   if (clockAheadMs === undefined) return [];
-  const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
-  const text = `the clock of ${name} is ${seconds} s ${clockAheadMs < 0 ? 'behind' : 'ahead of'} the one here`;
-  if (Math.abs(clockAheadMs) > SKEW_MS_MAX)
-    return [problem(text, 'Set both by NTP: signed requests are refused for this')];
-  return [Math.abs(clockAheadMs) > SKEW_MS_NOTED ? note(text) : ok(text)];
+  const found = skewOf(name, clockAheadMs);
+  if (Math.abs(clockAheadMs) <= SKEW_MS_MAX) return [found];
+  return [problem(found.text, 'Set both by NTP: signed requests are refused for this')];
 }
 
-function surveyed({
-  objects,
-  bytes,
-  archived,
-  maybeArchived,
-  damaged,
-  warnings,
-}: SurveyReport): readonly Found[] {
-  const named = ({ count, first }: { readonly count: number; readonly first: readonly string[] }): string =>
-    `${first.join(', ')}${count > first.length ? ' and more' : ''}`;
+function surveyed(survey: SurveyReport, damageMax: number): readonly Found[] {
+  const { objects, bytes, archived, maybeArchived, damaged, warnings } = survey;
   return [
     ok(`${objects} objects, ${bytes} bytes`),
     ...(archived.count === 0
@@ -165,16 +160,26 @@ function surveyed({
           ),
         ]),
     ...(maybeArchived === undefined ? [] : [note(maybeArchived)]),
-    ...(damaged.count === 0
-      ? [ok('no damage that a listing shows')]
-      : [
-          problem(
-            `${damaged.count} objects are damaged already: ${named(damaged)}`,
-            'Remove the images that need them, or bring the objects back from a backup: a copy could not be proved',
-          ),
-        ]),
+    damageOf(damaged, damageMax),
     ...warnings.map(note),
   ];
+}
+
+function named({ count, first }: Named): string {
+  return `${first.join(', ')}${count > first.length ? ' and more' : ''}`;
+}
+
+function damageOf(damaged: Named, damageMax: number): Found {
+  if (damaged.count === 0) return ok('no damage that a listing shows');
+  const text = `${damaged.count} objects are damaged already: ${named(damaged)}`;
+  if (damaged.count <= damageMax)
+    return note(
+      `${text}; --accept-damage ${damageMax}: they are left out, and count as nothing that is proved`,
+    );
+  return problem(
+    text,
+    `Remove the images that need them, or bring the objects back from a backup: a copy could not be proved. To leave them out knowingly: --accept-damage ${damaged.count}`,
+  );
 }
 
 function layoutOf(
@@ -192,13 +197,4 @@ function layoutOf(
       'Write platform: msr, or pass --without-digests, which every report states',
     ),
   ];
-}
-
-function roomFor({ bytes }: SurveyReport, { name, freeBytes, holds }: TargetFindings): Found {
-  if (freeBytes === undefined) return { is: 'unknown', text: `${name} does not say how much room it has` };
-  const text = `${name} has room for ${freeBytes} bytes, and the source holds ${bytes}`;
-  if (freeBytes >= bytes * ROOM_FACTOR) return ok(text);
-  // What is there already needs no room any more, and how much that is was not counted.
-  if (holds === 'ours') return note(`${text}, of which some is there already`);
-  return problem(text, 'Make room, or raise the quota');
 }

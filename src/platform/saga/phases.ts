@@ -1,5 +1,6 @@
 /** Runs one phase of one step: in the journal before it and after it, and whatever it throws turned into a record. */
 import { BlobferryError } from '../../core/errors.ts';
+import { withoutSecrets } from '../../drivers/http/said.ts';
 import { type Progress, progressOf } from './progress.ts';
 import type { Entry, Json, RunRecord, SagaLog, What } from './saga-log.ts';
 import type { Checked, Effect, Held, Step, StepContext, StepMemory, Ways } from './step.ts';
@@ -139,9 +140,7 @@ export class Phases {
 
   /** Without secrets. */
   safe(text: string): string {
-    let said = text;
-    for (const secret of this.#secrets()) said = said.replaceAll(secret, '***');
-    return said;
+    return withoutSecrets(text, this.#secrets(), '***');
   }
 
   async #look(step: Step): Promise<Held> {

@@ -8,6 +8,8 @@ export interface ReportInput {
   readonly about: Readonly<Record<string, Json>>;
   readonly steps: readonly Step[];
   readonly log: SagaLog;
+  /** Sentences on what is wrong and was let be, beside the caveats of the journal. */
+  readonly damage?: readonly string[];
   /** How the latest run of the program ended, and what it told. */
   readonly latest: { readonly outcome: string; readonly exitCode: number; readonly lines: readonly string[] };
 }
@@ -55,7 +57,13 @@ interface ReportedStep {
 }
 
 /** @returns undefined where nothing was begun. */
-export function reportOf({ about, steps, log, latest }: ReportInput): MigrationReport | undefined {
+export function reportOf({
+  about,
+  steps,
+  log,
+  latest,
+  damage = [],
+}: ReportInput): MigrationReport | undefined {
   const { last, entries } = log;
   if (last === undefined) return undefined;
   return {
@@ -66,7 +74,7 @@ export function reportOf({ about, steps, log, latest }: ReportInput): MigrationR
     ended: last.endedMs === undefined ? null : iso(last.endedMs),
     end: last.end ?? null,
     latest,
-    caveats: entries.filter(({ what }) => what === 'caveat').map(({ text }) => text),
+    caveats: [...entries.filter(({ what }) => what === 'caveat').map(({ text }) => text), ...damage],
     findings: log.get('preflight', 'findings') ?? [],
     steps: steps.map((step) => stepOf(step, steps, entries)),
     history: entries.map(({ atMs, step, what, text }) => ({ at: iso(atMs), step, what, text })),

@@ -13,6 +13,8 @@ export interface EngineSite {
   readonly digests: (ctx: StepContext) => DigestFile | undefined;
   /** Id of the step that makes the source read-only. */
   readonly window: string;
+  /** Nothing removes blobs from the source from the first live pass on. */
+  readonly keepsBlobs?: true;
   readonly onProgress?: EngineCall['onProgress'];
   readonly onSaid?: EngineCall['onSaid'];
 }

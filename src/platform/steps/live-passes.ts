@@ -8,11 +8,35 @@ import { type EngineSite, engineCall, withDigests } from './engine-steps.ts';
 export const LIVE = 'live';
 
 const LACKING = 'lacking';
+const BLOBS = 'blobs';
 
-/** Blobs that the metadata names and the source did not have while it lived; undefined: no pass has looked. */
-export function keptLacking(memory: Pick<StepMemory, 'get'>): number | undefined {
-  const kept = memory.get(LACKING);
-  return typeof kept === 'number' ? kept : undefined;
+/** How much of the source was seen while it lived, at best: what is seen less of later is a source that is not there whole. */
+export interface SeenLive {
+  /** Fewest blobs that the metadata names and the source lacked; undefined: no pass has looked. */
+  readonly lacking: number | undefined;
+  /** Most blobs that the source had; undefined: no pass has counted them. */
+  readonly blobs: number | undefined;
+}
+
+export function seenLive(memory: Pick<StepMemory, 'get'>): SeenLive {
+  const kept = (name: string): number | undefined => {
+    const count = memory.get(name);
+    return typeof count === 'number' ? count : undefined;
+  };
+  return { lacking: kept(LACKING), blobs: kept(BLOBS) };
+}
+
+/** Blobs that a pass found in the source; undefined: it does not say. */
+export function blobsIn({ summary }: Pick<PassReport, 'summary'>): number | undefined {
+  const counted = summary?.objectsByClass.blob;
+  return counted && counted.copied + counted.skipped;
+}
+
+const UNSETTLED = 'unsettled';
+
+/** Objects that were not what they must be when the last live pass read them, by name; empty: none. */
+export function keptUnsettled(memory: Pick<StepMemory, 'get'>): readonly string[] {
+  return (memory.get(UNSETTLED) as readonly string[] | undefined) ?? [];
 }
 
 /** What is kept of a pass: what a prediction is made of. */
@@ -67,7 +91,19 @@ async function onePass(site: EngineSite, ctx: StepContext, done: readonly KeptPa
   const kept: KeptPass = { kind, beganMs, endedMs, objectsChanged, bytesChanged, times };
   ctx.memory.keep('passes', [...done, kept] as unknown as Json);
   ctx.memory.keep('listed', report.objectsListed);
-  if (digests.digests !== undefined) ctx.memory.keep(LACKING, report.digestsLacking.count);
+  const unsettled = report.exceptions.filter(({ state }) => state === 'unsettled');
+  ctx.memory.keep(
+    UNSETTLED,
+    unsettled.map(({ path }) => path),
+  );
+  keepSeen(ctx.memory, digests.digests === undefined ? undefined : report.digestsLacking.count, report);
+}
+
+function keepSeen(memory: StepMemory, lacking: number | undefined, report: PassReport): void {
+  const seen = seenLive(memory);
+  if (lacking !== undefined) memory.keep(LACKING, Math.min(lacking, seen.lacking ?? lacking));
+  const blobs = blobsIn(report);
+  if (blobs !== undefined) memory.keep(BLOBS, Math.max(blobs, seen.blobs ?? blobs));
 }
 
 /** @throws BlobferryError with the report's own words. */

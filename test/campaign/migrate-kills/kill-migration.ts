@@ -6,13 +6,14 @@ import { pullAll } from '../../support/image-pull.ts';
 import type { ImageSet } from '../../support/images.ts';
 import { type MigrateWorld, startMigrateWorld } from '../../support/msr/migrate-world.ts';
 import { tail } from '../../support/process.ts';
+import type { Swift } from '../../support/swift.ts';
 import { makeTempFolder } from '../../support/temp.ts';
 import { compareTrees, readTree, type Tree } from '../../support/tree.ts';
 import type { Random } from '../random.ts';
 import { type Moment, nameOf, type Seen } from './moments.ts';
 import { Pusher } from './pusher.ts';
 import { Watcher } from './watcher.ts';
-import { movedIn, type Way } from './ways.ts';
+import { movedIn, type OpenWay, type Way } from './ways.ts';
 
 const CRONS = ['onlinegc', 'tag_pruning'].map((action) => ({
   action,
@@ -32,6 +33,7 @@ export interface KillJob {
   readonly images: ImageSet;
   readonly random: Random;
   readonly compileCache: string;
+  readonly swift: () => Promise<Swift>;
   readonly say: (line: string) => void;
 }
 
@@ -48,12 +50,10 @@ export async function killMigration(job: KillJob): Promise<KillResult> {
   const watcher = new Watcher((command, until, onHeld) =>
     world.msr.docker.misbehave(command, { kind: 'hold', until, onHeld }),
   );
-  const world: MigrateWorld = await startMigrateWorld({
-    ...(await job.way.options(folder.path)),
-    gate: watcher,
-  });
+  const way = await job.way.open(folder.path, job.swift);
+  const world: MigrateWorld = await startMigrateWorld({ ...way.options, gate: watcher });
   try {
-    const killed = new KilledMigration(job, world, watcher, movedIn(folder.path));
+    const killed = new KilledMigration(job, { ...way, world, watcher, moved: movedIn(folder.path) });
     await killed.run();
     return killed.result();
   } finally {
@@ -62,11 +62,18 @@ export async function killMigration(job: KillJob): Promise<KillResult> {
   }
 }
 
+interface Place extends OpenWay {
+  readonly world: MigrateWorld;
+  readonly watcher: Watcher;
+  /** Where the new storage is, where that is a folder. */
+  readonly moved: string;
+}
+
 class KilledMigration {
   readonly #job: KillJob;
+  readonly #place: Place;
   readonly #world: MigrateWorld;
   readonly #watcher: Watcher;
-  readonly #moved: string;
   readonly #pusher: Pusher;
   readonly #kills: KillResult['kills'][number][] = [];
   readonly #notMet: Moment[] = [];
@@ -74,12 +81,12 @@ class KilledMigration {
   #before: Tree = new Map();
   #seen: Seen = { lines: [], calls: [] };
 
-  constructor(job: KillJob, world: MigrateWorld, watcher: Watcher, moved: string) {
+  constructor(job: KillJob, place: Place) {
     this.#job = job;
-    this.#world = world;
-    this.#watcher = watcher;
-    this.#moved = moved;
-    this.#pusher = new Pusher(job.images, world.msr, job.random);
+    this.#place = place;
+    this.#world = place.world;
+    this.#watcher = place.watcher;
+    this.#pusher = new Pusher(job.images, place.world.msr, job.random);
   }
 
   result(): KillResult {
@@ -153,22 +160,31 @@ class KilledMigration {
 
   get #isOnNew(): boolean {
     const { section, mounted } = this.#world.msr.state;
-    return 's3' in section || mounted?.folder === this.#moved;
+    return 's3' in section || mounted?.folder === this.#place.moved;
+  }
+
+  /** Is it as the bootstrapper has left it, and not made read-only again yet? */
+  get #comesWritable(): boolean {
+    const { assumes, mounted } = this.#world.msr.state;
+    const leavesSo = assumes.restoresReadOnly === false || assumes.reconfiguresReadOnly === false;
+    const isMounted = mounted?.folder === this.#place.moved;
+    return leavesSo && isMounted && !this.#watcher.hasSeen('read-only-again', 'effect-shown');
   }
 
   /** What must be so at every moment. */
   async #lookAround(moment: Moment): Promise<void> {
     const { state } = this.#world.msr;
     const isWritable = Object.values(state.replicas.readOnly()).includes(false);
-    if (this.#isOnNew && isWritable && !this.#watcher.hasSeen('pull-test', 'effect-shown'))
+    const mayBe = this.#watcher.hasSeen('pull-test', 'effect-shown') || this.#comesWritable;
+    if (this.#isOnNew && isWritable && !mayBe)
       this.#problem(`${nameOf(moment)}: writable on the new storage before anything was pulled from it`);
-    const old = await readTree(this.#world.storage);
+    const old = await this.#place.readOld(this.#world);
     for (const difference of compareTrees(this.#before, old))
       this.#problem(`${nameOf(moment)}: in the old storage ${difference}`);
   }
 
   async #lookAtSource(): Promise<void> {
-    this.#before = await readTree(this.#world.storage);
+    this.#before = await this.#place.readOld(this.#world);
   }
 
   /** As it was before the migration. */
@@ -176,8 +192,7 @@ class KilledMigration {
     const { state } = this.#world.msr;
     const replicas = Object.values(state.replicas.readOnly());
     if (state.isReadOnly || replicas.includes(true)) this.#problem('undone, and not writable');
-    if (state.mounted?.folder !== this.#world.storage || !('filesystem' in state.section))
-      this.#problem('undone, and not on the old storage');
+    if (!this.#place.isOnOld(state, this.#world)) this.#problem('undone, and not on the old storage');
     await this.#looksRight('undone');
   }
 
@@ -187,9 +202,9 @@ class KilledMigration {
     if (state.isReadOnly || replicas.includes(true)) this.#problem('done, and not writable');
     if (!this.#isOnNew) this.#problem('done, and not on the new storage');
     await this.#looksRight('done');
-    const isMounted = state.mounted?.folder === this.#moved;
+    const isMounted = state.mounted?.folder === this.#place.moved;
     const { bucket } = this.#world;
-    const target = isMounted ? await readTree(this.#moved) : await bucket.readTree('msr/');
+    const target = isMounted ? await readTree(this.#place.moved) : await bucket.readTree('msr/');
     for (const difference of compareTrees(this.#before, target)) this.#problem(`in the target ${difference}`);
     const ours = [...(await bucket.names()), ...(await bucket.openUploads())];
     const left = ours.filter((name) => name.includes('.blobferry-'));
@@ -208,7 +223,7 @@ class KilledMigration {
     const { problems } = await pullAll(host, this.#pusher.held);
     for (const problem of problems) this.#problem(`${when}: ${problem}`);
     for (const problem of cronProblems(state.crons.values())) this.#problem(`${when}: ${problem}`);
-    const old = await readTree(this.#world.storage);
+    const old = await this.#place.readOld(this.#world);
     for (const difference of compareTrees(this.#before, old))
       this.#problem(`${when}: in the old storage ${difference}`);
   }

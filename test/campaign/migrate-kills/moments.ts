@@ -43,13 +43,14 @@ const PHASES: Readonly<Record<Direction, readonly string[]>> = {
   forth: ['check', 'do', 'effect', 'held'],
   back: ['undo', 'undone'],
 };
+/** Between two entries of which only one is here nothing happens. */
 const BEFORE: Readonly<Record<Direction, readonly string[]>> = {
-  forth: ['check-begun', 'check-todo', 'do-begun'],
+  forth: ['check-begun', 'do-begun'],
   back: ['undo-begun'],
 };
 const BEHIND: Readonly<Record<Direction, readonly string[]>> = {
-  forth: ['do-ended', 'effect-begun', 'effect-shown'],
-  back: ['undo-ended', 'undone-begun', 'undone-shown'],
+  forth: ['do-ended', 'effect-shown'],
+  back: ['undo-ended', 'undone-shown'],
 };
 /** Of each step and phase. */
 const CHANGES_MAX = 2;
@@ -60,7 +61,7 @@ export function nameOf({ step, phase, when, what, skip }: Moment): string {
 }
 
 /**
- * In the order in which a run comes to them: each entry of each step, some of the calls that change something, and one of
+ * In the order in which a run comes to them: the entries of each step, some of the calls that change something, and one of
  * those that only look.
  * @param isWanted steps that are of interest.
  */
@@ -88,13 +89,15 @@ export function momentsOf(
 }
 
 function callsOf(calls: readonly SeenCall[], random: Random): readonly Moment[] {
-  const phases = [...new Set(calls.map(({ phase }) => phase))];
-  return phases.flatMap((phase) => {
+  const phases = [...new Set(calls.map(({ phase }) => phase))].map((phase) => {
     const visit = calls.find((call) => call.phase === phase)?.visit;
-    const inPhase = calls.filter((call) => call.visit === visit);
+    return calls.filter((call) => call.phase === phase && call.visit === visit);
+  });
+  const looks = phases.flat().filter(({ isChange }) => !isChange);
+  const look = looks.length > 0 ? random.pick(looks) : undefined;
+  return phases.flatMap((inPhase) => {
     const changes = inPhase.filter(({ isChange }) => isChange);
-    const looks = inPhase.filter(({ isChange }) => !isChange);
-    const some = [...drawn(changes, CHANGES_MAX, random), ...(looks.length > 0 ? [random.pick(looks)] : [])];
+    const some = [...drawn(changes, CHANGES_MAX, random), ...inPhase.filter((call) => call === look)];
     return some.flatMap((call) => momentsIn(call, inPhase));
   });
 }

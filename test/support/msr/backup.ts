@@ -4,14 +4,16 @@ import { type Rows, TABLES, type TableName } from './metadata.ts';
 import { readTar, tarEnd, tarMember } from './tar.ts';
 
 /** @param version `2.9.18` */
-export function* backupPieces(version: string, rows: Rows): Generator<Buffer> {
+export function* backupPieces(version: string, rows: Rows, nowMs = Date.now()): Generator<Buffer> {
   const root = `dtr-backup-v${version}-online`;
   yield tarMember(`${root}/`);
   yield tarMember(`${root}/rethink/`);
   for (const table of TABLES) {
     yield tarMember(`${root}/rethink/${table}/`);
     for (const [index, row] of (rows[table] ?? []).entries()) {
-      yield tarMember(`${root}/rethink/${table}/${index}`, JSON.stringify(row));
+      yield tarMember(`${root}/rethink/${table}/${index}`, JSON.stringify(row), {
+        modifiedMs: nowMs,
+      });
     }
   }
   yield tarEnd();

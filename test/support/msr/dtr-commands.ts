@@ -141,7 +141,8 @@ function backup(state: MsrState, run: Run): number {
   const rows = state.rows();
   const { properties, crons } = rows;
   const kept = run.flags.has('config-only') ? { properties: properties ?? [], crons: crons ?? [] } : rows;
-  for (const piece of backupPieces(state.version, kept)) run.out(piece);
+  const nowMs = Date.now() + state.clockAheadMs;
+  for (const piece of backupPieces(state.version, kept, nowMs)) run.out(piece);
   run.log('level=info msg="Backup complete"');
   return 0;
 }

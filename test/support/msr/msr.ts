@@ -176,6 +176,7 @@ export class Msr {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://msr');
     const call = `${request.method} ${url.pathname}`;
+    response.setHeader('date', new Date(Date.now() + this.state.clockAheadMs).toUTCString());
     // Nobody listens where every replica was destroyed.
     if (this.state.replicas.ids.length === 0) return void request.socket.destroy();
     const fault = this.faults.take(call);

@@ -80,6 +80,8 @@ export class MsrState {
   /** Of the registry, with the storage's secrets. */
   registrySettings: JsonRecord;
   isReadOnly = false;
+  /** How wrong its clock is: in its answers and in its backups. */
+  clockAheadMs = 0;
   /** What is mounted as `/storage`, and how that was said. */
   mounted: { readonly folder: string; readonly said: string } | undefined;
   storage: MsrStorage;
@@ -208,7 +210,10 @@ export class MsrState {
 
   async removeRepository(name: string): Promise<boolean> {
     const isThere = this.metadata.repositories.some(({ id }) => id === name);
-    await rm(join(this.tree, 'docker/registry/v2/repositories', name), { recursive: true, force: true });
+    const folder = join(this.tree, 'docker/registry/v2/repositories', name);
+    // Others may lie below it, such as team/app/nested.
+    for (const own of ['_layers', '_manifests', '_uploads'])
+      await rm(join(folder, own), { recursive: true, force: true });
     await this.absorb();
     return isThere;
   }

@@ -9,6 +9,7 @@ import { probeText } from '../../../src/cli/probe-command.ts';
 import { openMemoryDriver } from '../../../src/drivers/memory/memory-driver.ts';
 import { forgetStore, storeNamed } from '../../../src/drivers/memory/memory-store.ts';
 import type { S3Spec, SwiftSpec } from '../../../src/drivers/spec.ts';
+import { S3Bucket } from '../../support/s3-bucket.ts';
 import { tempFolderFor } from '../../support/temp.ts';
 import { sha256 } from '../verify/fake-store.ts';
 
@@ -88,6 +89,24 @@ describe('probeStorage()', () => {
     ]);
     assert.match(report.findings.at(-1)?.text ?? '', /refuse a wrong payload sha256/);
     assert.deepEqual(await server.keys('empty'), []);
+  });
+
+  it('removes what one of its name that was killed had written and begun, and nothing else', async (t) => {
+    const bucket = new S3Bucket(
+      { endpoint: server.endpoint, accessKeyId: 'testkey', secretAccessKey: 'testsecret' },
+      'empty',
+    );
+    t.after(() => bucket.close());
+    const folder = 'root/.blobferry-probe/';
+    await server.put('empty', [
+      { key: `${folder}move-1`, body: Buffer.from('left') },
+      { key: `${folder}1-another`, body: Buffer.from('of somebody else') },
+    ]);
+    await bucket.beginUpload(`${folder}move-2`);
+    const report = await probe(s3('empty'), { role: 'target', isWriting: true, name: 'move' });
+    assert.ok(report.isUsable);
+    assert.deepEqual([await bucket.names(), await bucket.openUploads()], [[`${folder}1-another`], []]);
+    await bucket.remove(`${folder}1-another`);
   });
 
   it('notices a target that gives back other bytes than it took', async () => {

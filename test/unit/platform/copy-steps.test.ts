@@ -99,6 +99,41 @@ describe('the window', () => {
     assert.equal((await run(steps(new FakeEngine(), undefined, true, 0))).is, 'done');
   });
 
+  it('is not opened where credentials end before it would', async () => {
+    const site = engineSite(new FakeEngine());
+    const steps = (msLeft: number) => {
+      const credentials = [{ name: 's3://new', expireMs: Date.now() + msLeft }];
+      const options = { msMax: undefined, elsewhereMs: 1, credentials, ask: async () => true };
+      return [livePasses(site, 1), windowStep(site, options)];
+    };
+    // The engine predicts a minute.
+    const outcome = await run(steps(50_000));
+    assert.ok(outcome.is === 'refused');
+    assert.match(
+      outcome.failure.why,
+      /Credentials end before the window would, at about .*: those for s3:\/\/new at /,
+    );
+    assert.match(outcome.failure.hint ?? '', /credentials that last longer/);
+    assert.equal((await run(steps(600_000))).is, 'done');
+  });
+
+  it('is asked for with what the last live pass could not settle, which may be damage', async () => {
+    const engine = new FakeEngine();
+    engine.unsettled = ['blobs/a', 'blobs/b'];
+    const asked: string[] = [];
+    const ask = async (text: string): Promise<boolean> => asked.push(text) > 0;
+    const options = { msMax: undefined, elsewhereMs: 1, ask };
+    assert.equal(
+      (await run([livePasses(engineSite(engine), 1), windowStep(engineSite(engine), options)])).is,
+      'done',
+    );
+    assert.match(
+      asked[0] ?? '',
+      /^about a minute\. 2 objects were not settled in the last live pass: blobs\/a, blobs\/b\. /,
+    );
+    assert.match(asked[0] ?? '', /--accept-damage/);
+  });
+
   it('is not opened where nobody agrees to it', async () => {
     const outcome = await run(steps(new FakeEngine(), undefined, false));
     assert.ok(outcome.is === 'refused');
@@ -134,6 +169,33 @@ describe('the final pass', () => {
     assert.match(String(log.entries.find(({ what }) => what === 'reset')?.text), /takes writes/);
   });
 
+  it('starts anew where read-only was lifted and put back while nobody looked', async (t) => {
+    const { msr, connection } = await msrWorld(t, { replicas: 1 });
+    const { state } = msr;
+    const engine = new FakeEngine();
+    let frozen = 0;
+    engine.inFrozen = async () => {
+      frozen += 1;
+      if (frozen > 1) return;
+      for (const isReadOnly of [false, true]) {
+        state.setReadOnly(isReadOnly);
+        for (let looks = 0; looks < 3; looks += 1) await state.replicas.look();
+      }
+      assert.deepEqual(Object.values(state.replicas.readOnly()), [true]);
+    };
+    const site: EngineSite = { ...engineSite(engine), pollMs: 600_000 };
+    const log = new MemoryLog();
+    const steps = [
+      readOnlyStep(siteOf(connection, QUICK_PACE)),
+      finalPass(site, 10),
+      verifyStep(site),
+      forward('restore'),
+    ];
+    assert.equal((await run(steps, log)).is, 'done');
+    assert.deepEqual(engine.calls, ['frozen', 'frozen', 'verify', 'written']);
+    assert.match(String(log.entries.find(({ what }) => what === 'reset')?.text), /newer job ro_registry/);
+  });
+
   it('that is not good, or a target that is not shown to be equal, takes everything back', async (t) => {
     for (const call of ['frozen', 'verify', 'written']) {
       const { msr, connection } = await msrWorld(t, { replicas: 1 });
@@ -153,12 +215,40 @@ describe('the final pass', () => {
   });
 });
 
-describe('a blob that the metadata names and the old storage lacks', () => {
-  async function outcomeWith(t: TestContext, lacking: FakeEngine['lacking'], passes = 1): Promise<Outcome> {
-    const { connection } = await msrWorld(t, { replicas: 1 });
+describe('damage of the old storage that is let be', () => {
+  const DAMAGE = [{ path: 'blobs/x', digest: 'sha256:ab', why: 'it hashes to cd' }];
+
+  it('is told by name, is what the proof may lack, and is not let be by a run that was told less', async (t) => {
     const engine = new FakeEngine();
-    engine.lacking = lacking;
+    engine.damage = DAMAGE;
     const site = engineSite(engine);
+    const steps = async (told: number, proved: number) => [
+      readOnlyStep(siteOf((await msrWorld(t, { replicas: 1 })).connection, QUICK_PACE)),
+      finalPass(site, 10, told),
+      verifyStep(site, proved),
+      forward('restore'),
+    ];
+    const log = new MemoryLog();
+    assert.equal((await run(await steps(1, 1), log)).is, 'done');
+    assert.deepEqual(engine.known, [['blobs/x'], ['blobs/x']]);
+    for (const step of ['final-pass', 'verify']) {
+      const shown = log.entries.find((entry) => entry.step === step && entry.what === 'effect-shown');
+      assert.match(
+        shown?.text ?? '',
+        /; 1 object is damaged in the source and not in the target, .*: blobs\/x$/,
+      );
+    }
+    const less = await run(await steps(1, 0));
+    assert.ok(less.is === 'undone', less.is);
+    assert.match(less.failure?.hint ?? '', /--accept-damage 1/);
+  });
+});
+
+describe('a blob that the metadata names and the old storage lacks', () => {
+  async function outcomeWith(t: TestContext, given: Partial<FakeEngine>, passes = 1): Promise<Outcome> {
+    const { connection } = await msrWorld(t, { replicas: 1 });
+    const engine = Object.assign(new FakeEngine(), given);
+    const site: EngineSite = { ...engineSite(engine), keepsBlobs: true };
     return await run([
       livePasses(site, passes),
       readOnlyStep(siteOf(connection)),
@@ -168,16 +258,47 @@ describe('a blob that the metadata names and the old storage lacks', () => {
     ]);
   }
 
+  function undone(outcome: Outcome, why: RegExp): void {
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), why);
+  }
+
   it('is no fault of the copy where it was missing before', async (t) => {
-    assert.equal((await outcomeWith(t, { live: 3, verify: 3 })).is, 'done');
-    assert.equal((await outcomeWith(t, { live: 3, verify: 2 })).is, 'done');
-    assert.equal((await outcomeWith(t, { live: 0, verify: 2 }, 0)).is, 'done', 'nobody has looked before');
+    for (const lacking of [
+      { live: [3], final: 3, verify: 3 },
+      { live: [3], final: 2, verify: 2 },
+    ]) {
+      assert.equal((await outcomeWith(t, { lacking })).is, 'done');
+    }
   });
 
   it('ends the migration where it went missing meanwhile: the source may not be mounted any more', async (t) => {
-    const outcome = await outcomeWith(t, { live: 3, verify: 4 });
-    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
-    assert.match(String(outcome.failure?.why), /lacks 4 blobs .* lacked 3 in the last live pass: some-id/);
+    undone(
+      await outcomeWith(t, { lacking: { live: [3], final: 3, verify: 4 } }),
+      /lacks 4 blobs .* lacked 3 in the last live pass: some-id/,
+    );
+    // The target has it, from a pass that saw it.
+    undone(
+      await outcomeWith(t, { lacking: { live: [3], final: 4, verify: 3 } }),
+      /lacks 4 blobs .* lacked 3 in the last live pass: some-id/,
+    );
+  });
+
+  it('ends it where it went missing before the last live pass, too', async (t) => {
+    const lacking = { live: [3, 4_000], final: 4_000, verify: 200 };
+    undone(await outcomeWith(t, { lacking }, 2), /lacks 4000 blobs .* lacked 3 in/);
+  });
+
+  it('ends it where nobody has looked before: what is missing may be what is not mounted', async (t) => {
+    const lacking = { live: [], final: 2, verify: 2 };
+    undone(await outcomeWith(t, { lacking }, 0), /lacks 2 blobs .*no live pass has seen that it did/);
+    const none = { live: [], final: 0, verify: 0 };
+    assert.equal((await outcomeWith(t, { lacking: none }, 0)).is, 'done');
+  });
+
+  it('ends it without a backup as well: blobs do not become fewer where nothing collects garbage', async (t) => {
+    undone(await outcomeWith(t, { blobs: [90, 40, 89] }, 2), /has 89 blobs, and had 90 in a live pass/);
+    assert.equal((await outcomeWith(t, { blobs: [90, 90, 91] }, 2)).is, 'done');
   });
 });
 

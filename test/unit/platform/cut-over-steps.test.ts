@@ -1,8 +1,10 @@
 /** The steps behind the proof against the stand-in: what each changes, believes and takes back. */
 import assert from 'node:assert/strict';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { startS3Server } from '../../../bench/s3-server/s3-server.ts';
 import { Docker } from '../../../src/platform/docker.ts';
 import type { MsrSite } from '../../../src/platform/msr/msr-site.ts';
@@ -120,6 +122,67 @@ describe('a backup', () => {
     }
   });
 
+  it('is fresh by the clock of MSR or by the one here, and old where it is by both', async (t) => {
+    const rows = { properties: [{ key: 'a' }] };
+    const MINUTE = 60_000;
+    for (const [aheadMinutes, writtenMinutesAgo, isFresh] of [
+      [0, 0, true],
+      [0, 7, false],
+      // MSR is behind: what it writes now bears an older time.
+      [-4, 4, true],
+      [-4, 8, true],
+      [-4, 12, false],
+      // MSR is ahead, and the archive was written by the clock here.
+      [4, 0, true],
+      [4, 7, false],
+      // One that is hours off does not make an archive of hours ago a fresh one.
+      [-180, 170, false],
+    ] as const) {
+      const one = await world(t, async (lines) => {
+        const [, file = ''] = /> (\S+?)\)?$/.exec(lines.at(-1) ?? '') ?? [];
+        const writtenMs = Date.now() - writtenMinutesAgo * MINUTE;
+        await writeFile(file, Buffer.concat([...backupPieces('2.9.18', rows, writtenMs)]));
+        return true;
+      });
+      one.msr.state.clockAheadMs = aheadMinutes * MINUTE;
+      const outcome = await run([backupStep(one.site, 'backup-1')]);
+      const what = `${aheadMinutes} min ahead, written ${writtenMinutesAgo} min ago`;
+      assert.equal(outcome.is, isFresh ? 'done' : 'refused', what);
+      if (outcome.is === 'refused') assert.match(outcome.failure.why, /before it was asked for/, what);
+    }
+  });
+
+  it('is read while the registry is watched: that takes longer than it may go unwatched', async (t) => {
+    const looks = (msr: MsrWorld['msr']): number =>
+      msr.called.filter((call) => call === 'GET /api/v0/meta/cluster_status').length;
+    const bytes = Buffer.concat([...backupPieces('2.9.18', { properties: [{ key: 'a' }] })]);
+    let watched = 0;
+    const written: Promise<void>[] = [];
+    const one = await world(t, async (lines) => {
+      const [, file = ''] = /> (\S+?)\)?$/.exec(lines.at(-1) ?? '') ?? [];
+      // It is read as slowly as it is written here.
+      execFileSync('mkfifo', [file]);
+      const write = async (): Promise<void> => {
+        const pipe = await open(file, 'w');
+        await pipe.write(bytes.subarray(0, 1_024));
+        const before = looks(one.msr);
+        for (let ms = 0; ms < 20_000 && looks(one.msr) < before + 3; ms += 5) await setTimeout(5);
+        watched = looks(one.msr) - before;
+        await writeFile(`${file}.whole`, bytes);
+        await rename(`${file}.whole`, file);
+        await pipe.write(bytes.subarray(1_024));
+        await pipe.close();
+      };
+      written.push(write());
+      return true;
+    });
+    const steps = [readOnlyStep(one.site), backupStep(one.site, 'backup-2'), END];
+    const outcome = await runSaga(steps, new MemoryLog(), { ...OPTIONS, until: 'backup-2' });
+    await Promise.all(written);
+    assert.equal(outcome.is, 'until', JSON.stringify(outcome));
+    assert.ok(watched >= 3, `${watched} looks`);
+  });
+
   it('of a registry to which somebody gave a cron again is no backup to be restored', async (t) => {
     const one = await world(t);
     one.msr.state.crons.set('onlinegc', { id: 'c', action: 'onlinegc', schedule: '@daily' });
@@ -176,6 +239,27 @@ describe('a switch of the storage', () => {
     for (let looks = 0; looks < 3; looks += 1) await state.replicas.look();
     assert.equal((await undoSaga(one.steps, log, OPTIONS)).is, 'undone');
     assert.ok('filesystem' in state.section);
+  });
+
+  it('is not begun where the settings that it would put back have masks in the place of secrets', async (t) => {
+    const one = await switched(t);
+    const { state } = one.msr;
+    state.registrySettings = { ...state.registrySettings, http: { secret: '********' } };
+    const outcome = await runSaga(one.steps, new MemoryLog(), { ...OPTIONS, until: 'switch' });
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /masks the secrets/);
+    assert.ok(!one.msr.called.includes('PUT /api/v0/admin/settings/registry'));
+    assert.ok('filesystem' in state.section);
+  });
+
+  it('is not begun where the settings as they are cannot be kept, and what came before it is taken back', async (t) => {
+    const one = await switched(t);
+    await writeFile(one.site.backups, 'no folder');
+    const outcome = await runSaga(one.steps, new MemoryLog(), { ...OPTIONS, until: 'switch' });
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /cannot be kept in .*settings\.json/);
+    assert.ok(!one.msr.called.includes('PUT /api/v0/admin/settings/registry'));
+    assert.equal(one.msr.state.replicas.readOnly()[DTR.replicaId], false);
   });
 
   it('is believed where its answer was lost, and not where nothing came of it', async (t) => {
@@ -282,6 +366,30 @@ describe('the garbage collection', () => {
     assert.match(failed.ways.forward.join(), /^curl .*onlinegc_blobs/);
     one.msr.state.jobs.script('onlinegc_blobs', ['waiting', 'running', 'done']);
     assert.equal((await run([garbageCollection(one.site)], log)).is, 'done');
+  });
+
+  it('that fails with its retry is begun anew as well', async (t) => {
+    const one = await world(t);
+    const { jobs } = one.msr.state;
+    const log = new MemoryLog();
+    const create = jobs.create.bind(jobs);
+    let isBad = true;
+    jobs.retries = 1;
+    jobs.create = (...given) => {
+      const job = create(...given);
+      if (isBad) job.coming.splice(0, job.coming.length, 'waiting', 'running', 'error');
+      return job;
+    };
+    const failed = await run([garbageCollection(one.site)], log);
+    assert.ok(failed.is === 'stuck-forward', JSON.stringify(failed));
+    assert.deepEqual(
+      jobs.jobs.map(({ status }) => status),
+      ['error', 'error'],
+    );
+    isBad = false;
+    const again = await run([garbageCollection(one.site)], log);
+    assert.equal(again.is, 'done', JSON.stringify(again));
+    assert.equal(jobs.jobs.length, 3);
   });
 
   it('is not told to be run again where images cannot be pulled behind it, and the crons are not forgotten', async (t) => {

@@ -1,17 +1,26 @@
 /** An engine that says what a test wants, for steps around it. */
+import type { CopySummary } from '../../../src/core/job.ts';
 import type {
   EnginePort,
+  KnownDamage,
   PassReport,
   PassRequest,
   VerifyReport,
   VerifyRequest,
   WindowPrediction,
   WrittenReport,
+  WrittenRequest,
 } from '../../../src/platform/engine-port.ts';
 
 const NONE = { count: 0, first: [] };
 const TIMES = { beganMs: 1, endedMs: 2 };
+const ERROR = { name: 'IntegrityError', message: 'it hashes to something else' } as const;
 const LISTED = { pages: 1, seconds: 0 };
+
+function summaryOf(blobs: number): CopySummary {
+  const objectsByClass = { blob: { copied: 1, skipped: blobs - 1 } };
+  return { objectsByClass } as unknown as CopySummary;
+}
 
 export class FakeEngine implements EnginePort {
   /** `live`, `frozen`, `written`, `verify` in their order. */
@@ -22,13 +31,24 @@ export class FakeEngine implements EnginePort {
   window: Pick<WindowPrediction, 'totalMs' | 'text'> = { totalMs: 60_000, text: 'about a minute' };
   /** Called inside a frozen pass: it lasts until this settles, or until its epoch broke. */
   inFrozen: () => Promise<void> = async () => undefined;
-  /** Blobs of the backup that a live pass, and then the whole of source and target, lack. */
-  lacking: { readonly live: number; readonly verify: number } | undefined;
+  /** Blobs of the backup that the source of each live pass, of the final one, and then source and target together lack. */
+  lacking: { readonly live: readonly number[]; readonly final: number; readonly verify: number } | undefined;
+  /** Blobs that each pass counts in the source, one after the other. */
+  blobs: number[] = [];
+  /** Paths that no pass settles. */
+  unsettled: readonly string[] = [];
+  /** What a frozen pass leaves out. */
+  damage: readonly KnownDamage[] = [];
+  /** Logical paths that a frozen call was told to let be. */
+  readonly known: (readonly string[])[] = [];
   bad: { readonly call: string; readonly why: string } | undefined;
 
   async runPass(_: unknown, request: PassRequest): Promise<PassReport> {
     this.calls.push(request.kind);
     this.digests.push(request.digests);
+    const blobs = this.blobs.shift();
+    const passes = this.calls.filter((call) => call === 'live').length;
+    const lacking = request.kind === 'frozen' ? this.lacking?.final : this.lacking?.live[passes - 1];
     const objectsChanged = this.changed.shift() ?? 0;
     const end = request.kind === 'frozen' ? await this.#frozen(request.epoch.broke) : 'done';
     return {
@@ -43,8 +63,9 @@ export class FakeEngine implements EnginePort {
       bytesChanged: objectsChanged,
       objectsDeleted: 0,
       digestsPending: NONE,
-      digestsLacking: { count: this.lacking?.live ?? 0, first: [] },
-      exceptions: [],
+      digestsLacking: { count: lacking ?? 0, first: ['some-id'] },
+      exceptions: this.unsettled.map((path) => ({ state: 'unsettled', path, error: ERROR })),
+      damage: request.kind === 'frozen' && (request.damageMax ?? 0) > 0 ? this.damage : [],
       times: {
         seconds: 1,
         threads: 1,
@@ -52,22 +73,25 @@ export class FakeEngine implements EnginePort {
         objectsCopied: 0,
         bytesCopied: 0,
       },
+      ...(blobs === undefined ? {} : { summary: summaryOf(blobs) }),
     };
   }
 
-  async verifyWritten(): Promise<WrittenReport> {
+  async verifyWritten(_?: unknown, request: WrittenRequest = {}): Promise<WrittenReport> {
     this.calls.push('written');
+    if (request.known) this.known.push(request.known);
     const judged = this.#judged('written', true);
     const counts = { objectsChecked: 1, bytesRead: 1, wrong: NONE, unsettled: NONE, digestsPending: NONE };
     return { end: 'done', ...TIMES, ...judged, ...counts };
   }
 
-  async verifyAll(_: unknown, { epoch }: VerifyRequest): Promise<VerifyReport> {
+  async verifyAll(_: unknown, { epoch, known = [] }: VerifyRequest): Promise<VerifyReport> {
     this.calls.push('verify');
+    this.known.push(known);
     const judged = this.#judged('verify', true);
     const holes = { count: this.lacking?.verify ?? 0, first: ['some-id'] };
     const rows = this.lacking && { rows: 9, lacking: holes, lackingInSource: holes };
-    const about = { epoch: epoch.id, ...TIMES, extraBlobs: 0 };
+    const about = { epoch: epoch.id, ...TIMES, extraBlobs: 0, knownMissing: known.length };
     return { end: 'done', ...about, ...judged, ...(rows ? { rows } : {}) };
   }
 

@@ -5,9 +5,10 @@ import type { MsrConnection } from '../../../src/platform/msr/msr-connection.ts'
 import { cronsAway } from '../../../src/platform/msr/steps/crons-away.ts';
 import { jobsDrained } from '../../../src/platform/msr/steps/jobs-drained.ts';
 import { readOnlyStep } from '../../../src/platform/msr/steps/read-only.ts';
+import { areCronsBack } from '../../../src/platform/msr/steps/saved-crons.ts';
 import type { Outcome } from '../../../src/platform/saga/outcome.ts';
 import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
-import type { Step } from '../../../src/platform/saga/step.ts';
+import type { Effect, Step } from '../../../src/platform/saga/step.ts';
 import { msrWorld, QUICK_PACE, siteOf } from './msr-world.ts';
 import { MemoryLog } from './saga/memory-log.ts';
 
@@ -163,6 +164,28 @@ describe('the steps around a window', () => {
       'POST /api/v0/crons',
       'POST /api/v0/crons',
     ]);
+  });
+
+  it('take no cron away where two have one action, as only one could be put back', async (t) => {
+    const one = await world(t);
+    one.msr.state.crons.set('gc again', { ...GC, id: 'another-gc', schedule: '@hourly' });
+    const outcome = await runSaga(migration(one.connection, plain('final')), one.log, OPTIONS);
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /several crons "gc"/);
+    assert.deepEqual(changes(one), []);
+  });
+
+  it('do not say that a cron is back whose parameters were lost', async (t) => {
+    const one = await world(t, []);
+    const parameters = { namespace: 'a', dryRun: 'true' };
+    const cron = { id: 'p', retries: 0, capacityMap: null, deadline: '', stopTimeout: '', ...PRUNING };
+    const back = (): Promise<Effect> =>
+      areCronsBack(one.connection, one.signal, [{ ...cron, parameters: { dryRun: 'true', namespace: 'a' } }]);
+    one.msr.state.crons.set(PRUNING.action, { ...cron, parameters });
+    assert.equal((await back()).is, 'shown');
+    one.msr.state.crons.set(PRUNING.action, { ...cron, parameters: null });
+    const lost = await back();
+    assert.match(lost.is === 'missing' ? lost.why : '', /"tag_pruning" has other parameters/);
   });
 
   it('leave a registry alone that was read-only and without such crons before', async (t) => {

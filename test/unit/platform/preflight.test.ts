@@ -38,7 +38,7 @@ function checksOf({ connection }: Pick<MsrWorld, 'connection'>, more: Partial<Ms
     cli: 'print',
     source: { driver: 'filesystem', parameters: {} },
     target: CLOUD,
-    redirects: { host: 's3.example', authority: async () => 'issued by nobody' },
+    redirects: async () => ({ host: 's3.example', authority: 'issued by nobody' }),
     offeredCa: async () => '"test", SHA-256 AA:BB',
     isInsecure: false,
     ...more,
@@ -92,6 +92,19 @@ describe('the preflight of MSR', () => {
     assert.match(asked[0] ?? '', /from s3\.example \(issued by nobody\): every node must reach it/);
   });
 
+  it('notes a clock that is a minute off', async (t) => {
+    for (const [aheadMs, is] of [
+      [-30_000, 'ok'],
+      [90_000, 'note'],
+    ] as const) {
+      const found = await msrFindings(t, {}, ({ msr }) => {
+        msr.state.clockAheadMs = aheadMs;
+        return {};
+      });
+      assert.equal(found.find(({ item }) => item === 'clock of MSR')?.is, is);
+    }
+  });
+
   const CASES: readonly (readonly [
     title: string,
     options: Partial<MsrOptions>,
@@ -115,6 +128,15 @@ describe('the preflight of MSR', () => {
       {},
       ({ msr }) => void msr.state.replicas.ailments.set('f1e2d3c4b5a1', 'unreachable'),
       /health of MSR: Replica f1e2d3c4b5a1 is not well/,
+    ],
+    [
+      'a clock by which no backup could be told to be fresh',
+      {},
+      ({ msr }) => {
+        msr.state.clockAheadMs = -900_000;
+        return {};
+      },
+      /clock of MSR: the clock of .* is 900 s behind the one here: nobody could tell/,
     ],
     [
       'a replica that is not there',
@@ -151,6 +173,25 @@ describe('the preflight of MSR', () => {
         },
       }),
       /which is the target already/,
+    ],
+    [
+      'a mounted storage that is the target already',
+      {},
+      ({ msr }) => ({
+        procedure: 'reconfigure',
+        target: { by: 'mount', mount: { volume: `${String(msr.state.mounted?.said)}/` } },
+      }),
+      /storage of MSR: MSR runs on filesystem on the volume .*, which is the target already/,
+    ],
+    [
+      'settings whose secrets are not told',
+      {},
+      ({ msr }) => {
+        const hidden = { s3: { bucket: 'old', secretkey: '********' } };
+        msr.state.registrySettings = { storage: { ...hidden, redirect: { disable: true } } };
+        return { procedure: 'reconfigure', source: { driver: 's3', parameters: { bucket: 'old' } } };
+      },
+      /storage of MSR: .*masks the secrets/,
     ],
     [
       'an old storage that a destroy would take',
@@ -204,6 +245,7 @@ describe('the preflight of storages', () => {
   const SURVEY: SurveyReport = {
     beganMs: 1,
     endedMs: 2,
+    listingMs: 60_000,
     layout: 'msr',
     reason: 'blobs by id',
     warnings: [],
@@ -216,7 +258,11 @@ describe('the preflight of storages', () => {
   async function storageFindings(
     target: Partial<TargetFindings> = {},
     survey: Partial<SurveyReport> = {},
-    hasBackups = true,
+    {
+      hasBackups = true,
+      msMax,
+      damageMax,
+    }: { readonly hasBackups?: boolean; readonly msMax?: number; readonly damageMax?: number } = {},
   ): Promise<readonly Finding[]> {
     const engine = Object.assign(new FakeEngine(), {
       lookAtSource: async () => ({ ...TARGET, name: join('file:', 'old') }),
@@ -224,13 +270,16 @@ describe('the preflight of storages', () => {
       survey: async () => ({ ...SURVEY, ...survey }),
     });
     const call = () => ({ signal });
-    return await findings(storageChecks({ engine, call, isWithoutDigests: false, hasBackups }));
+    const window = { msMax, elsewhereMs: 600_000, threads: 2 };
+    const checks = { engine, call, isWithoutDigests: false, hasBackups, window, damageMax };
+    return await findings(storageChecks(checks));
   }
 
   it('finds nothing wrong where nothing is', async () => {
     const found = await storageFindings();
-    assert.deepEqual(new Set(found.map(({ is }) => is)), new Set(['ok']));
-    assert.equal(found.length, 10);
+    const others = found.filter(({ is }) => is !== 'ok').map(({ item, is }) => `${item} ${is}`);
+    assert.deepEqual(others, ['window note']);
+    assert.equal(found.length, 11);
   });
 
   const soon = Date.now() + 60_000;
@@ -249,6 +298,12 @@ describe('the preflight of storages', () => {
     ],
     ['clocks that differ', { clockAheadMs: -600_000 }, {}, /clocks: the clock of s3:\/\/new is 600 s behind/],
     ['too little room', { freeBytes: 5_100 }, {}, /room for 5100 bytes, and the source holds 5000/],
+    [
+      'too few files that can be made',
+      { freeFiles: 19 },
+      {},
+      /room for 19 files and folders, and 20 are needed/,
+    ],
     ['credentials that end', { credentialsExpireMs: soon }, {}, /credentials: those for s3:\/\/new end at/],
     [
       'objects in archives',
@@ -271,9 +326,67 @@ describe('the preflight of storages', () => {
     });
   }
 
+  it('says how long the window is at the least, and begins nothing where that is too long already', async () => {
+    // A minute for the comparison, half a minute for the pass by two threads, ten for the steps around them.
+    const least = 'the registry will be read-only for at least 12 min: 90 s for listing both sides twice';
+    for (const [msMax, is] of [
+      [undefined, 'note'],
+      [690_000, 'note'],
+      [689_999, 'problem'],
+    ] as const) {
+      const found = await storageFindings({}, {}, msMax === undefined ? {} : { msMax });
+      const window = found.find(({ item }) => item === 'window');
+      assert.equal(window?.is, is, `${msMax}`);
+      assert.ok(window?.text.startsWith(`${least} and 10 min for the steps around it`), window?.text);
+      assert.equal(/and windowMax is 12 min$/.test(window.text), is === 'problem', window.text);
+    }
+  });
+
+  it('holds the end of credentials against the end of the migration', async () => {
+    const hours = 60 * 60_000;
+    // Twenty terabytes take hours at the very best, and weeks as things mostly go.
+    const survey = { bytes: 20e12, objects: 1_000 };
+    for (const [endHours, is, word] of [
+      [3, 'problem', /at the very least/],
+      [24, 'note', /the window is not opened unless they outlast it/],
+      [24 * 60, 'ok', /the migration at about/],
+    ] as const) {
+      const credentialsExpireMs = Date.now() + endHours * hours;
+      const found = await storageFindings({ credentialsExpireMs, freeBytes: 1e15 }, survey);
+      const finding = found.find(({ item }) => item === 'credentials');
+      assert.equal(finding?.is, is, `${endHours} h`);
+      assert.match(finding.text, word);
+    }
+    // What an earlier run has copied need not be copied again.
+    const soon = { credentialsExpireMs: Date.now() + 3 * hours, holds: 'ours', freeBytes: 1e15 } as const;
+    const begun = (await storageFindings(soon, survey)).find(({ item }) => item === 'credentials');
+    assert.equal(begun?.is, 'note');
+    const unsure = await storageFindings({ areCredentialsTemporary: true });
+    assert.match(
+      unsure.find(({ item }) => item === 'credentials')?.text ?? '',
+      /those for s3:\/\/new are temporary, and do not say when they end/,
+    );
+  });
+
+  it('lets old damage be that was counted, and no more than that', async () => {
+    const damaged = { count: 2, first: ['x: empty', 'y: empty'] };
+    const letBe = async (damageMax: number) =>
+      (await storageFindings({}, { damaged }, { damageMax })).find(({ text }) =>
+        /damaged already/.test(text),
+      );
+    const [more, less] = [await letBe(2), await letBe(1)];
+    assert.equal(more?.is, 'note');
+    assert.match(
+      more.text,
+      /x: empty, y: empty; --accept-damage 2: they are left out, .*nothing that is proved/,
+    );
+    assert.equal(less?.is, 'problem');
+    assert.match(less.hint ?? '', /To leave them out knowingly: --accept-damage 2$/);
+  });
+
   it('refuses blobs of which nothing says what they must hash to, and names rules of the target', async () => {
     assert.match(
-      problemsOf(await storageFindings({}, {}, false)).join(),
+      problemsOf(await storageFindings({}, {}, { hasBackups: false })).join(),
       /no backup says what each blob must hash to/,
     );
     const found = await storageFindings({ rules: ['a lifecycle rule removes objects after 30 days'] });

@@ -95,7 +95,7 @@ describe('a pull', () => {
   it('of a manifest names what has to be pulled with it', async (t) => {
     const other = `sha256:${'1'.repeat(64)}`;
     const manifest = JSON.stringify({
-      config: { digest: DIGEST },
+      config: { digest: DIGEST, size: BLOB.length },
       layers: [
         { digest: other },
         { digest: `sha256:${'2'.repeat(64)}`, urls: ['https://elsewhere.example'] },
@@ -106,6 +106,7 @@ describe('a pull', () => {
     assert.deepEqual(await pullerOf(t, registry).manifest('a/b', 'v1', signal), {
       digest: `sha256:${sha256Hex(Buffer.from(manifest))}`,
       blobs: [DIGEST, other],
+      sizes: new Map([[DIGEST, BLOB.length]]),
       children: [other],
     });
     await assert.rejects(pullerOf(t, registry).manifest('a/b', other, signal), isPull(/hashes to/));

@@ -140,6 +140,23 @@ describe('settings of the registry', () => {
   });
 });
 
+describe('settings that come as YAML', () => {
+  it('keep every text a text for a reader of YAML 1.1, as the registry is', () => {
+    const texts = ['yes', 'off', 'n', '1_000', '12:30:45', '0123', '1e3', '~', 'plain', 'two words: #'];
+    const http = Object.fromEntries(texts.map((text, at) => [`name${at}`, text]));
+    const config = stringify({ http, storage: BODY.storage }, { version: '1.1' });
+    assert.deepEqual((parse(config, { version: '1.1' }) as typeof BODY & { http: object }).http, http);
+    const put = new RegistrySettings({ config }).switchedTo({ driver: 'swift', parameters: http }, true);
+    const read = parse(String(put['config']), { version: '1.1' }) as {
+      readonly http: object;
+      readonly storage: { readonly swift: object; readonly delete: { readonly enabled: unknown } };
+    };
+    assert.deepEqual(read.http, http);
+    assert.deepEqual(read.storage.swift, http);
+    assert.equal(read.storage.delete.enabled, true);
+  });
+});
+
 describe('the switch to another storage', () => {
   for (const settingsShape of ['storage', 'config'] as const) {
     it(`keeps metadata and read-only where the settings come as ${settingsShape}`, async (t) => {

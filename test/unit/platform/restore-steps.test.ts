@@ -116,6 +116,33 @@ describe('a registry that was brought back by hand', () => {
   });
 });
 
+describe('a registry that lets nobody look any more', () => {
+  for (const status of [401, 403]) {
+    it(`(${status}) is neither destroyed nor restored over: it may take writes`, async (t) => {
+      const one = await world(t);
+      one.msr.docker.misbehave('destroy', FAILS);
+      assert.equal((await runSaga(one.steps, one.log, OPTIONS)).is, 'stuck-forward');
+      await backByHand(one);
+      // The token has expired meanwhile.
+      const does = { kind: 'answer', status, json: {} } as const;
+      one.msr.faults.add({ on: /^GET \/api\/v0\/meta/, times: Number.POSITIVE_INFINITY, does });
+      one.msr.calls.length = 0;
+      for (const done of [[], ['f1e2d3c4b5a0']]) {
+        one.log.put('destroy', 'destroyed', done, false);
+        const again = await runSaga(one.steps, one.log, OPTIONS);
+        assert.ok(again.is === 'stuck-forward', JSON.stringify(again));
+        assert.match(again.failure.why, /whether it takes writes cannot be seen/);
+        if (done.length === 0) one.log.append({ atMs: 0, step: 'destroy', what: 'effect-shown', text: '' });
+      }
+      assert.deepEqual(
+        one.msr.called.filter((call) => call.startsWith('docker run')),
+        [],
+      );
+      assert.deepEqual(one.msr.state.replicas.ids, [DTR.replicaId]);
+    });
+  }
+});
+
 describe('a restore that fails when it has done its work', () => {
   it('leaves nothing that takes writes', async (t) => {
     const one = await world(t, { assumes: { restoresReadOnly: false } });

@@ -15,6 +15,8 @@ export interface PulledManifest {
   readonly children: readonly string[];
   /** Digests of configuration and layers; those that lie elsewhere by their nature are left out. */
   readonly blobs: readonly string[];
+  /** Sizes of those, where the manifest says them. */
+  readonly sizes: ReadonlyMap<string, number>;
 }
 
 const MANIFEST_TYPES = [
@@ -28,6 +30,7 @@ const REDIRECTS_MAX = 5;
 
 const DESCRIPTOR = z.object({
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  size: z.number().int().nonnegative().nullish(),
   urls: z.array(z.string()).nullish(),
 });
 const MANIFEST = z.object({
@@ -68,20 +71,37 @@ export class RegistryPuller {
       digest,
       children: (manifests ?? []).map((child) => child.digest),
       blobs: blobs.map((blob) => blob.digest),
+      sizes: new Map(blobs.flatMap(({ digest: of, size }) => (typeof size === 'number' ? [[of, size]] : []))),
     };
+  }
+
+  /** Names of repositories, of which the registry lists no more than so many at once. @throws PullError */
+  async repositories(most: number, signal: AbortSignal): Promise<readonly string[]> {
+    const pieces: Buffer[] = [];
+    const path = `/v2/_catalog?n=${most}`;
+    await this.#getPath({ path, of: '_catalog', what: 'the list of repositories' }, {}, signal, (piece) =>
+      pieces.push(piece),
+    );
+    const list = z.object({ repositories: z.array(z.string()).nullish() });
+    return list.safeParse(jsonOf(Buffer.concat(pieces))).data?.repositories ?? [];
+  }
+
+  /** Tags of a repository. @throws PullError */
+  async tags(repository: string, signal: AbortSignal): Promise<readonly string[]> {
+    const pieces: Buffer[] = [];
+    await this.#get(repository, 'tags/list', {}, signal, (piece) => pieces.push(piece));
+    const list = z.object({ tags: z.array(z.string()).nullish() }).safeParse(jsonOf(Buffer.concat(pieces)));
+    return list.data?.tags ?? [];
   }
 
   /** Does the registry list it? A repository that is not there has none. */
   async hasTag(repository: string, tag: string, signal: AbortSignal): Promise<boolean> {
-    const pieces: Buffer[] = [];
     try {
-      await this.#get(repository, 'tags/list', {}, signal, (piece) => pieces.push(piece));
+      return (await this.tags(repository, signal)).includes(tag);
     } catch (error) {
       if (error instanceof PullError && error.status === 404) return false;
       throw error;
     }
-    const list = z.object({ tags: z.array(z.string()).nullish() }).safeParse(jsonOf(Buffer.concat(pieces)));
-    return list.data?.tags?.includes(tag) === true;
   }
 
   /** @returns its size. @throws PullError where it does not come, or is something else. */
@@ -103,10 +123,21 @@ export class RegistryPuller {
     onPiece: (piece: Buffer) => void,
   ): Promise<string> {
     const name = repository.split('/').map(encodeURIComponent).join('/');
-    const first = new URL(`/v2/${name}/${path}`, this.#msr.name);
+    const place = { path: `/v2/${name}/${path}`, of: repository, what: `${repository} ${path}` };
+    return await this.#getPath(place, headers, signal, onPiece);
+  }
+
+  /** @param place `of`: whatever has a token of its own. */
+  async #getPath(
+    { path, of, what }: { readonly path: string; readonly of: string; readonly what: string },
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    onPiece: (piece: Buffer) => void,
+  ): Promise<string> {
+    const first = new URL(path, this.#msr.name);
     for (const isLast of [false, true]) {
       const hash = createHash('sha256');
-      const bearer = this.#bearers.get(repository);
+      const bearer = this.#bearers.get(of);
       const authorization: Record<string, string> = bearer ? { authorization: `Bearer ${bearer}` } : {};
       const answer = await this.#follow(first, { ...headers, ...authorization }, signal, (piece) => {
         hash.update(piece);
@@ -117,10 +148,10 @@ export class RegistryPuller {
         answer.status === 401 && !isLast
           ? await bearerFor(this.#msr, signal, String(answer.headers['www-authenticate'] ?? ''))
           : undefined;
-      if (!token) throw this.#error(`it answered ${answer.status} for ${repository} ${path}`, answer.status);
-      this.#bearers.set(repository, token.bearer);
+      if (!token) throw this.#error(`it answered ${answer.status} for ${what}`, answer.status);
+      this.#bearers.set(of, token.bearer);
     }
-    throw this.#error(`it takes no token for ${repository}`);
+    throw this.#error(`it takes no token for ${what}`);
   }
 
   /** The token goes to the registry alone. */

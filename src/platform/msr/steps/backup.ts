@@ -14,6 +14,7 @@ import { watched } from '../../steps/watched.ts';
 import { indexBackup } from '../backup/index-backup.ts';
 import type { BackupSummary } from '../backup/read-backup.ts';
 import { backupSpec } from '../dtr-commands.ts';
+import { CLOCK_MS_MAX, clockAheadOf, earliestBegin } from '../msr-clock.ts';
 import { changesRegistry } from '../msr-crons.ts';
 import { readVersion } from '../msr-info.ts';
 import type { MsrSite } from '../msr-site.ts';
@@ -41,8 +42,6 @@ export function takenBackup(memory: Pick<StepMemory, 'get'>): TakenBackup | unde
   return taken.success ? taken.data : undefined;
 }
 
-/** The clock of whoever wrote the archive may be so wrong. */
-const CLOCK_MS_MAX = 10 * 60_000;
 /** A time before this one is none. */
 const TIMES_FROM_MS = Date.UTC(2010, 0);
 
@@ -83,22 +82,24 @@ export function backupStep(site: BackupSite, id: BackupId): Step {
 async function takeBackup(site: BackupSite, id: BackupId, ctx: StepContext): Promise<void> {
   const { run, attempt, signal, memory } = ctx;
   const isRestored = id === 'backup-2';
-  const beganMs = Date.now();
+  const beganMs = earliestBegin(Date.now(), await clockAheadOf(site.msr, signal));
   const name = containerName(run, id, attempt);
   const file = join(site.backups, `${name}.tar`);
   await mkdir(site.backups, { recursive: true, mode: 0o700 });
   const { text: version } = await readVersion(site.msr, signal);
   const spec = backupSpec(site.dtr, { name, msMax: site.pace.containerMsMax }, file);
-  await watched(ctx, isRestored ? READ_ONLY : undefined, site.pace.pollMs, (inTime) =>
-    site.containers.run(spec, inTime),
-  );
-  await makePrivate(file);
-  const { backup, index } = await indexBackup(
-    createReadStream(file),
-    { name: basename(file), version },
-    { directory: site.digests, name: `${run}-${id}` },
-    signal,
-  );
+  // To read a large one takes longer than read-only may go unwatched.
+  const restsOn = isRestored ? READ_ONLY : undefined;
+  const { backup, index } = await watched(ctx, restsOn, site.pace.pollMs, async (inTime) => {
+    await site.containers.run(spec, inTime);
+    await makePrivate(file);
+    return await indexBackup(
+      createReadStream(file),
+      { name: basename(file), version },
+      { directory: site.digests, name: `${run}-${id}` },
+      inTime,
+    );
+  });
   demandFit(id, backup, beganMs);
   memory.keep('taken', {
     file,
@@ -125,7 +126,10 @@ async function makePrivate(file: string): Promise<void> {
   }
 }
 
-/** @throws BlobferryError where what was written is not what was asked for just now. */
+/**
+ * @param beganMs by the clock that says the earliest.
+ * @throws BlobferryError where what was written is not what was asked for just now.
+ */
 function demandFit(id: BackupId, backup: BackupSummary, beganMs: number): void {
   const { oldestRowMs, tablesWithGaps, cronActions } = backup;
   const isOld =

@@ -3,6 +3,7 @@ import type { Json } from '../../saga/saga-log.ts';
 import type { Effect, Step, StepMemory } from '../../saga/step.ts';
 import { changesRegistry, deleteCron, listCrons, type MsrCron, putCron } from '../msr-crons.ts';
 import type { MsrSite } from '../msr-site.ts';
+import { NotBegun } from './not-begun.ts';
 import { areCronsBack, cronsByHand, namesOf, savedCrons } from './saved-crons.ts';
 
 export function cronsAway({ msr, byHand }: Pick<MsrSite, 'msr' | 'byHand'>): Step {
@@ -17,6 +18,7 @@ export function cronsAway({ msr, byHand }: Pick<MsrSite, 'msr' | 'byHand'>): Ste
     check: async ({ signal }) => ({ is: (await writers(signal)).length === 0 ? 'done' : 'todo' }),
     do: async ({ signal, memory }) => {
       const found = await writers(signal);
+      demandOneEach(found);
       // Before the first one goes: what is not kept then cannot be put back.
       keepBatch(memory, found);
       for (const cron of found) await deleteCron(msr, signal, cron);
@@ -36,6 +38,15 @@ export function cronsAway({ msr, byHand }: Pick<MsrSite, 'msr' | 'byHand'>): Ste
     undone: ({ signal, memory }) => areCronsBack(msr, signal, savedCrons(memory)),
     ways: ({ memory }) => ({ forward: [], back: cronsByHand(byHand, savedCrons(memory)) }),
   };
+}
+
+/** They are put back by their action: of two with the same one would be lost. @throws NotBegun */
+function demandOneEach(crons: readonly MsrCron[]): void {
+  const twice = crons.find(({ action }, at) => crons.findIndex((cron) => cron.action === action) < at);
+  if (!twice) return;
+  throw new NotBegun(`MSR has several crons "${twice.action}", of which only one could be put back`, {
+    hint: 'Remove all but one of them under System in the web interface of MSR, then run the same migration again',
+  });
 }
 
 /** A batch for each time: one that somebody made meanwhile is as much to be put back as the first ones. */

@@ -31,8 +31,8 @@ export function garbageCollection(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand' 
       const file = join(site.report, `${ACTION}-${end.id.replace(/[^\w-]/g, '')}.log`);
       await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
       if (stageOf(end) !== 'done') {
-        // A new one may be begun by the next run.
-        ctx.memory.keep('failed', end.id);
+        // A new one may be begun by the next run: neither this one nor those of which it was a retry count then.
+        ctx.memory.keep('before', await jobsNow(site, ctx));
         throw new BlobferryError(
           `The garbage collection ended as "${end.status}": ${lines.at(-1) ?? 'without a word'}`,
           {
@@ -63,14 +63,18 @@ async function ownJob({ msr }: Pick<MsrSite, 'msr'>, ctx: StepContext): Promise<
   const before = ctx.memory.get('before');
   if (!Array.isArray(before)) return undefined;
   for await (const job of listJobs(msr, ctx.signal, { action: ACTION })) {
-    if (!before.includes(job.id) && ctx.memory.get('failed') !== job.id) return job;
+    if (!before.includes(job.id)) return job;
   }
   return undefined;
 }
 
-async function newJob({ msr }: Pick<MsrSite, 'msr'>, ctx: StepContext): Promise<MsrJob> {
-  const before: string[] = [];
-  for await (const job of listJobs(msr, ctx.signal, { action: ACTION })) before.push(job.id);
-  ctx.memory.keep('before', before);
-  return await createJob(msr, ctx.signal, ACTION);
+async function newJob(site: Pick<MsrSite, 'msr'>, ctx: StepContext): Promise<MsrJob> {
+  ctx.memory.keep('before', await jobsNow(site, ctx));
+  return await createJob(site.msr, ctx.signal, ACTION);
+}
+
+async function jobsNow({ msr }: Pick<MsrSite, 'msr'>, { signal }: StepContext): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { id } of listJobs(msr, signal, { action: ACTION })) ids.push(id);
+  return ids;
 }

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { BlobferryError } from '../../../core/errors.ts';
 import type { Effect, Step, StepContext, Ways } from '../../saga/step.ts';
+import { FINAL_PASS, keptDamage } from '../../steps/known-damage.ts';
 import { readTags, type TagSample } from '../backup/read-tags.ts';
 import type { ByHand } from '../by-hand.ts';
 import type { MsrSite } from '../msr-site.ts';
@@ -41,10 +42,12 @@ export function pullTest({ msr, byHand }: Pick<MsrSite, 'msr' | 'byHand'>, optio
         throw new BlobferryError(`${tags.unreadable} rows of tags in the backup cannot be read`);
       }
       const puller = new RegistryPuller(msr, options.access);
-      const pulls = new Pulls(puller, id === 'pull-test-2' || wasWritable(ctx), ctx.signal);
+      const damage = keptDamage(ctx.memoryOf(FINAL_PASS)).flatMap(({ digest }) => digest ?? []);
+      const isLive = id === 'pull-test-2' || wasWritable(ctx);
+      const pulls = new Pulls({ puller, isLive, damage: new Set(damage), signal: ctx.signal });
       const pulled = await pullAll(pulls, tags);
       // Some may be deleted; where all are gone, it is the metadata that is.
-      if (id === 'pull-test' && tags.tags.length > 0 && pulls.tagsPulled === 0) {
+      if (id === 'pull-test' && tags.tags.length > 0 && pulls.tagsSeen === 0) {
         throw new BlobferryError(`The registry has none of ${tags.tags.length} tags of the backup`);
       }
       ctx.memory.keep('pulled', pulled);
@@ -70,33 +73,50 @@ function waysBehindCollection(byHand: ByHand, { memoryOf }: StepContext): Ways {
   };
 }
 
+interface PullsOptions {
+  readonly puller: RegistryPuller;
+  /** People delete and move tags meanwhile. */
+  readonly isLive: boolean;
+  /** Digests that nobody could pull before either. */
+  readonly damage: ReadonlySet<string>;
+  readonly signal: AbortSignal;
+}
+
 /** What came of pulling a sample. */
 class Pulls {
   readonly problems: string[] = [];
   readonly #puller: RegistryPuller;
   readonly #isLive: boolean;
+  readonly #damage: ReadonlySet<string>;
   readonly #signal: AbortSignal;
   readonly #seen = new Set<string>();
   #tags = 0;
   #gone = 0;
   #blobs = 0;
   #bytes = 0;
+  /** Not pulled, as they are damaged for long. */
+  readonly #left = new Set<string>();
+  #tagsLeft = 0;
 
-  /** @param isLive people delete and move tags meanwhile. */
-  constructor(puller: RegistryPuller, isLive: boolean, signal: AbortSignal) {
+  constructor({ puller, isLive, damage, signal }: PullsOptions) {
     this.#puller = puller;
     this.#isLive = isLive;
+    this.#damage = damage;
     this.#signal = signal;
   }
 
-  get tagsPulled(): number {
-    return this.#tags;
+  get tagsSeen(): number {
+    return this.#tags + this.#tagsLeft;
   }
 
   async tag({ repository, tag, digest }: TagSample['tags'][number]): Promise<void> {
     await this.#noting(`${repository}:${tag}`, async () => {
       if (this.#isLive && !(await this.#puller.hasTag(repository, tag, this.#signal))) {
         this.#gone += 1;
+        return;
+      }
+      if (this.#isLeft(digest)) {
+        this.#tagsLeft += 1;
         return;
       }
       const found = await this.#manifest(repository, tag);
@@ -110,13 +130,23 @@ class Pulls {
     const { redirectedTo } = this.#puller;
     const gone = this.#gone === 0 ? '' : `, ${this.#gone} more were deleted since`;
     const hosts = redirectedTo.size === 0 ? '' : `, clients are sent to ${[...redirectedTo].join(', ')}`;
-    return `${this.#tags} of ${count} tags${gone}, ${this.#blobs} blobs, ${this.#bytes} bytes, each as its digest says${hosts}`;
+    const left =
+      this.#left.size === 0
+        ? ''
+        : `; not pulled, as the old storage has them damaged: ${[...this.#left].join(', ')}`;
+    return `${this.#tags} of ${count} tags${gone}, ${this.#blobs} blobs, ${this.#bytes} bytes, each as its digest says${hosts}${left}`;
+  }
+
+  #isLeft(digest: string): boolean {
+    if (!this.#damage.has(digest)) return false;
+    this.#left.add(digest);
+    return true;
   }
 
   async #manifest(repository: string, reference: string): Promise<string> {
     const { digest, blobs, children } = await this.#puller.manifest(repository, reference, this.#signal);
     for (const blob of blobs) {
-      if (this.#seen.has(`${repository} ${blob}`)) continue;
+      if (this.#isLeft(blob) || this.#seen.has(`${repository} ${blob}`)) continue;
       this.#seen.add(`${repository} ${blob}`);
       await this.#noting(`${repository}@${blob}`, async () => {
         this.#bytes += await this.#puller.blob(repository, blob, this.#signal);
@@ -124,6 +154,7 @@ class Pulls {
       });
     }
     for (const child of children) {
+      if (this.#isLeft(child)) continue;
       await this.#noting(
         `${repository}@${child}`,
         async () => void (await this.#manifest(repository, child)),

@@ -4,7 +4,8 @@
  * pushed meanwhile is copied, too, where it went to the old storage.
  */
 import type { Effect, Step, StepContext } from '../../saga/step.ts';
-import { type EngineSite, engineCall } from '../../steps/engine-steps.ts';
+import { type EngineSite, engineCall, withDigests } from '../../steps/engine-steps.ts';
+import { FINAL_PASS, keptDamage } from '../../steps/known-damage.ts';
 import { demandGood } from '../../steps/live-passes.ts';
 import { awaitReplicas, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
 import { requestReadOnly } from '../msr-settings.ts';
@@ -61,9 +62,12 @@ export function catchUp(site: EngineSite): Step {
       'Nothing of the registry; writes to the target, where the restored registry was writable for a moment',
     kind: 'read',
     check: async ({ memory }) => ({ is: memory.get('caughtUp') === undefined ? 'todo' : 'done' }),
-    do: async ({ signal, memory }) => {
+    do: async (ctx) => {
+      const { signal, memory, memoryOf } = ctx;
       // Ids that the second backup does not have are what it looks for: without digests each is compared with the source.
-      const pass = await site.engine.runPass(engineCall(site, signal), { kind: 'live' });
+      // Only they tell what is damaged, which is left out once more.
+      const digests = keptDamage(memoryOf(FINAL_PASS)).length > 0 ? withDigests(site, ctx) : {};
+      const pass = await site.engine.runPass(engineCall(site, signal), { kind: 'live', ...digests });
       demandGood(pass, 'The pass after the restore');
       demandGood(await site.engine.verifyWritten(engineCall(site, signal), {}), 'Reading back what it wrote');
       memory.keep('caughtUp', pass.objectsChanged);

@@ -6,6 +6,7 @@ import type { Effect, Held, Step, StepContext } from '../../saga/step.ts';
 import {
   awaitReplicas,
   configuredReplicas,
+  lookAtEpoch,
   lookAtReplicas,
   type Patience,
   switchPatience,
@@ -38,7 +39,7 @@ export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): St
     effect: async (ctx): Promise<Effect> => {
       const looked = await awaitReplicas(msr, ctx.signal, 'read-only', switchPatience(pace, ctx));
       if (typeof looked === 'string') return { is: 'missing', why: looked, hint: HINT };
-      const epoch = openEpoch(looked.look);
+      const epoch = openEpoch(await lookAtEpoch(msr, ctx.signal));
       if (typeof epoch === 'string') return { is: 'missing', why: epoch };
       ctx.memory.keep('epoch', epoch as unknown as Json);
       const replicas = Object.keys(epoch.replicas).join(', ');
@@ -70,7 +71,7 @@ export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): St
 async function watchEpoch(msr: MsrConnection, ctx: StepContext, pace: MsrPace): Promise<Epoch> {
   const before = ctx.memory.get('epoch') as unknown as Epoch;
   for (;;) {
-    const { look: seen } = await lookAtReplicas(msr, ctx.signal);
+    const seen = await lookAtEpoch(msr, ctx.signal);
     const isBlind = Object.keys(seen.replicas).length === 0;
     if (isBlind && seen.endedMs - before.seenMs <= pace.gapMsMax) {
       await pause(pace.pollMs, ctx.signal);

@@ -1,5 +1,5 @@
 /** Points MSR at its new volume or NFS folder with `reconfigure --storage-migrated`, tags kept. */
-import { containerName, shellCommand, tidied } from '../../container.ts';
+import { containerName, shellCommandOnce, tidied } from '../../container.ts';
 import type { Effect, Step, StepContext } from '../../saga/step.ts';
 import { helpCommand, type LocalStorage, MIGRATED_FLAG, reconfigureSpec } from '../dtr-commands.ts';
 import { awaited, lookAtReplicas, switchPatience } from '../look-at-replicas.ts';
@@ -71,5 +71,5 @@ export function reconfigureBack(site: ReconfigureSite, ctx: StepContext): readon
 function commandTo({ dtr, pace }: ReconfigureSite, ctx: StepContext, way: string, to: LocalStorage): string {
   const name = containerName(ctx.run, `${way}-reconfigure`);
   const knows = ctx.memoryOf('reconfigure').get('knows') === true;
-  return shellCommand(reconfigureSpec(dtr, { name, msMax: pace.containerMsMax }, to, knows));
+  return shellCommandOnce(reconfigureSpec(dtr, { name, msMax: pace.containerMsMax }, to, knows));
 }

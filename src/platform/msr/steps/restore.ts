@@ -4,13 +4,13 @@ import {
   type ContainerSpec,
   containerName,
   containerNames,
-  shellCommand,
+  shellCommandOnce,
   tidied,
 } from '../../container.ts';
 import type { Json } from '../../saga/saga-log.ts';
 import type { Checked, Effect, Step, StepContext, Ways } from '../../saga/step.ts';
 import { destroySpec, type LocalStorage, restoreSpec } from '../dtr-commands.ts';
-import { awaited, switchPatience, takesWrites } from '../look-at-replicas.ts';
+import { awaited, lookAtReplicas, switchPatience, takesWrites } from '../look-at-replicas.ts';
 import { isMounted, mountOf, mountText } from '../mounts.ts';
 import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import { isMsrError } from '../msr-error.ts';
@@ -47,7 +47,7 @@ export function restoreStep(site: RestoreSite): Step {
       if (ctx.memory.get('ended') === true) return { is: 'done' };
       const past = await containers.past(specNow(site, ctx), ctx.signal);
       const lost = past === 'ended-well' ? undefined : await whyNotLost(site, ctx);
-      // Made read-only by hand, it shows nothing of that any more.
+      // Made read-only by hand, or looked at again, it shows nothing of that any more.
       if (lost) ctx.memory.keep(WAS_WRITABLE, true);
       return lost ?? { is: 'todo' };
     },
@@ -90,7 +90,19 @@ export async function whyNotLost(
   { msr, byHand }: Pick<RestoreSite, 'msr' | 'byHand'>,
   { signal }: StepContext,
 ): Promise<Extract<Checked, { readonly is: 'blocked' }> | undefined> {
-  if (!(await takesWrites(msr, signal))) return undefined;
+  try {
+    const { evidence } = await lookAtReplicas(msr, signal);
+    if (evidence.is !== 'writable') return undefined;
+  } catch (error) {
+    if (!isMsrError(error)) throw error;
+    // Whoever refuses is there; everything else is what one hears where no registry is.
+    if (!isMsrError(error, 'unauthorized', 'forbidden')) return undefined;
+    return {
+      is: 'blocked',
+      why: `${msr.name} runs, and whether it takes writes cannot be seen: ${error.reason}`,
+      hint: 'Give the credentials of an administrator whom it lets in, and run again',
+    };
+  }
   return {
     is: 'blocked',
     why: `${msr.name} runs and takes writes: what was pushed to it is not in the second backup, and would be lost`,
@@ -132,12 +144,17 @@ export function restoreWays(site: RestoreSite, ctx: StepContext): Ways {
     ...allReplicas(site, ctx).map((id) => {
       const name = containerName(ctx.run, `${way}-destroy-${id}`);
       // Most of them are gone already, which is fine.
-      return `${shellCommand(destroySpec(site.dtr, { name, msMax: site.pace.containerMsMax }, id))} || true`;
+      return `${shellCommandOnce(destroySpec(site.dtr, { name, msMax: site.pace.containerMsMax }, id))} || true`;
     }),
-    shellCommand(specOf(site, ctx, containerName(ctx.run, `${way}-restore`), storage)),
+    shellCommandOnce(specOf(site, ctx, containerName(ctx.run, `${way}-restore`), storage)),
   ];
   return {
-    forward: [...lines('forward', site.target ?? oldStorage(ctx)), 'Then run the same migration again'],
+    forward: [
+      ...lines('forward', site.target ?? oldStorage(ctx)),
+      // It may come back writable, and one that takes writes is not gone on with.
+      site.byHand.readOnly(true),
+      'Then run the same migration again',
+    ],
     back: [
       ...lines('back', oldStorage(ctx)),
       site.byHand.readOnly(false),

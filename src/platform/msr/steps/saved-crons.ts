@@ -19,13 +19,23 @@ export async function areCronsBack(
   signal: AbortSignal,
   crons: readonly MsrCron[],
 ): Promise<Effect> {
-  for (const { action, schedule } of crons) {
+  for (const { action, schedule, parameters } of crons) {
     const now = await readCron(msr, signal, action);
-    if (now?.schedule === schedule) continue;
+    if (now?.schedule === schedule) {
+      if (sameParameters(now.parameters, parameters)) continue;
+      return { is: 'missing', why: `the cron "${action}" has other parameters than it had` };
+    }
     const is = now ? `has the schedule "${now.schedule}"` : 'is not there';
     return { is: 'missing', why: `the cron "${action}" ${is}, and was "${schedule}"` };
   }
   return { is: 'shown', evidence: 'the crons are as they were' };
+}
+
+/** They say what it does, and to what. */
+function sameParameters(one: MsrCron['parameters'], other: MsrCron['parameters']): boolean {
+  const sorted = (parameters: MsrCron['parameters']): string =>
+    JSON.stringify(Object.entries(parameters ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return sorted(one) === sorted(other);
 }
 
 export function cronsByHand(byHand: ByHand, crons: readonly MsrCron[]): readonly string[] {

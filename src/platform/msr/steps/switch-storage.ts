@@ -14,11 +14,14 @@ import { MsrError } from '../msr-error.ts';
 import { putRegistrySettings, readRegistrySettings, switchStorage } from '../msr-registry-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { type JsonRecord, RegistrySettings, type StorageSection } from '../registry-settings.ts';
+import { NotBegun } from './not-begun.ts';
 import { cronsByHand, savedCrons } from './saved-crons.ts';
 import { READ_ONLY } from './step-ids.ts';
 
 const SWITCH = 'switch';
 const SETTLED = 'settled';
+/** Of the whole run: what an earlier attempt has sent may act late. */
+const SENT = 'sent';
 
 const PUSHED = {
   is: 'blocked',
@@ -29,6 +32,10 @@ const PUSHED = {
 /** From then on nobody writes to the old storage, read-only or not. */
 export function isSwitched({ memoryOf }: Pick<StepContext, 'memoryOf'>): boolean {
   return memoryOf(SWITCH).get(SETTLED) === true;
+}
+
+function wasSent({ memory }: Pick<StepContext, 'memory'>): boolean {
+  return memory.get(SENT) === true;
 }
 
 type SwitchSite = Pick<MsrSite, 'msr' | 'pace' | 'byHand' | 'backups'>;
@@ -60,6 +67,7 @@ export function switchStep(
     },
     do: async (ctx) => {
       await keepBefore(site, ctx);
+      ctx.memory.keepFirst(SENT, true);
       await switchStorage(msr, ctx.signal, target, true);
     },
     effect: async (ctx) => {
@@ -76,11 +84,13 @@ export function switchStep(
   return {
     ...step,
     undo: async (ctx) => {
+      if (!wasSent(ctx)) return;
       await demandNothingPushed(site, ctx, target);
       ctx.memory.keep(SETTLED, false);
       await putRegistrySettings(msr, ctx.signal, await before(site, ctx));
     },
     undone: async (ctx) => {
+      if (!wasSent(ctx)) return { is: 'shown', evidence: 'nothing was sent that would switch it' };
       const storage = new RegistrySettings(await before(site, ctx)).storage;
       return await seen(ctx, (settings) => storage !== undefined && settings.isAt(storage));
     },
@@ -130,14 +140,27 @@ function fileOf({ backups }: Pick<SwitchSite, 'backups'>, { run }: StepContext):
   return join(backups, `blobferry-${run}-settings.json`);
 }
 
-/** Once: what a second attempt finds may be what the first one made. */
+/** Once: what a second attempt finds may be what the first one made. @throws NotBegun */
 async function keepBefore(site: SwitchSite, ctx: StepContext): Promise<void> {
   const file = fileOf(site, ctx);
   if (existsSync(file)) return;
   const settings = await readRegistrySettings(site.msr, ctx.signal);
   const { storage } = settings;
-  if (!storage) throw new BlobferryError('The settings of the registry name no storage, or several');
-  await writePrivately(file, `${JSON.stringify(settings.switchedTo(storage, true))}\n`);
+  if (!storage) throw new NotBegun('The settings of the registry name no storage, or several');
+  if (settings.masksSecrets) {
+    throw new NotBegun('MSR masks the secrets of its settings: put back, they would be lost', {
+      hint: 'Switch under System > Storage in the web interface of MSR',
+    });
+  }
+  try {
+    await writePrivately(file, `${JSON.stringify(settings.switchedTo(storage, true))}\n`);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new NotBegun(`The settings as they are cannot be kept in ${file}: ${why}`, {
+      cause,
+      hint: 'Free space there, then run the same migration again',
+    });
+  }
 }
 
 async function before(site: SwitchSite, ctx: StepContext): Promise<JsonRecord> {
