@@ -1,6 +1,7 @@
 /** `blobferry migrate`. */
 import { join } from 'node:path';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
+import { refuseOverlap } from '../coordinator/preflight.ts';
 import { ConfigError } from '../core/errors.ts';
 import { withoutSecrets } from '../drivers/http/said.ts';
 import { storageName } from '../drivers/spec-name.ts';
@@ -44,6 +45,8 @@ export async function runMigrateCommand(
     source: await readOneStorage(migration.source, 'source', context),
     target: await readOneStorage(migration.target, 'target', context),
   };
+  // Before anything of the registry is changed for a copy that would refuse it.
+  await refuseOverlap(storages.source, storages.target);
   demandApart(migration, storages);
   const journal = SagaJournal.open(join(migration.journal, 'steps'), identityOf(migration, storages));
   try {

@@ -83,6 +83,20 @@ function refused(
   };
 }
 
+/** A folder as the target, which must not be it. */
+function otherTarget(placeOf: (storage: string) => string): RowTest {
+  return async (t, row) => {
+    const world = await start(t, { platform: ['storageVolume: new-images'] });
+    const place = placeOf(world.storage);
+    await mkdir(place, { recursive: true });
+    const text = await readFile(world.file, 'utf8');
+    await writeFile(world.file, text.replace(/^target: .*$/m, `target: file://${place}`));
+    row.check(await world.migrate(ALL));
+    assert.deepEqual(changesOf(world), []);
+    isAsBefore(world);
+  };
+}
+
 /** Something goes wrong on the way, and everything is taken back. */
 function takenBack(prepare: (world: MigrateWorld) => void, options: Partial<MigrateOptions> = {}): RowTest {
   return async (t, row) => {
@@ -187,6 +201,8 @@ errorTests(
       assert.deepEqual(changesOf(world), []);
       isAsBefore(world);
     },
+    'a target of a migration inside its source': otherTarget((storage) => join(storage, 'new')),
+    'a target of a migration that is its source': otherTarget((storage) => `${storage}/../storage/`),
     'a token that MSR does not know': refused({}, () => ({ env: { MSR_TOKEN: 'expired-long-ago' } })),
     'a user of MSR who is no administrator': refused({ platform: ['username: reader'] }, ({ msr }) => ({
       env: { MSR_TOKEN: msr.addToken('reader') },
