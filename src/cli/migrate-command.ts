@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { ConfigError } from '../core/errors.ts';
 import { withoutSecrets } from '../drivers/http/said.ts';
-import { storageName } from '../drivers/spec-name.ts';
+import { storageIdentity, storageName } from '../drivers/spec-name.ts';
 import type { EnginePort } from '../platform/engine-port.ts';
 import type { Migration } from '../platform/migration.ts';
 import type { MsrSite } from '../platform/msr/msr-site.ts';
@@ -84,7 +84,7 @@ function demandFlags({ undo, until, startAt }: MigrateArguments): void {
 function identityOf({ platform }: Migration, { source, target }: Storages): string {
   const around =
     platform.kind === 'msr' ? `procedure ${platform.procedure} of ${platform.url}` : 'no platform';
-  return `${storageName(source)} to ${storageName(target)}, ${around}`;
+  return `${storageIdentity(source)} to ${storageIdentity(target)}, ${around}`;
 }
 
 class Migrating {
