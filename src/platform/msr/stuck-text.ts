@@ -16,7 +16,7 @@ export async function stuckNow(msr: MsrConnection, progress: Progress, signal: A
   }
 }
 
-export function stuckText(progress: Progress, seen: ReadOnlyEvidence['is']): string {
+function stuckText(progress: Progress, seen: ReadOnlyEvidence['is']): string {
   const state = (step: string): string => progress.of(step).state;
   if (state('writable') === 'done') {
     return 'The registry works on its new storage and takes writes; what comes after that failed';

@@ -3,7 +3,7 @@ import { BlobferryError } from '../../core/errors.ts';
 import type { Named, PassReport, VerifyReport } from '../engine-port.ts';
 import type { Effect, Step } from '../saga/step.ts';
 import { type EngineSite, inEpoch, withDigests } from './engine-steps.ts';
-import { blobsIn, demandGood, LIVE, type SeenLive, seenLive } from './live-passes.ts';
+import { countsIn, demandGood, LIVE, type SeenLive, seenLive } from './live-passes.ts';
 
 export function finalPass(site: EngineSite, deleteMax: number): Step {
   return {
@@ -21,6 +21,7 @@ export function finalPass(site: EngineSite, deleteMax: number): Step {
       demandGood(report, 'The final pass');
       const seen = seenLive(ctx.memoryOf(LIVE));
       if (digests.digests !== undefined) demandNoNewHoles(report.digestsLacking, seen);
+      demandSomething(report, seen);
       if (site.keepsBlobs) demandAllBlobs(report, seen);
       ctx.memory.keep('pass', passText(report));
     },
@@ -82,9 +83,27 @@ function demandNoNewHoles(holes: Named, { lacking }: SeenLive): void {
   );
 }
 
+/**
+ * Of a source that lost all its tags, or all its blobs, since a live pass, one of its folders is gone. What was removed from
+ * the target for it is copied by the next final pass.
+ * @throws BlobferryError
+ */
+function demandSomething(report: PassReport, seen: SeenLive): void {
+  const counts = countsIn(report);
+  for (const [what, count, before = 0] of [
+    ['blob', counts?.blobs, seen.blobs],
+    ['link, tag or other name', counts?.names, seen.names],
+  ] as const) {
+    if (count !== 0 || before === 0) continue;
+    throw new BlobferryError(`The source has no ${what} any more, and had ${before} in a live pass`, {
+      hint: MOUNTED,
+    });
+  }
+}
+
 /** The same without a backup that names them. @throws BlobferryError */
 function demandAllBlobs(report: PassReport, { blobs: before }: SeenLive): void {
-  const blobs = blobsIn(report);
+  const blobs = countsIn(report)?.blobs;
   if (blobs === undefined || before === undefined || blobs >= before) return;
   throw new BlobferryError(
     `The source has ${blobs} blobs, and had ${before} in a live pass, although nothing collects garbage`,

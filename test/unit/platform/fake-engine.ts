@@ -14,8 +14,10 @@ const NONE = { count: 0, first: [] };
 const TIMES = { beganMs: 1, endedMs: 2 };
 const LISTED = { pages: 1, seconds: 0 };
 
-function summaryOf(blobs: number): CopySummary {
-  const objectsByClass = { blob: { copied: 1, skipped: blobs - 1 } };
+function summaryOf([blobs, tags]: readonly [number, number]): CopySummary {
+  const none = { copied: 0, skipped: 0 };
+  const blob = blobs === 0 ? none : { copied: 1, skipped: blobs - 1 };
+  const objectsByClass = { blob, link: none, tag: { copied: tags, skipped: 0 }, other: none };
   return { objectsByClass } as unknown as CopySummary;
 }
 
@@ -30,14 +32,14 @@ export class FakeEngine implements EnginePort {
   inFrozen: () => Promise<void> = async () => undefined;
   /** Blobs of the backup that the source of each live pass, of the final one, and then source and target together lack. */
   lacking: { readonly live: readonly number[]; readonly final: number; readonly verify: number } | undefined;
-  /** Blobs that each pass counts in the source, one after the other. */
-  blobs: number[] = [];
+  /** Blobs and tags that each pass counts in the source, one after the other. */
+  counts: (readonly [number, number])[] = [];
   bad: { readonly call: string; readonly why: string } | undefined;
 
   async runPass(_: unknown, request: PassRequest): Promise<PassReport> {
     this.calls.push(request.kind);
     this.digests.push(request.digests);
-    const blobs = this.blobs.shift();
+    const counts = this.counts.shift();
     const passes = this.calls.filter((call) => call === 'live').length;
     const lacking = request.kind === 'frozen' ? this.lacking?.final : this.lacking?.live[passes - 1];
     const objectsChanged = this.changed.shift() ?? 0;
@@ -63,7 +65,7 @@ export class FakeEngine implements EnginePort {
         objectsCopied: 0,
         bytesCopied: 0,
       },
-      ...(blobs === undefined ? {} : { summary: summaryOf(blobs) }),
+      ...(counts === undefined ? {} : { summary: summaryOf(counts) }),
     };
   }
 
