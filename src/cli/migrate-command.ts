@@ -4,7 +4,7 @@ import { defaultMemoryBytes } from '../coordinator/memory.ts';
 import { refuseOverlap } from '../coordinator/preflight.ts';
 import { ConfigError } from '../core/errors.ts';
 import { withoutSecrets } from '../drivers/http/said.ts';
-import { storageName } from '../drivers/spec-name.ts';
+import { storageIdentity, storageName } from '../drivers/spec-name.ts';
 import type { EnginePort, EngineProgress } from '../platform/engine-port.ts';
 import type { Migration } from '../platform/migration.ts';
 import type { MsrSite } from '../platform/msr/msr-site.ts';
@@ -94,7 +94,7 @@ function demandFlags({ undo, until, startAt }: MigrateArguments): void {
 function identityOf({ platform }: Migration, { source, target }: Storages): string {
   const around =
     platform.kind === 'msr' ? `procedure ${platform.procedure} of ${platform.url}` : 'no platform';
-  return `${storageName(source)} to ${storageName(target)}, ${around}`;
+  return `${storageIdentity(source)} to ${storageIdentity(target)}, ${around}`;
 }
 
 class Migrating {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ConfigError } from '../core/errors.ts';
 import type { LayoutChoice } from '../core/job.ts';
 import type { StorageSpec } from '../drivers/spec.ts';
-import { storageName } from '../drivers/spec-name.ts';
+import { storageIdentity, storageName } from '../drivers/spec-name.ts';
 import { keyRuleOf } from '../layout/key-rule.ts';
 import { withFoundCredentials } from './composition.ts';
 import type { CommandContext } from './context.ts';
@@ -73,6 +73,6 @@ export function defaultJournalFolder(
     const rule = keyRuleOf(storage);
     return rule === undefined || rule === 'distribution' ? [] : [rule];
   });
-  const job = [storageName(source), storageName(target), kind, ...rules].join('\n');
+  const job = [storageIdentity(source), storageIdentity(target), kind, ...rules].join('\n');
   return join(state, 'blobferry', hash('sha256', job).slice(0, 16));
 }

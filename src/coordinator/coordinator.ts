@@ -10,7 +10,7 @@ import { toErrorRecord } from '../core/errors.ts';
 import type { CopySummary } from '../core/job.ts';
 import { mustReadBack } from '../drivers/binding.ts';
 import type { Binding, CallContext } from '../drivers/driver.ts';
-import { storageName } from '../drivers/spec-name.ts';
+import { storageIdentity } from '../drivers/spec-name.ts';
 import { type DetectedSource, detectSource } from '../layout/find-registry.ts';
 import { keyPrefixOf, keyRuleText } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
@@ -333,8 +333,8 @@ function readsAllBack({ target: { kind }, options }: CopyJob, binding: Binding |
 
 /** What makes two runs the same job. Names carry no secrets. */
 export function identityOf(job: Pick<CopyJob, 'source' | 'target'>, layout: Layout): string {
-  const from = `${storageName(job.source)} /${keyPrefixOf(job.source)}`;
-  const to = `${storageName(job.target)} /${keyPrefixOf(job.target)}`;
+  const from = `${storageIdentity(job.source)} /${keyPrefixOf(job.source)}`;
+  const to = `${storageIdentity(job.target)} /${keyPrefixOf(job.target)}`;
   return `${from} -> ${to}, layout ${layout.name}`;
 }
 

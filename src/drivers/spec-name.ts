@@ -20,6 +20,27 @@ export function storageName(spec: StorageSpec): string {
   }
 }
 
+/**
+ * What makes two storages the same one, where a name for people does not tell: each project of a Swift, and each region,
+ * may have a container of the same name. No secret.
+ */
+export function storageIdentity(spec: StorageSpec): string {
+  const name = storageName(spec);
+  if (spec.kind !== 'swift') return name;
+  const { access } = spec;
+  const { tenant, tenantId, tenantDomain, tenantDomainId, domain, domainId, region } = access;
+  const isTempauth = access.authVersion === 1;
+  const owner = {
+    // `account:user`
+    account: isTempauth ? access.user.split(':')[0] : undefined,
+    project: tenantId ?? tenant,
+    domain: tenantDomainId ?? tenantDomain ?? domainId ?? domain,
+    region,
+  };
+  const told = Object.entries(owner).filter(([, value]) => value !== undefined && value !== '');
+  return printable([name, ...told.map(([what, value]) => `${what} ${value}`)].join(', '));
+}
+
 /** Is this a name that Amazon Web Services serves, in whichever of its partitions? */
 export function isAwsHost(hostname: string): boolean {
   return /(?:^|\.)(?:amazonaws\.(?:com|com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk)$/i.test(

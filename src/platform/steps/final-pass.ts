@@ -5,7 +5,7 @@ import type { Json } from '../saga/saga-log.ts';
 import type { Checked, Effect, Step } from '../saga/step.ts';
 import { type EngineSite, inEpoch, withDigests } from './engine-steps.ts';
 import { DAMAGE, damageText, FINAL_PASS, keptDamage } from './known-damage.ts';
-import { blobsIn, demandGood, LIVE, type SeenLive, seenLive } from './live-passes.ts';
+import { countsIn, demandGood, LIVE, type SeenLive, seenLive } from './live-passes.ts';
 
 /** @param damageMax so many damaged objects of the source are left out knowingly. */
 export function finalPass(site: EngineSite, deleteMax: number, damageMax = 0): Step {
@@ -25,6 +25,7 @@ export function finalPass(site: EngineSite, deleteMax: number, damageMax = 0): S
       ctx.memory.keep(DAMAGE, report.damage as unknown as Json);
       const seen = seenLive(ctx.memoryOf(LIVE));
       if (digests.digests !== undefined) demandNoNewHoles(report.digestsLacking, seen);
+      demandSomething(report, seen);
       if (site.keepsBlobs) demandAllBlobs(report, seen);
       ctx.memory.keep('pass', passText(report));
     },
@@ -95,9 +96,27 @@ function demandNoNewHoles(holes: Named, { lacking }: SeenLive): void {
   );
 }
 
+/**
+ * Of a source that lost all its tags, or all its blobs, since a live pass, one of its folders is gone. What was removed from
+ * the target for it is copied by the next final pass.
+ * @throws BlobferryError
+ */
+function demandSomething(report: PassReport, seen: SeenLive): void {
+  const counts = countsIn(report);
+  for (const [what, count, before = 0] of [
+    ['blob', counts?.blobs, seen.blobs],
+    ['link, tag or other name', counts?.names, seen.names],
+  ] as const) {
+    if (count !== 0 || before === 0) continue;
+    throw new BlobferryError(`The source has no ${what} any more, and had ${before} in a live pass`, {
+      hint: MOUNTED,
+    });
+  }
+}
+
 /** The same without a backup that names them. @throws BlobferryError */
 function demandAllBlobs(report: PassReport, { blobs: before }: SeenLive): void {
-  const blobs = blobsIn(report);
+  const blobs = countsIn(report)?.blobs;
   if (blobs === undefined || before === undefined || blobs >= before) return;
   throw new BlobferryError(
     `The source has ${blobs} blobs, and had ${before} in a live pass, although nothing collects garbage`,

@@ -9,13 +9,15 @@ export const LIVE = 'live';
 
 const LACKING = 'lacking';
 const BLOBS = 'blobs';
+const NAMES = 'names';
 
 /** How much of the source was seen while it lived, at best: what is seen less of later is a source that is not there whole. */
 export interface SeenLive {
   /** Fewest blobs that the metadata names and the source lacked; undefined: no pass has looked. */
   readonly lacking: number | undefined;
-  /** Most blobs that the source had; undefined: no pass has counted them. */
+  /** Most blobs, and most links, tags and others, that the source had; undefined: no pass has counted them. */
   readonly blobs: number | undefined;
+  readonly names: number | undefined;
 }
 
 export function seenLive(memory: Pick<StepMemory, 'get'>): SeenLive {
@@ -23,13 +25,17 @@ export function seenLive(memory: Pick<StepMemory, 'get'>): SeenLive {
     const count = memory.get(name);
     return typeof count === 'number' ? count : undefined;
   };
-  return { lacking: kept(LACKING), blobs: kept(BLOBS) };
+  return { lacking: kept(LACKING), blobs: kept(BLOBS), names: kept(NAMES) };
 }
 
-/** Blobs that a pass found in the source; undefined: it does not say. */
-export function blobsIn({ summary }: Pick<PassReport, 'summary'>): number | undefined {
-  const counted = summary?.objectsByClass.blob;
-  return counted && counted.copied + counted.skipped;
+/** What a pass found in the source: blobs, and all that is none; undefined: it does not say. */
+export function countsIn({
+  summary,
+}: Pick<PassReport, 'summary'>): { readonly blobs: number; readonly names: number } | undefined {
+  if (!summary) return undefined;
+  const { blob, link, tag, other } = summary.objectsByClass;
+  const names = [link, tag, other].reduce((sum, { copied, skipped }) => sum + copied + skipped, 0);
+  return { blobs: blob.copied + blob.skipped, names };
 }
 
 const UNSETTLED = 'unsettled';
@@ -102,8 +108,10 @@ async function onePass(site: EngineSite, ctx: StepContext, done: readonly KeptPa
 function keepSeen(memory: StepMemory, lacking: number | undefined, report: PassReport): void {
   const seen = seenLive(memory);
   if (lacking !== undefined) memory.keep(LACKING, Math.min(lacking, seen.lacking ?? lacking));
-  const blobs = blobsIn(report);
-  if (blobs !== undefined) memory.keep(BLOBS, Math.max(blobs, seen.blobs ?? blobs));
+  const counts = countsIn(report);
+  if (!counts) return;
+  memory.keep(BLOBS, Math.max(counts.blobs, seen.blobs ?? 0));
+  memory.keep(NAMES, Math.max(counts.names, seen.names ?? 0));
 }
 
 /** @throws BlobferryError with the report's own words. */

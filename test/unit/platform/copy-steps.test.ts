@@ -297,9 +297,32 @@ describe('a blob that the metadata names and the old storage lacks', () => {
   });
 
   it('ends it without a backup as well: blobs do not become fewer where nothing collects garbage', async (t) => {
-    undone(await outcomeWith(t, { blobs: [90, 40, 89] }, 2), /has 89 blobs, and had 90 in a live pass/);
-    assert.equal((await outcomeWith(t, { blobs: [90, 90, 91] }, 2)).is, 'done');
+    const fewer = [90, 40, 89].map((blobs) => [blobs, 1] as const);
+    undone(await outcomeWith(t, { counts: fewer }, 2), /has 89 blobs, and had 90 in a live pass/);
+    const more = [90, 90, 91].map((blobs) => [blobs, 1] as const);
+    assert.equal((await outcomeWith(t, { counts: more }, 2)).is, 'done');
   });
+});
+
+describe('a source of which all names, or all blobs, are gone since a live pass', () => {
+  for (const [title, left, why] of [
+    ['names', [90, 0], /no link, tag or other name any more, and had 7 in a live pass/],
+    ['blobs', [0, 7], /no blob any more, and had 90 in a live pass/],
+  ] as const) {
+    it(`is not there as a whole (${title}), whoever is its platform`, async (t) => {
+      const { connection } = await msrWorld(t, { replicas: 1 });
+      const outcomeWith = async (last: readonly [number, number]): Promise<Outcome> => {
+        const engine = Object.assign(new FakeEngine(), { counts: [[90, 7], last] });
+        const site = engineSite(engine);
+        const readOnly = readOnlyStep(siteOf(connection));
+        return await run([livePasses(site, 1), readOnly, finalPass(site, 10), forward('switch')]);
+      };
+      const outcome = await outcomeWith(left);
+      assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+      assert.match(String(outcome.failure?.why), why);
+      assert.equal((await outcomeWith([1, 1])).is, 'done', 'some may go');
+    });
+  }
 });
 
 describe('a migration without a platform', () => {

@@ -241,6 +241,23 @@ describe('a switch of the storage', () => {
     assert.ok('filesystem' in state.section);
   });
 
+  it('is not taken back either where it may have taken pushes and is read-only again, unless somebody insists', async (t) => {
+    const one = await switched(t);
+    const log = new MemoryLog();
+    await runSaga(one.steps, log, { ...OPTIONS, until: 'switch' });
+    const { state } = one.msr;
+    for (const isReadOnly of [false, true]) {
+      state.setReadOnly(isReadOnly);
+      for (let looks = 0; looks < 3; looks += 1) await state.replicas.look();
+    }
+    const outcome = await undoSaga(one.steps, log, OPTIONS);
+    assert.ok(outcome.is === 'not-undone', JSON.stringify(outcome));
+    assert.match(outcome.undo.why, /newer job ro_registry/);
+    assert.deepEqual(['s3' in state.section, state.isReadOnly], [true, true]);
+    assert.equal((await undoSaga(one.steps, log, OPTIONS)).is, 'undone');
+    assert.ok('filesystem' in state.section);
+  });
+
   it('is not begun where the settings that it would put back have masks in the place of secrets', async (t) => {
     const one = await switched(t);
     const { state } = one.msr;

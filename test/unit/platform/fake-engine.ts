@@ -17,8 +17,10 @@ const TIMES = { beganMs: 1, endedMs: 2 };
 const ERROR = { name: 'IntegrityError', message: 'it hashes to something else' } as const;
 const LISTED = { pages: 1, seconds: 0 };
 
-function summaryOf(blobs: number): CopySummary {
-  const objectsByClass = { blob: { copied: 1, skipped: blobs - 1 } };
+function summaryOf([blobs, tags]: readonly [number, number]): CopySummary {
+  const none = { copied: 0, skipped: 0 };
+  const blob = blobs === 0 ? none : { copied: 1, skipped: blobs - 1 };
+  const objectsByClass = { blob, link: none, tag: { copied: tags, skipped: 0 }, other: none };
   return { objectsByClass } as unknown as CopySummary;
 }
 
@@ -33,8 +35,8 @@ export class FakeEngine implements EnginePort {
   inFrozen: () => Promise<void> = async () => undefined;
   /** Blobs of the backup that the source of each live pass, of the final one, and then source and target together lack. */
   lacking: { readonly live: readonly number[]; readonly final: number; readonly verify: number } | undefined;
-  /** Blobs that each pass counts in the source, one after the other. */
-  blobs: number[] = [];
+  /** Blobs and tags that each pass counts in the source, one after the other. */
+  counts: (readonly [number, number])[] = [];
   /** Paths that no pass settles. */
   unsettled: readonly string[] = [];
   /** What a frozen pass leaves out. */
@@ -46,7 +48,7 @@ export class FakeEngine implements EnginePort {
   async runPass(_: unknown, request: PassRequest): Promise<PassReport> {
     this.calls.push(request.kind);
     this.digests.push(request.digests);
-    const blobs = this.blobs.shift();
+    const counts = this.counts.shift();
     const passes = this.calls.filter((call) => call === 'live').length;
     const lacking = request.kind === 'frozen' ? this.lacking?.final : this.lacking?.live[passes - 1];
     const objectsChanged = this.changed.shift() ?? 0;
@@ -73,7 +75,7 @@ export class FakeEngine implements EnginePort {
         objectsCopied: 0,
         bytesCopied: 0,
       },
-      ...(blobs === undefined ? {} : { summary: summaryOf(blobs) }),
+      ...(counts === undefined ? {} : { summary: summaryOf(counts) }),
     };
   }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { S3Spec } from '../../../src/drivers/spec.ts';
+import { identityOf } from '../../../src/coordinator/coordinator.ts';
+import type { S3Spec, SwiftSpec } from '../../../src/drivers/spec.ts';
 import { storageName } from '../../../src/drivers/spec-name.ts';
+import { msrLayout } from '../../../src/layout/msr.ts';
 
 const S3: S3Spec = {
   kind: 's3',
@@ -37,5 +39,37 @@ describe('the display name of a storage', () => {
   it('is a URL for file systems and memory', () => {
     assert.equal(storageName({ kind: 'fs', rootDirectory: '/srv/a b' }), 'file:///srv/a%20b');
     assert.equal(storageName({ kind: 'memory', name: 'one' }), 'memory://one');
+  });
+});
+
+describe('what makes two jobs the same', () => {
+  const ACCESS = {
+    authUrl: 'https://keystone.example.com/v3',
+    authVersion: 3,
+    user: 'copier',
+    password: 'hush',
+    tenant: 'one',
+    endpointType: 'public',
+  } as const;
+  const jobTo = (access: Partial<SwiftSpec['access']>): string => {
+    const target = { kind: 'swift', container: 'registry', prefix: '', skipsTlsVerify: false } as const;
+    const source = { kind: 'fs', rootDirectory: '/srv' } as const;
+    return identityOf({ source, target: { ...target, access: { ...ACCESS, ...access } } }, msrLayout);
+  };
+
+  it('is the project of a Swift as well: each may have a container of the same name', () => {
+    assert.equal(jobTo({ user: 'another', password: 'other' }), jobTo({}));
+    const others = [
+      { tenant: 'two' },
+      { tenantId: '2' },
+      { tenantDomain: 'two' },
+      { domain: 'two' },
+      { region: 'two' },
+    ];
+    for (const other of others) assert.notEqual(jobTo(other), jobTo({}), JSON.stringify(other));
+    const tempauth = { authVersion: 1, user: 'account:one' } as const;
+    assert.equal(jobTo({ ...tempauth, user: 'account:two' }), jobTo(tempauth));
+    assert.notEqual(jobTo({ ...tempauth, user: 'other:one' }), jobTo(tempauth));
+    assert.doesNotMatch(jobTo({}), /hush|copier/);
   });
 });

@@ -10,7 +10,9 @@ import { writePrivately } from '../../private-file.ts';
 import type { Effect, Step, StepContext, StepKind } from '../../saga/step.ts';
 import { BrokenEpoch } from '../../steps/watched.ts';
 import { awaited, lookAtReplicas, switchPatience, takesWrites } from '../look-at-replicas.ts';
-import { MsrError } from '../msr-error.ts';
+import type { MsrConnection } from '../msr-connection.ts';
+import { isMsrError, MsrError } from '../msr-error.ts';
+import { newestSwitch } from '../msr-jobs.ts';
 import { putRegistrySettings, readRegistrySettings, switchStorage } from '../msr-registry-settings.ts';
 import type { MsrSite } from '../msr-site.ts';
 import { type JsonRecord, RegistrySettings, type StorageSection } from '../registry-settings.ts';
@@ -20,6 +22,10 @@ import { READ_ONLY } from './step-ids.ts';
 
 const SWITCH = 'switch';
 const SETTLED = 'settled';
+/** Job that made it read-only, when it was on its new storage. */
+const LAST_SWITCH = 'lastSwitch';
+/** Somebody was told that pushes may be on the new storage alone, and has answered for them by running again. */
+const WAS_TOLD = 'wasTold';
 /** Of the whole run: what an earlier attempt has sent may act late. */
 const SENT = 'sent';
 
@@ -72,7 +78,10 @@ export function switchStep(
     },
     effect: async (ctx) => {
       const effect = await seen(ctx, (settings) => settings.isAt(target));
-      if (effect.is === 'shown') ctx.memory.keep(SETTLED, true);
+      if (effect.is === 'shown') {
+        ctx.memory.keep(SETTLED, true);
+        ctx.memory.keep(LAST_SWITCH, (await lastSwitchNow(msr, ctx.signal)) ?? null);
+      }
       return effect;
     },
     ways: (ctx) => ({
@@ -99,24 +108,50 @@ export function switchStep(
 
 /**
  * Switched back, a registry that has taken pushes on its new storage would name blobs that the old one lacks.
- * @throws MsrError where it takes writes there.
+ * @throws MsrError where it takes writes there, or may have since it was switched: once, as nobody else can say.
  */
 async function demandNothingPushed(
   { msr, byHand }: SwitchSite,
-  { signal }: StepContext,
+  { signal, memory }: StepContext,
   target: StorageSection,
 ): Promise<void> {
   if (!(await readRegistrySettings(msr, signal)).isAt(target)) return;
-  if (!(await takesWrites(msr, signal))) return;
+  const takes = await takesWrites(msr, signal);
+  if (!takes && (memory.get(WAS_TOLD) === true || !(await wasLifted(msr, signal, memory)))) return;
+  memory.keep(WAS_TOLD, true);
   const operation = 'switch the registry back';
   const details = { kind: 'unexpected', server: msr.name, operation, isTransient: false } as const;
   throw new MsrError(
-    'it takes writes on its new storage, and what was pushed there is not in the old one',
+    takes
+      ? 'it takes writes on its new storage, and what was pushed there is not in the old one'
+      : 'it was switched since it is on its new storage (there is a newer job ro_registry), and what may have been pushed there is not in the old one',
     { ...details, mayHaveActed: false },
     {
-      hint: `Make it read-only, copy the other way with "blobferry copy --frozen --into-nonempty", and run again: ${byHand.readOnly(true)}`,
+      hint: takes
+        ? `Make it read-only, copy the other way with "blobferry copy --frozen --into-nonempty", and run again: ${byHand.readOnly(true)}`
+        : 'Copy the other way with "blobferry copy --frozen --into-nonempty", unless nothing was pushed, and run again',
     },
   );
+}
+
+/** Read-only now, it may have taken writes all the same. */
+async function wasLifted(
+  msr: MsrConnection,
+  signal: AbortSignal,
+  memory: Pick<StepContext['memory'], 'get'>,
+): Promise<boolean> {
+  const known = memory.get(LAST_SWITCH);
+  return typeof known === 'string' && (await lastSwitchNow(msr, signal)) !== known;
+}
+
+/** Undefined where MSR does not tell. */
+async function lastSwitchNow(msr: MsrConnection, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return await newestSwitch(msr, signal);
+  } catch (error) {
+    if (isMsrError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** The whole way back: the old storage, its crons, and writes again. */
