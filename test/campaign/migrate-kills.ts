@@ -3,7 +3,7 @@
  * in the end the registry is where it should be, with everything that was pushed. Design and figures: docs/reliability.md.
  */
 import { join } from 'node:path';
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { buildImages } from '../support/images.ts';
 import { type Swift, startSwift } from '../support/swift.ts';
 import { makeTempFolder } from '../support/temp.ts';
@@ -51,9 +51,13 @@ export async function migrateKillsCampaign(options: CampaignOptions): Promise<Ca
   const ways = count === undefined ? WAYS : WAYS.filter(({ isInSlice }) => isInSlice);
   const chosen = only === undefined ? ways : WAYS.slice(only, only + 1);
   const share = count === undefined ? undefined : Math.ceil(count / chosen.length);
-  const done: WayResult[] = [];
+  // A slice has too few of each to keep the machine busy.
+  const isInTurn = pLimit(count === undefined ? 1 : chosen.length);
+  const limit = pLimit(AT_ONCE);
+  let done: readonly WayResult[];
   try {
-    for (const way of chosen) done.push(await killsOf(way, share, shared, options));
+    const work = chosen.map((way) => isInTurn(() => killsOf(way, share, { ...shared, limit }, options)));
+    done = await Promise.all(work);
   } finally {
     await (await server?.catch(() => undefined))?.stop();
   }
@@ -67,18 +71,20 @@ export async function migrateKillsCampaign(options: CampaignOptions): Promise<Ca
 async function killsOf(
   way: Way,
   count: number | undefined,
-  shared: Pick<KillJob, 'images' | 'compileCache' | 'swift'>,
+  {
+    limit,
+    ...shared
+  }: Pick<KillJob, 'images' | 'compileCache' | 'swift'> & { readonly limit: LimitFunction },
   { seed, say }: CampaignOptions,
 ): Promise<WayResult> {
   const started = performance.now();
   const random = new Random(`${seed}/${way.name}`);
-  const limit = pLimit(AT_ONCE);
   // What one of them draws does not depend on how far the others are.
   const job = (moments: readonly Moment[], label: string): KillJob => {
     return { way, moments, random: new Random(`${seed}/${way.name}/${label}`), say, ...shared };
   };
   say(`${way.name}: looking for its moments`);
-  const watched = await killMigration(job([], 'watched'));
+  const watched = await limit(() => killMigration(job([], 'watched')));
   const isWanted = (step: string): boolean => way.steps?.includes(step) ?? step !== '';
   const moments = momentsOf(watched.seen, way.direction, random, isWanted);
   const rounds = roundsOf(count === undefined ? moments : someOf(moments, count, random));

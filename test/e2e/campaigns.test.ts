@@ -7,7 +7,9 @@ import { describe, it, type TestContext } from 'node:test';
 import type { CampaignOptions, CampaignResult } from '../campaign/campaign.ts';
 import { faultsCampaign } from '../campaign/faults.ts';
 import { killsCampaign } from '../campaign/kills.ts';
+import { migrateKillsCampaign } from '../campaign/migrate-kills.ts';
 import { missingFuse } from '../support/fuse.ts';
+import { missingTools } from '../support/tools.ts';
 
 const seed = process.env['BLOBFERRY_CAMPAIGN_SEED'] ?? 'slice';
 
@@ -27,6 +29,15 @@ describe('a slice of the campaigns', () => {
   it('kills a mixed copy 5 times, after which the target is the source', async (t) => {
     const { kills } = await slice(t, killsCampaign, 5);
     assert.equal(kills, 5);
+  });
+
+  const skip = missingTools('registry', 'skopeo');
+  it('kills migrations forth and back 6 times, after which each is where it should be', {
+    skip,
+  }, async (t) => {
+    const { kills, ways } = await slice(t, migrateKillsCampaign, 6);
+    assert.ok(Number(kills) >= 5, `${kills} kills`);
+    assert.equal((ways as readonly unknown[]).length, 2);
   });
 
   it('meets 50 faults and lets none of them through', { skip: missingFuse() }, async (t) => {

@@ -267,7 +267,10 @@ describe('a step of a migration that fails', {
       for (const step of forward) {
         const lines = await registry.fails(step, 5);
         await isStuck(registry, step, lines);
-        await registry.run(commandsBelow('By hand, forward:', lines));
+        const commands = commandsBelow('By hand, forward:', lines);
+        // Behind the collection they put the crons back as well, and their own step would have nothing to do.
+        const isLast = step === forward.at(-1);
+        await registry.run(commands.filter((line) => isLast || !line.includes('/api/v0/crons')));
       }
       await registry.migrate(ALL, 0);
       await registry.isMoved(moved);

@@ -56,7 +56,6 @@ export const WAYS: readonly Way[] = [
   },
   {
     name: 'reconfigure',
-    isInSlice: true,
     direction: 'forth',
     args: FORTH,
     exitCode: 0,
