@@ -1,7 +1,7 @@
 /** The steps behind the proof against the stand-in: what each changes, believes and takes back. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -81,6 +81,44 @@ describe('a backup', () => {
     const [, file = ''] = /^(\S+): \d+ bytes, sha256 [0-9a-f]{64}, 1 blobs$/.exec(shown) ?? [];
     assert.equal((await stat(file)).mode & 0o777, 0o600);
     assert.deepEqual(one.msr.docker.containers, [], 'its container is gone');
+  });
+
+  it('that somebody put there today says what blobs must hash to, and is never the one that is restored', async (t) => {
+    const DAY_MS = 24 * 60 * 60_000;
+    const bytes = Buffer.concat([...backupPieces('2.9.18', { properties: [{ key: 'a' }] })]);
+    for (const [name, ageMs, isUsed] of [
+      ['yesterday.tar', DAY_MS / 2, true],
+      ['last-week.tar', 7 * DAY_MS, false],
+      ['blobferry-of-another-run.tar', 1_000, false],
+      ['notes.txt', 1_000, false],
+    ] as const) {
+      const one = await world(t);
+      await mkdir(one.site.backups, { recursive: true });
+      const file = join(one.site.backups, name);
+      await writeFile(file, bytes);
+      const written = new Date(Date.now() - ageMs);
+      await utimes(file, written, written);
+      const log = new MemoryLog();
+      assert.equal((await run([backupStep(one.site, 'backup-1')], log)).is, 'done', name);
+      const shown = log.entries.find(({ what }) => what === 'effect-shown')?.text ?? '';
+      assert.equal(shown.startsWith(`${file}, which was there: `), isUsed, shown);
+      const again = new MemoryLog();
+      const steps = [readOnlyStep(one.site), backupStep(one.site, 'backup-2'), END];
+      assert.equal((await runSaga(steps, again, { ...OPTIONS, until: 'backup-2' })).is, 'until');
+      assert.match(
+        again.entries.findLast(({ what }) => what === 'effect-shown')?.text ?? '',
+        /-backup-2\.tar: /,
+      );
+    }
+  });
+
+  it('that somebody put there and that is none is told by its name', async (t) => {
+    const one = await world(t);
+    await mkdir(one.site.backups, { recursive: true });
+    await writeFile(join(one.site.backups, 'mine.tar'), 'this is no archive'.repeat(100));
+    const outcome = await run([backupStep(one.site, 'backup-1')]);
+    assert.equal(outcome.is, 'refused');
+    assert.match(outcome.is === 'refused' ? outcome.failure.why : '', /"mine\.tar" is no usable backup/);
   });
 
   it('has its container taken away, although a run was killed before it could', async (t) => {

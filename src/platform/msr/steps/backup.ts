@@ -4,14 +4,14 @@
  * the one that is restored.
  */
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, stat } from 'node:fs/promises';
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { BlobferryError } from '../../../core/errors.ts';
 import { containerName, containerNames, tidied } from '../../container.ts';
 import type { Checked, Effect, Step, StepContext, StepMemory } from '../../saga/step.ts';
 import { watched } from '../../steps/watched.ts';
-import { indexBackup } from '../backup/index-backup.ts';
+import { type IndexedBackup, indexBackup } from '../backup/index-backup.ts';
 import type { BackupSummary } from '../backup/read-backup.ts';
 import { backupSpec } from '../dtr-commands.ts';
 import { CLOCK_MS_MAX, clockAheadOf, earliestBegin } from '../msr-clock.ts';
@@ -33,6 +33,8 @@ const TAKEN = z.object({
   /** Named: the first ten of them. */
   badRowsNamed: z.array(z.string()),
   contradicted: z.number(),
+  /** Somebody else took it before, and put it there. */
+  isGiven: z.boolean().default(false),
 });
 export type TakenBackup = z.output<typeof TAKEN>;
 
@@ -44,6 +46,8 @@ export function takenBackup(memory: Pick<StepMemory, 'get'>): TakenBackup | unde
 
 /** A time before this one is none. */
 const TIMES_FROM_MS = Date.UTC(2010, 0);
+/** One that was taken earlier lacks so many blobs that a new one is worth its minutes. */
+const GIVEN_MS_MAX = 24 * 60 * 60_000;
 
 type BackupSite = Pick<MsrSite, 'msr' | 'containers' | 'dtr' | 'pace' | 'backups' | 'digests'>;
 
@@ -73,7 +77,7 @@ export function backupStep(site: BackupSite, id: BackupId): Step {
       const left = await tidied(site.containers, containerNames(run, id, attempt), signal);
       return {
         is: 'shown',
-        evidence: `${taken.file}: ${taken.bytes} bytes, sha256 ${taken.sha256}, ${taken.blobs} blobs${bad}${twice}${left}`,
+        evidence: `${taken.file}${taken.isGiven ? ', which was there' : ''}: ${taken.bytes} bytes, sha256 ${taken.sha256}, ${taken.blobs} blobs${bad}${twice}${left}`,
       };
     },
   };
@@ -82,6 +86,8 @@ export function backupStep(site: BackupSite, id: BackupId): Step {
 async function takeBackup(site: BackupSite, id: BackupId, ctx: StepContext): Promise<void> {
   const { run, attempt, signal, memory } = ctx;
   const isRestored = id === 'backup-2';
+  const given = isRestored ? undefined : await newestGiven(site.backups);
+  if (given !== undefined) return await readGiven(site, given, ctx);
   const beganMs = earliestBegin(Date.now(), await clockAheadOf(site.msr, signal));
   const name = containerName(run, id, attempt);
   const file = join(site.backups, `${name}.tar`);
@@ -90,7 +96,7 @@ async function takeBackup(site: BackupSite, id: BackupId, ctx: StepContext): Pro
   const spec = backupSpec(site.dtr, { name, msMax: site.pace.containerMsMax }, file);
   // To read a large one takes longer than read-only may go unwatched.
   const restsOn = isRestored ? READ_ONLY : undefined;
-  const { backup, index } = await watched(ctx, restsOn, site.pace.pollMs, async (inTime) => {
+  const indexed = await watched(ctx, restsOn, site.pace.pollMs, async (inTime) => {
     await site.containers.run(spec, inTime);
     await makePrivate(file);
     return await indexBackup(
@@ -100,8 +106,46 @@ async function takeBackup(site: BackupSite, id: BackupId, ctx: StepContext): Pro
       inTime,
     );
   });
-  demandFit(id, backup, beganMs);
-  memory.keep('taken', {
+  demandFresh(indexed.backup, beganMs);
+  demandFit(id, indexed.backup);
+  memory.keep('taken', takenOf(file, indexed));
+  await site.containers.remove(name, signal);
+}
+
+/**
+ * Says what blobs must hash to as well as one of our own does, and is never restored. What was pushed since is settled by
+ * the second backup, which is always taken anew.
+ */
+async function readGiven(site: BackupSite, file: string, ctx: StepContext): Promise<void> {
+  const { text: version } = await readVersion(site.msr, ctx.signal);
+  const indexed = await indexBackup(
+    createReadStream(file),
+    { name: basename(file), version },
+    { directory: site.digests, name: `${ctx.run}-backup-1` },
+    ctx.signal,
+  );
+  demandFit('backup-1', indexed.backup);
+  ctx.memory.keep('taken', takenOf(file, indexed, true));
+}
+
+/** Archive in the folder that blobferry did not have written; undefined: none of the last day. */
+async function newestGiven(folder: string): Promise<string | undefined> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  let newest: { readonly file: string; readonly writtenMs: number } | undefined;
+  for (const entry of entries) {
+    if (!entry.isFile() || !/^(?!blobferry-).*\.tar$/.test(entry.name)) continue;
+    const file = join(folder, entry.name);
+    const { mtimeMs: writtenMs } = await stat(file);
+    if (writtenMs > (newest?.writtenMs ?? Date.now() - GIVEN_MS_MAX)) newest = { file, writtenMs };
+  }
+  return newest?.file;
+}
+
+function takenOf(file: string, { backup, index }: IndexedBackup, isGiven = false): TakenBackup {
+  return {
     file,
     bytes: backup.bytes,
     sha256: backup.sha256,
@@ -110,8 +154,8 @@ async function takeBackup(site: BackupSite, id: BackupId, ctx: StepContext): Pro
     badRows: backup.badRows,
     badRowsNamed: backup.badRowsNamed.map(({ member, reason }) => `${member} (${reason})`),
     contradicted: index.contradicted,
-  });
-  await site.containers.remove(name, signal);
+    isGiven,
+  };
 }
 
 /** @throws BlobferryError where it is not there: a person was to put it there. */
@@ -130,8 +174,7 @@ async function makePrivate(file: string): Promise<void> {
  * @param beganMs by the clock that says the earliest.
  * @throws BlobferryError where what was written is not what was asked for just now.
  */
-function demandFit(id: BackupId, backup: BackupSummary, beganMs: number): void {
-  const { oldestRowMs, tablesWithGaps, cronActions } = backup;
+function demandFresh({ oldestRowMs }: BackupSummary, beganMs: number): void {
   const isOld =
     oldestRowMs !== undefined && oldestRowMs > TIMES_FROM_MS && oldestRowMs < beganMs - CLOCK_MS_MAX;
   if (isOld) {
@@ -140,6 +183,10 @@ function demandFit(id: BackupId, backup: BackupSummary, beganMs: number): void {
       hint: 'Take it anew: an older one lacks what was pushed since',
     });
   }
+}
+
+/** @throws BlobferryError where something is missing in it, or too much in what is to be restored. */
+function demandFit(id: BackupId, { tablesWithGaps, cronActions }: BackupSummary): void {
   if (tablesWithGaps.length > 0) {
     throw new BlobferryError(`The backup lacks rows: its tables ${tablesWithGaps.join(', ')} have gaps`, {
       hint: 'Take it anew',
