@@ -100,7 +100,9 @@ describe('blobferry migrate, killed', { skip: missingTools('registry', 'skopeo')
       asked: async (call) => {
         if (!isLast(call) || kill.signal.aborted) return true;
         // How far it is gets into its journal within a second.
-        await once(watch(join(world.folder, 'journal/copy')), 'change');
+        const watcher = watch(join(world.folder, 'journal/copy'));
+        await once(watcher, 'change');
+        watcher.close();
         kill.abort();
         await dead;
         return false;

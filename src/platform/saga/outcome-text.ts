@@ -21,6 +21,7 @@ export function outcomeText(
     case 'refused':
       return ['Nothing was changed', ...reason(outcome.failure, AGAIN)];
     case 'undone':
+      if (outcome.wasUndone) return ['Everything was taken back already'];
       return [
         outcome.steps.length === 0
           ? 'Nothing had to be undone'

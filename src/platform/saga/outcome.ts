@@ -17,7 +17,13 @@ export type Outcome =
   /** Nothing was changed. */
   | { readonly is: 'refused'; readonly failure: StepFailure }
   /** Each undo was seen to have its effect. `failure` is undefined where the undo was asked for. */
-  | { readonly is: 'undone'; readonly failure: StepFailure | undefined; readonly steps: readonly string[] }
+  | {
+      readonly is: 'undone';
+      /** By an earlier run of the program. */
+      readonly wasUndone: boolean;
+      readonly failure: StepFailure | undefined;
+      readonly steps: readonly string[];
+    }
   /** One undo is not shown; it and those of `remaining`, which come after it, are left as they are. */
   | {
       readonly is: 'not-undone';

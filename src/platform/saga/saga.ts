@@ -44,12 +44,6 @@ export interface SagaOptions extends PhasesOptions {
 
 const WATCH_MS = 5_000;
 
-const NOTHING_OPEN = {
-  done: 'the migration is complete',
-  undone: 'everything was taken back already',
-  refused: 'nothing of this migration has been begun',
-} as const;
-
 /** So often may what others rest on break before the run is given up. */
 const BREAKS_MAX = 3;
 
@@ -117,8 +111,12 @@ class Runner {
 
   async undo(): Promise<Outcome> {
     const { last } = this.#log;
+    // It may have been killed between its last word in the journal and its last word to whoever asks again.
+    if (last?.end === 'undone') return { is: 'undone', wasUndone: true, failure: undefined, steps: [] };
     if (last === undefined || last.end !== undefined) {
-      throw new ConfigError(`There is nothing to undo: ${NOTHING_OPEN[last?.end ?? 'refused']}`);
+      const why =
+        last?.end === 'done' ? 'the migration is complete' : 'nothing of this migration has been begun';
+      throw new ConfigError(`There is nothing to undo: ${why}`);
     }
     this.#demandSamePlan();
     const { progress } = this.#phases;

@@ -33,7 +33,7 @@ export async function undoRun(
     undone.push(step.id);
   }
   log.end('undone');
-  return { is: 'undone', failure, steps: undone };
+  return { is: 'undone', wasUndone: false, failure, steps: undone };
 }
 
 /**

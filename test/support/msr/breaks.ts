@@ -67,7 +67,7 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'crons-back': refuses(PUT_CRON),
 };
 
-/** By step, where it has to be so before the migration begins. */
+/** By step, where it has to be so before that step begins. */
 export const BROKEN_BEFORE: Readonly<Record<string, Break>> = {
   'jobs-drained': ({ msr: { state } }) => {
     state.jobs.script('tag_pruning', ['running']);

@@ -59,17 +59,25 @@ describe('the end of a migration', () => {
       '"Step restore": no such node',
       'Look at the log',
     ]);
-    assert.deepEqual(textOf({ is: 'undone', failure: FAILURE, steps: ['read-only', 'crons'] }).slice(0, 3), [
-      'Everything that was changed is as it was before, and was seen to be:',
-      '  Step read-only',
-      '  Step crons',
-    ]);
+    assert.deepEqual(
+      textOf({ is: 'undone', wasUndone: false, failure: FAILURE, steps: ['read-only', 'crons'] }).slice(0, 3),
+      [
+        'Everything that was changed is as it was before, and was seen to be:',
+        '  Step read-only',
+        '  Step crons',
+      ],
+    );
     const { hint: _, ...silent } = FAILURE;
     assert.equal(
-      textOf({ is: 'undone', failure: silent, steps: ['crons'] }).at(-1),
+      textOf({ is: 'undone', wasUndone: false, failure: silent, steps: ['crons'] }).at(-1),
       'Mend that, then run the same migration again',
     );
-    assert.deepEqual(textOf({ is: 'undone', failure: undefined, steps: [] }), ['Nothing had to be undone']);
+    assert.deepEqual(textOf({ is: 'undone', wasUndone: false, failure: undefined, steps: [] }), [
+      'Nothing had to be undone',
+    ]);
+    assert.deepEqual(textOf({ is: 'undone', wasUndone: true, failure: undefined, steps: [] }), [
+      'Everything was taken back already',
+    ]);
   });
 
   it('says what to do first where an undo is not shown', () => {
