@@ -177,7 +177,15 @@ errorTests(import.meta.filename, {
   'a size that is too small': option('--memory', '1MiB'),
   'a rate of bytes that is none': option('--bandwidth', 'fast'),
   'a rate of requests that is none': option('--requests', 'many'),
-  'digests for a registry that names blobs by them': option('--digests', import.meta.filename),
+  'digests for a registry that names blobs by them': async (t, row) => {
+    const [from, to] = [await tempFolderFor(t, 'source'), await tempFolderFor(t, 'target')];
+    const blob = join(from, 'docker/registry/v2/blobs/sha256/ab', 'ab'.repeat(32));
+    await mkdir(blob, { recursive: true });
+    await writeFile(join(blob, 'data'), 'x');
+    const storages = ['--from', `file://${from}`, '--to', `file://${to}`];
+    row.check(await blobferry(['copy', ...storages, '--digests', import.meta.filename]));
+    assert.deepEqual(await readdir(to), []);
+  },
   'digests out of a file that is not there': ofIds(async () => 'no-such-backup.tar'),
   'digests out of something else than a backup': ofIds(async (t) => {
     const file = join(await tempFolderFor(t, 'backup'), 'old.tar');
