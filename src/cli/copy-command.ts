@@ -8,11 +8,14 @@ import { ConfigError } from '../core/errors.ts';
 import type { CopyEvent } from '../core/events.ts';
 import { type CopyOptions, type CopySummary, exitCodeOf } from '../core/job.ts';
 import { demandSdkEngine } from '../drivers/engine.ts';
+import type { StorageSpec } from '../drivers/spec.ts';
+import { detectSource } from '../layout/find-registry.ts';
 import type { CopyMetrics } from '../metrics/copy-metrics.ts';
 import type { MetricsServer } from '../metrics/metrics-server.ts';
 import { openDriverTelling, tokenDeskOf } from './composition.ts';
 import type { CommandContext } from './context.ts';
 import { CopyProgress } from './copy-progress.ts';
+import { demandIds, withDigests } from './digests.ts';
 import { keepHeapSmall } from './heap.ts';
 import { jsonLine } from './json.ts';
 import { outageLine } from './outage-text.ts';
@@ -34,7 +37,36 @@ export async function runCopyCommand(given: CopyArguments, context: CommandConte
   const { source, target: plainTarget } = await readStorages(given, context);
   demandSdkEngine(given.engine, [source, plainTarget]);
   const storages: Storages = { source, target: withOwnership(plainTarget, given) };
-  const served = await serveMetrics({ source: source.kind, target: plainTarget.kind }, given, context);
+  if (given.digests === undefined) return await serveAndCopy(storages, given, context);
+  await demandIdsIn(source, given, context);
+  return await withDigests(given.digests, context, (digests) =>
+    serveAndCopy(storages, { ...given, digests }, context),
+  );
+}
+
+async function demandIdsIn(
+  source: StorageSpec,
+  { layout: choice }: CopyArguments,
+  { signal, output }: CommandContext,
+): Promise<void> {
+  const open = openDriverTelling((sentence) => output.say(`warning: ${printable(sentence)}`));
+  const driver = await open({ storage: source, engine: 'direct' }, 'source');
+  try {
+    const { layout } = await detectSource(driver, { signal }, source, choice);
+    demandIds(layout.name, driver.name);
+  } finally {
+    await driver.close();
+  }
+}
+
+/** @param given with the index of the digests where the backup was. */
+async function serveAndCopy(
+  storages: Storages,
+  given: CopyArguments,
+  context: CommandContext,
+): Promise<number> {
+  const backends = { source: storages.source.kind, target: storages.target.kind };
+  const served = await serveMetrics(backends, given, context);
   try {
     const summary = await copy(storages, given, context, served?.metrics);
     if (given.json) context.output.print(jsonLine(summary));
@@ -110,6 +142,7 @@ function copyOptions(given: CopyArguments, journalFolder: string): CopyOptions {
     ...(given.requests === undefined ? {} : { requestsPerSecond: given.requests }),
     engine: given.engine,
     serverSide: given.serverSide,
+    ...(given.digests === undefined ? {} : { digests: given.digests }),
     readsTwice: given.readTwice === true,
     readsBack: given.readBack === true,
     intoNonempty: given.intoNonempty === true,

@@ -35,6 +35,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       line: `copy --from ${OLD} --to new.yml --frozen --delete-extra`,
     },
     {
+      does: 'Blobs of MSR, each compared with what its metadata backup says',
+      line: `copy --from ${OLD} --to new.yml --digests dtr-backup.tar`,
+    },
+    {
       does: 'From bucket to bucket, with a limit, and metrics for Prometheus',
       line: "copy --from 's3://old/registry?region=eu-central-1' --to new.yml --bandwidth 100MiB/s --metrics-port 9464",
     },

@@ -31,6 +31,7 @@ export interface CopyArguments {
   readonly outageLimit: number;
   readonly engine: Engine;
   readonly serverSide: ServerSideChoice;
+  readonly digests?: string;
   readonly readTwice?: boolean;
   readonly readBack?: boolean;
   readonly intoNonempty?: boolean;
@@ -65,6 +66,7 @@ export interface VerifyArguments {
   readonly to: string;
   readonly layout: LayoutChoice;
   readonly deep?: boolean;
+  readonly digests?: string;
   readonly allowExtra?: boolean;
   readonly memory?: number;
   readonly json?: boolean;
@@ -196,6 +198,13 @@ function partSizeOption(): Option {
     .default('auto');
 }
 
+function digestsOption(): Option {
+  return new Option(
+    '--digests <backup>',
+    'metadata backup of MSR (tar): says what blobs that are named by an id must hash to',
+  );
+}
+
 function memoryOption(): Option {
   const memory = `${defaultMemoryBytes(2) / MIB}MiB at 2 threads, 64MiB more for each further one`;
   return new Option('--memory <size>', `bound for the process's memory (${memory})`).argParser(
@@ -241,6 +250,7 @@ function addCopy(program: Command, actions: Actions): void {
     )
     .addOption(engineOption())
     .addOption(serverSideOption())
+    .addOption(digestsOption())
     .option('--read-twice', 'read objects twice that no digest or checksum proves')
     .option('--read-back', 'read back everything that was written, also where the target checks it')
     .option('--into-nonempty', 'allow a target that already holds something else')
@@ -281,6 +291,7 @@ function addCopy(program: Command, actions: Actions): void {
 function addVerify(program: Command, actions: Actions): void {
   storages(program.command('verify').description('compare the target with the source'))
     .option('--deep', 'read everything back from the target and hash it')
+    .addOption(digestsOption())
     .option('--allow-extra', 'objects that only the target has are no failure')
     .option('--memory <size>', "bound for the process's memory (192MiB)", readSize(MEMORY_MIN, MEMORY_MAX))
     .option('--json', 'print one JSON object per line on stdout, the last one the summary')

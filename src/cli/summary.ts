@@ -232,7 +232,8 @@ function hintsOf(exceptions: readonly CopyException[]): readonly string[] {
 }
 
 function remarks(summary: CopySummary, paint: Paint): readonly string[] {
-  const lines = summary.warnings.map((warning) => `${paint('warn', 'warning')}: ${printable(warning)}`);
+  const warnings = [...summary.warnings, ...rowWarnings(summary)];
+  const lines = warnings.map((warning) => `${paint('warn', 'warning')}: ${printable(warning)}`);
   if (summary.objectsLeftOut > 0) {
     const { objectsLeftOut: count } = summary;
     lines.push(
@@ -247,6 +248,28 @@ function remarks(summary: CopySummary, paint: Paint): readonly string[] {
     );
   }
   return lines;
+}
+
+/** Where the blobs of the source and the rows of the backup do not agree, which is nothing that the copy did. */
+function rowWarnings({ digests }: CopySummary): readonly string[] {
+  if (digests === undefined) return [];
+  const { pending, lacking } = digests;
+  const told = (rows: typeof pending, says: string): readonly string[] =>
+    rows.count === 0
+      ? []
+      : [
+          `${formatCount(rows.count)} ${says}: ${rows.first.join(', ')}${rows.count > rows.first.length ? ' …' : ''}`,
+        ];
+  return [
+    ...told(
+      pending,
+      `${plural(pending.count, 'blob is', 'blobs are')} not in the backup, so nothing says what ${plural(pending.count, 'it', 'they')} must hash to (pushed since; a newer backup does)`,
+    ),
+    ...told(
+      lacking,
+      `${plural(lacking.count, 'blob', 'blobs')} that the backup names ${plural(lacking.count, 'is', 'are')} not in the source (removed since, or lost)`,
+    ),
+  ];
 }
 
 function next(summary: CopySummary, given: Given, paint: Paint): readonly string[] {

@@ -2,6 +2,7 @@
 import { ConfigError } from '../core/errors.ts';
 import type { StorageDriver } from '../drivers/driver.ts';
 import { storageName } from '../drivers/spec-name.ts';
+import { DigestIndex } from '../layout/digests/digest-index.ts';
 import { detectSource } from '../layout/find-registry.ts';
 import { keyPrefixOf, keyRuleText, overlapOf } from '../layout/key-rule.ts';
 import type { Layout } from '../layout/layout.ts';
@@ -10,6 +11,7 @@ import type { VerifyProgress } from '../verify/tally.ts';
 import { runVerify } from '../verify/verify.ts';
 import { openDriverTelling } from './composition.ts';
 import type { CommandContext } from './context.ts';
+import { demandIds, withDigests } from './digests.ts';
 import { keepHeapSmall } from './heap.ts';
 import { jsonLine } from './json.ts';
 import type { VerifyArguments } from './program.ts';
@@ -59,7 +61,7 @@ async function verify(opened: Opened, given: VerifyArguments, context: CommandCo
     output.say(printable(keyRulesText(storages)));
   }
   for (const warning of warnings) output.say(`warning: source: ${printable(warning)}`);
-  const summary = await compare(opened, layout, given, context);
+  const summary = await compareWithRows(opened, layout, given, context);
   if (given.json) output.print(jsonLine(summary));
   else output.print(verifySummaryText(summary, given, output.paint));
   return verifyExitCodeOf(summary);
@@ -69,9 +71,32 @@ function keyRulesText({ source, target }: Storages): string {
   return `source: ${keyRuleText(source)}; target: ${keyRuleText(target)}`;
 }
 
-async function compare(
-  { storages, from, to }: Opened,
+async function compareWithRows(
+  opened: Opened,
   layout: Layout,
+  given: VerifyArguments,
+  context: CommandContext,
+): Promise<VerifySummary> {
+  if (given.digests === undefined) return await compare({ ...opened, layout }, given, context);
+  demandIds(layout.name, opened.from.name);
+  return await withDigests(given.digests, context, async (path) => {
+    const digests = await DigestIndex.open(path);
+    try {
+      return await compare({ ...opened, layout, digests }, given, context);
+    } finally {
+      await digests.close();
+    }
+  });
+}
+
+async function compare(
+  {
+    storages,
+    from,
+    to,
+    layout,
+    digests,
+  }: Opened & { readonly layout: Layout; readonly digests?: DigestIndex },
   given: VerifyArguments,
   { output, signal }: CommandContext,
 ): Promise<VerifySummary> {
@@ -91,6 +116,7 @@ async function compare(
       layout,
       isDeep: given.deep === true,
       allowExtra: given.allowExtra === true,
+      ...(digests ? { digests } : {}),
       signal,
       ...(given.memory === undefined ? {} : { memoryBytes: given.memory }),
       onProgress: (now: VerifyProgress) => {

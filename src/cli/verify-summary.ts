@@ -9,7 +9,7 @@ import { capitalized } from './failure.ts';
 import type { Paint } from './output.ts';
 import type { Given } from './summary.ts';
 import { counted, type Named, plural, someOf, storageFlags } from './text.ts';
-import { formatBytes, formatDuration, formatObjects } from './units.ts';
+import { formatBytes, formatCount, formatDuration, formatObjects } from './units.ts';
 
 /** As many left-out paths as a summary names. */
 const LEFT_OUT_NAMED = 10;
@@ -41,15 +41,24 @@ function headline(summary: VerifySummary, paint: Paint): readonly string[] {
 }
 
 /** What the matches rest on; size alone is said to be what it is. */
-function grounds({ matchedBy, bytesRead, isDeep }: VerifySummary): readonly string[] {
+function grounds(summary: VerifySummary): readonly string[] {
+  const { matchedBy, bytesRead, isDeep } = summary;
   const rows = [
-    [matchedBy.digest, 'read back from the target: the bytes are what their path says'],
+    [
+      matchedBy.digest,
+      `read back from the target: the bytes are what their path ${summary.rows ? 'or the backup ' : ''}says`,
+    ],
     [matchedBy.content, 'read on both sides: the same bytes'],
     [matchedBy.md5, 'the same MD5 in both listings'],
     [matchedBy.size, `the same path and size${isDeep ? '' : ', nothing read: --deep reads everything back'}`],
   ] as const;
-  const lines = counted(rows, '  ');
+  const lines = [...counted(rows, '  '), ...namedByBackup(summary)];
   return bytesRead > 0 ? [...lines, `  ${formatBytes(bytesRead)} were read`] : lines;
+}
+
+function namedByBackup({ rows, isComplete }: VerifySummary): readonly string[] {
+  if (rows === undefined || !isComplete || rows.lacking.count > 0) return [];
+  return [`  every one of the ${formatCount(rows.rows)} blobs that the backup names is in the target`];
 }
 
 function problems(summary: VerifySummary, paint: Paint): readonly string[] {
@@ -85,11 +94,26 @@ function problems(summary: VerifySummary, paint: Paint): readonly string[] {
     const named = summary.exceptions.filter((exception) => exception.problem === problem);
     lines.push(...someOf(named.map(nameOf), count, '  '));
   }
+  lines.push(...lackingRows(summary, paint));
   if (summary.stoppedBy) {
     lines.push(`${paint('bad', 'ended early')}: ${summary.stoppedBy.message}`);
     if (summary.stoppedBy.hint) lines.push(`  ${capitalized(summary.stoppedBy.hint)}`);
   }
   return lines;
+}
+
+/** Blobs that nothing but the metadata knows of: no listing has them. */
+function lackingRows({ rows }: VerifySummary, paint: Paint): readonly string[] {
+  if (rows === undefined || rows.lacking.count === 0) return [];
+  const { lacking, lackingInSource: inNeither } = rows;
+  const also =
+    inNeither.count === 0
+      ? ''
+      : `; ${formatCount(inNeither.count)} of them ${plural(inNeither.count, 'is', 'are')} not in the source either`;
+  const verb = plural(lacking.count, 'blob that the backup names is', 'blobs that the backup names are');
+  const head = `${paint('bad', 'lacking')}: ${formatCount(lacking.count)} ${verb} not in the target${also}`;
+  const named = lacking.first.map((name) => ({ name }));
+  return [head, ...someOf(named, lacking.count, '  ')];
 }
 
 /** That an object is missing or extra is said above it. */
@@ -142,6 +166,11 @@ function adviceFor(summary: VerifySummary, storages: string): readonly string[] 
   }
   if (summary.objectsDamaged > 0) {
     advice.push('restore damaged objects from a backup, or push their images again');
+  }
+  if ((summary.rows?.lackingInSource.count ?? 0) > 0) {
+    advice.push(
+      'blobs that neither side has were removed since the backup was taken, or lost before: take a backup anew, and see who can pull them',
+    );
   }
   if (summary.objectsUnreadable > 0)
     advice.push('mend what keeps the objects from being read; then verify again');

@@ -384,7 +384,7 @@ function settingsOf(
     ...(options.deletesExtra ? { extrasMax: namedExtrasMax(options.deleteMax) } : {}),
     ...(bandwidthBytesPerSecond === undefined ? {} : { bandwidthBytesPerSecond }),
     ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
-    ...(order?.digests === undefined ? {} : { digests: order.digests }),
+    ...(options.digests === undefined ? {} : { digests: options.digests }),
     ...(order === undefined ? {} : { written: order.written }),
   };
 }

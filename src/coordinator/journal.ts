@@ -218,7 +218,7 @@ export class Journal {
    * @param epoch the read-only epoch that the pass belongs to.
    */
   beginPass(run: string, options: CopyOptions, epoch?: string): PassJournal {
-    const { journalDirectory: _here, ...asked } = options;
+    const { journalDirectory: _here, digests: _index, ...asked } = options;
     const kept = epoch === undefined ? asked : { ...asked, epoch };
     const nowMs = Date.now();
     let pass = 0;

@@ -6,8 +6,6 @@ export interface PassOrder {
   readonly runId: string;
   /** The read-only epoch that it belongs to, for whoever reads the journal. No pass goes on from where another one was. */
   readonly epoch?: string;
-  /** An index of digests, for blobs that are named by an id. */
-  readonly digests?: string;
   readonly written: WrittenPlace;
   /** What an earlier pass of this job saw the target refuse is taken for true, and not asked again. */
   readonly knowsTarget: boolean;

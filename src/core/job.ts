@@ -23,6 +23,8 @@ export interface CopyOptions {
   readonly serverSide: ServerSideChoice;
   /** Objects without a digest or a stored checksum are read twice. */
   readonly readsTwice: boolean;
+  /** An index of digests (see DigestIndex), for blobs that are named by an id; absent: they have none. */
+  readonly digests?: string;
   /** What was written is read back, whatever the target was seen to check; absent: only where it checks nothing. */
   readonly readsBack?: boolean;
   readonly intoNonempty: boolean;

@@ -87,13 +87,14 @@ export interface VerifySummary {
   readonly stoppedBy?: ErrorRecord;
 }
 
-/** 0 equal; 1 something could not be read; 3 not equal or damaged; 130 stopped by the user. */
+/** 0 equal, and all there that the metadata names; 1 something could not be read; 3 not equal or damaged; 130 stopped by the user. */
 export function verifyExitCodeOf(summary: VerifySummary): 0 | 1 | 3 | 130 {
   const unequal =
     summary.objectsMissing +
     summary.objectsWrongSize +
     summary.objectsWrongContent +
     summary.objectsDamaged +
+    (summary.rows?.lacking.count ?? 0) +
     (summary.allowsExtra ? 0 : summary.objectsExtra);
   if (unequal > 0) return 3;
   if (summary.isStopped) return 130;

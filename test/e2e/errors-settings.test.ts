@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import {
   blobferry,
   errorTests,
@@ -10,6 +11,7 @@ import {
   type RunOptions,
   withoutPower,
 } from '../support/error-tests.ts';
+import { writeMsrTree } from '../support/msr-tree.ts';
 import { mustRun } from '../support/process.ts';
 import { tempFolderFor } from '../support/temp.ts';
 
@@ -50,6 +52,17 @@ function option(...args: readonly string[]): RowTest {
     const [from, to] = [await tempFolderFor(t, 'source'), await tempFolderFor(t, 'target')];
     await mkdir(join(from, 'docker/registry/v2/blobs'), { recursive: true });
     row.check(await blobferry(['copy', '--from', `file://${from}`, '--to', `file://${to}`, ...args]));
+    assert.deepEqual(await readdir(to), []);
+  };
+}
+
+/** A copy of a registry whose blobs are named by ids; nothing of it is tried. */
+function ofIds(backup: (t: TestContext) => Promise<string>): RowTest {
+  return async (t, row) => {
+    const [from, to] = [await tempFolderFor(t, 'source'), await tempFolderFor(t, 'target')];
+    await writeMsrTree({ root: from, seed: 'digests', blobCount: 1, largestBlobBytes: 10 });
+    const storages = ['--from', `file://${from}`, '--to', `file://${to}`];
+    row.check(await blobferry(['copy', ...storages, '--digests', await backup(t)]));
     assert.deepEqual(await readdir(to), []);
   };
 }
@@ -164,6 +177,21 @@ errorTests(import.meta.filename, {
   'a size that is too small': option('--memory', '1MiB'),
   'a rate of bytes that is none': option('--bandwidth', 'fast'),
   'a rate of requests that is none': option('--requests', 'many'),
+  'digests for a registry that names blobs by them': async (t, row) => {
+    const [from, to] = [await tempFolderFor(t, 'source'), await tempFolderFor(t, 'target')];
+    const blob = join(from, 'docker/registry/v2/blobs/sha256/ab', 'ab'.repeat(32));
+    await mkdir(blob, { recursive: true });
+    await writeFile(join(blob, 'data'), 'x');
+    const storages = ['--from', `file://${from}`, '--to', `file://${to}`];
+    row.check(await blobferry(['copy', ...storages, '--digests', import.meta.filename]));
+    assert.deepEqual(await readdir(to), []);
+  },
+  'digests out of a file that is not there': ofIds(async () => 'no-such-backup.tar'),
+  'digests out of something else than a backup': ofIds(async (t) => {
+    const file = join(await tempFolderFor(t, 'backup'), 'old.tar');
+    await writeFile(file, gzipSync('dtr-backup'));
+    return file;
+  }),
   'an owner by name': option('--owner', 'root'),
   'permissions that nobody could read by': option('--mode', '044'),
   'a layout that is not known': option('--layout', 'flat'),

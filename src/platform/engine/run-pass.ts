@@ -59,7 +59,6 @@ export async function runEnginePass(
         knowsTarget: request.kind === 'frozen',
         damageMax: damageMaxOf(request),
         ...(epoch ? { epoch: epoch.id } : {}),
-        ...(request.digests === undefined ? {} : { digests: request.digests }),
       },
     );
     const times = heard.times(summary, options.threads);
@@ -107,6 +106,7 @@ function passOptions(options: EngineOptions, request: PassRequest): CopyOptions 
   const isFrozen = request.kind === 'frozen';
   return {
     ...options,
+    ...(request.digests === undefined ? {} : { digests: request.digests }),
     isFrozen,
     deletesExtra: isFrozen,
     deleteMax: isFrozen ? request.deleteMax : 0,

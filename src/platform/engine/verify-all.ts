@@ -68,10 +68,11 @@ const BROKE = { end: 'epoch-broke', isGood: false, why: 'the source was not read
 type Excused = Readonly<Record<'extraBlobs' | 'knownMissing' | 'knownRows', number>>;
 
 function judge(summary: VerifySummary, excused: Excused): Pick<VerifyReport, 'end' | 'isGood' | 'why'> {
-  const { stoppedBy, rows } = summary;
+  const { rows, ...compared } = summary;
+  const { stoppedBy } = compared;
   if (stoppedBy) return { end: 'failed', isGood: false, why: stoppedBy.message };
   const others = {
-    ...summary,
+    ...compared,
     objectsExtra: summary.objectsExtra - excused.extraBlobs,
     objectsMissing: summary.objectsMissing - excused.knownMissing,
   };

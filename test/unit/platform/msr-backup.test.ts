@@ -112,7 +112,7 @@ describe("a backup of MSR's metadata", () => {
     }
   });
 
-  it('lacks rows where one came twice and another one not at all', async () => {
+  it('lacks rows where one came twice and another one not at all, and gives no index then', async (t) => {
     const tags = [{ at: 0 }, { at: 1 }, { at: 2 }, { at: 3 }];
     const whole = archiveOf({ tags });
     const doubled = Buffer.from(whole);
@@ -121,6 +121,13 @@ describe("a backup of MSR's metadata", () => {
     header.copy(doubled, at);
     assert.deepEqual((await read(inPieces(whole))).summary.tablesWithGaps, []);
     assert.deepEqual((await read(inPieces(doubled))).summary.tablesWithGaps, ['tags']);
+    const directory = await tempFolderFor(t, 'gaps');
+    const signal = new AbortController().signal;
+    await assert.rejects(
+      indexBackup(inPieces(doubled), { name: 'b.tar' }, { directory, name: 'b' }, signal),
+      isProblem('incomplete', /its tables tags have gaps/, /Take it anew/),
+    );
+    assert.deepEqual(await readdir(directory), []);
   });
 
   it('is read as tar itself writes it, with its own padding and long names', async (t) => {

@@ -16,7 +16,7 @@ export type BackupProblem =
   | 'incomplete';
 
 const HINT =
-  'Look at what wrote it: the bootstrapper of the very version that runs writes a plain tar to its standard output and nothing else; then run the same migration again';
+  'Look at what wrote it: the bootstrapper of the very version that runs writes a plain tar to its standard output and nothing else; then run again';
 
 export class BackupError extends ConfigError {
   readonly problem: BackupProblem;

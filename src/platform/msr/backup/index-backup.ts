@@ -4,6 +4,7 @@ import {
   type IndexWriterOptions,
   type WrittenIndex,
 } from '../../../layout/digests/write-digest-index.ts';
+import { BackupError } from './backup-error.ts';
 import { type BackupOptions, type BackupSummary, readBackup } from './read-backup.ts';
 
 export interface IndexedBackup {
@@ -25,11 +26,18 @@ export async function indexBackup(
   try {
     const onBlob: BackupOptions['onBlob'] = (row) => (writer.add(row) ? writer.spill() : undefined);
     const backup = await readBackup(abortable(archive, signal), { ...options, onBlob });
+    demandNoGaps(options.name, backup);
     return { backup, index: await writer.finish() };
   } catch (error) {
     await writer.discard();
     throw error;
   }
+}
+
+function demandNoGaps(name: string, { tablesWithGaps }: BackupSummary): void {
+  if (tablesWithGaps.length === 0) return;
+  const why = `it lacks rows: its tables ${tablesWithGaps.join(', ')} have gaps`;
+  throw new BackupError(name, 'incomplete', why, { hint: 'Take it anew' });
 }
 
 async function* abortable(
