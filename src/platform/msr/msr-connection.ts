@@ -7,6 +7,7 @@ import { getCACertificates } from 'node:tls';
 import type { z } from 'zod';
 import { ConfigError } from '../../core/errors.ts';
 import { originOf } from '../../drivers/http/endpoint.ts';
+import { withoutSecrets } from '../../drivers/http/said.ts';
 import { HttpPool } from '../../transport/http-pool.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
 import { type ProxySettings, proxyFor } from '../../transport/proxy.ts';
@@ -84,6 +85,11 @@ export class MsrConnection {
   /** From now on no message repeats them: what the server's settings hold, or what is about to be sent. */
   learnSecrets(secrets: Iterable<string>): void {
     for (const secret of secrets) if (secret !== '') this.#secrets.add(secret);
+  }
+
+  /** What the server says in a good answer, for people and files. */
+  withoutSecrets(text: string): string {
+    return withoutSecrets(text, [...this.#secrets], '…');
   }
 
   /** Sends once and returns a 2xx or accepted answer. @throws MsrError; the signal's reason. */

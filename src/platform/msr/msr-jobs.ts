@@ -161,6 +161,7 @@ const LOG = z
   )
   .nullable();
 
+/** Without secrets that are known here. */
 export async function readJobLog(
   msr: MsrConnection,
   signal: AbortSignal,
@@ -172,7 +173,8 @@ export async function readJobLog(
     path: `${JOBS}/${encodeURIComponent(id)}/logs`,
     bytesMax: LOG_BYTES_MAX,
   });
-  return answer.read(LOG) ?? [];
+  // A driver may have said what it was given.
+  return (answer.read(LOG) ?? []).map((line) => msr.withoutSecrets(line));
 }
 
 /** Asks for its end, which comes later: see `followJob`. */

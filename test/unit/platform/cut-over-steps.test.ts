@@ -409,6 +409,8 @@ describe('the garbage collection', () => {
     const text = log.entries.findLast(({ what }) => what === 'effect-shown')?.text ?? '';
     const [, file = ''] = /lines is in (\S+)$/.exec(text) ?? [];
     assert.match(await readFile(file, 'utf8'), /0 blobs deleted/);
+    const modes = [one.site.report, file].map(async (path) => (await stat(path)).mode & 0o777);
+    assert.deepEqual(await Promise.all(modes), [0o700, 0o600], 'for its owner alone');
   });
 
   it('that fails is told with its last words, and begun anew by the next run', async (t) => {

@@ -10,7 +10,7 @@ import { fetchCa } from '../../../src/platform/msr/msr-ca.ts';
 import { listCrons } from '../../../src/platform/msr/msr-crons.ts';
 import { isMsrError } from '../../../src/platform/msr/msr-error.ts';
 import { readVersion } from '../../../src/platform/msr/msr-info.ts';
-import { createJob } from '../../../src/platform/msr/msr-jobs.ts';
+import { createJob, readJobLog } from '../../../src/platform/msr/msr-jobs.ts';
 import { readRegistrySettings, switchStorage } from '../../../src/platform/msr/msr-registry-settings.ts';
 import { readSettings } from '../../../src/platform/msr/msr-settings.ts';
 import { connect, isKind, msrWorld } from './msr-world.ts';
@@ -151,6 +151,10 @@ describe('the connection to MSR', () => {
     msr.faults.add({ on: 'GET /api/v0/crons', does: { kind: 'answer', status: 500, json } });
     const error = await listCrons(connection, signal).catch((caught: unknown) => caught);
     assert.doesNotMatch(inspect(error, { depth: 9 }), /hush-password/);
+    // The log of a job is kept in a file, and its last line told.
+    const logged = [{ data: 'swift refuses hush-password' }, { data: 'it ends' }];
+    msr.faults.add({ on: 'GET /api/v0/jobs/*/logs', does: { kind: 'answer', status: 200, json: logged } });
+    assert.deepEqual(await readJobLog(connection, signal, 'x'), ['swift refuses …', 'it ends']);
   });
 
   it('refuses addresses and credentials that cannot be used', () => {

@@ -1,7 +1,7 @@
 /** Runs the garbage collection that the procedure ends with: it removes blobs that the restored metadata does not name. */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlobferryError } from '../../../core/errors.ts';
+import { writePrivately } from '../../private-file.ts';
 import type { Checked, Effect, Step, StepContext } from '../../saga/step.ts';
 import { followJob } from '../follow-job.ts';
 import { createJob, listJobs, type MsrJob, readJobLog, stageOf } from '../msr-jobs.ts';
@@ -60,9 +60,8 @@ async function keptLog(
 ): Promise<{ readonly last: string; readonly where: string }> {
   try {
     const lines = await readJobLog(msr, signal, id);
-    await mkdir(report, { recursive: true });
     const file = join(report, `${ACTION}-${id.replace(/[^\w-]/g, '')}.log`);
-    await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+    await writePrivately(file, `${lines.join('\n')}\n`);
     return {
       last: lines.at(-1) ?? 'without a word',
       where: `its log of ${lines.length} lines is in ${file}`,
