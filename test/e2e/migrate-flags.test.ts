@@ -94,3 +94,28 @@ describe('what the final pass of a migration may remove', { skip: missingTools('
     assert.deepEqual([names.includes(`msr/${TAG}`), names.includes(`msr/${other}`)], [false, true]);
   });
 });
+
+describe('the question whether the window may open', { skip: missingTools('registry') }, () => {
+  it('answered with a no takes back what was changed, and says so', async (t) => {
+    const { msr, migrate } = await start(t);
+    const gc = { action: 'onlinegc', schedule: '0 0 1 * * 0', retries: 2, deadline: '', stopTimeout: '30s' };
+    msr.state.crons.set('onlinegc', { id: 'cron-1', ...gc });
+    const asked: string[] = [];
+    const refused = await migrate([], {
+      answer: async (lines) => {
+        asked.push(lines.at(-1) ?? '');
+        return asked.at(-1)?.startsWith('Open the window') ? 'no' : 'yes';
+      },
+    });
+    assert.equal(refused.code, 4, `${refused.stdout}${refused.stderr}`);
+    assert.deepEqual(
+      asked.map((line) => line.replace(/ \[.*$/, '')),
+      ['Go on with these steps?', 'Open the window now?'],
+    );
+    assert.match(refused.stdout, /^Everything that was changed is as it was before, and was seen to be:/);
+    assert.match(refused.stdout, /The window was not opened, as nobody agreed to it: about /);
+    const cron = msr.state.crons.get('onlinegc');
+    assert.deepEqual({ ...cron, ...gc }, cron);
+    assert.ok(!msr.called.includes('POST /api/v0/meta/settings'));
+  });
+});
