@@ -50,7 +50,7 @@ export async function callDocker(
   });
   const stdout = tailOf(child.stdout);
   const stderr = tailOf(child.stderr);
-  const end = (): void => void child.kill('SIGKILL');
+  const end = (): void => endGroup(child);
   const either = AbortSignal.any([signal, inTime]);
   either.addEventListener('abort', end, { once: true });
   try {
@@ -68,6 +68,15 @@ export async function callDocker(
     });
   } finally {
     either.removeEventListener('abort', end);
+  }
+}
+
+/** With whatever it has begun itself, such as a helper for credentials: that would keep its output open. */
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
   }
 }
 

@@ -12,7 +12,9 @@ export function caveatsOf(
   { withoutDigests, acceptDamage }: Pick<MigrateArguments, 'withoutDigests' | 'acceptDamage'>,
 ): readonly string[] {
   const digests = withoutDigests
-    ? ['--without-digests: blobs were compared with the source alone, not with what they must hash to']
+    ? [
+        '--without-digests: blobs were compared with the source alone, neither with what they must hash to nor with the list of them in a backup',
+      ]
     : [];
   const damage =
     acceptDamage === undefined

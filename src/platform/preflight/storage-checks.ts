@@ -125,9 +125,12 @@ function rightsOf(found: StorageFindings, needed: readonly string[]): readonly F
 }
 
 /** Lifecycle, locks and versions: what may remove what was copied, or keep what is to be removed. */
-function rulesOf({ name, rules }: TargetFindings): readonly Found[] {
-  if (rules === undefined)
-    return [{ is: 'unknown', text: `${name} does not tell its lifecycle, lock and versioning rules` }];
+function rulesOf({ name, kind, rules }: TargetFindings): readonly Found[] {
+  if (kind === 'fs') return [ok('a folder has no rules that remove or keep objects')];
+  if (rules === undefined) {
+    const what = 'its rules for lifecycle, locks and versions were not asked for';
+    return [{ is: 'unknown', text: `${name}: ${what}`, hint: 'Look whether they remove or keep objects' }];
+  }
   return rules.length === 0 ? [ok(`${name} has none that removes or keeps objects`)] : rules.map(note);
 }
 

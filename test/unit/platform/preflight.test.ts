@@ -393,6 +393,27 @@ describe('the preflight of storages', () => {
     assert.ok(found.some(({ is, text }) => is === 'note' && /after 30 days/.test(text)));
   });
 
+  it('says that rules were not asked for where no one is asked, and that a folder has none', async () => {
+    const { rules: _, ...withoutRules } = TARGET;
+    for (const [kind, is, words] of [
+      ['azure', 'unknown', /rules for lifecycle, locks and versions were not asked for/],
+      ['fs', 'ok', /a folder has no rules/],
+    ] as const) {
+      const engine = Object.assign(new FakeEngine(), {
+        lookAtSource: async () => TARGET,
+        lookAtTarget: async () => ({ ...withoutRules, kind }),
+        survey: async () => SURVEY,
+      });
+      const window = { msMax: undefined, elsewhereMs: 0, threads: 2 };
+      const call = () => ({ signal });
+      const checks = { engine, call, isWithoutDigests: false, hasBackups: true, window };
+      const found = await findings(storageChecks(checks));
+      const [rules] = found.filter(({ item }) => item === 'rules of the target');
+      assert.equal(rules?.is, is);
+      assert.match(rules?.text ?? '', words);
+    }
+  });
+
   it('begins nothing where somebody does not agree, and shows what it could not find out', async () => {
     const checks = [{ item: 'x', look: async () => [{ is: 'ask' as const, text: 'clients go elsewhere' }] }];
     const step = preflightStep({ checks, onFinding: () => undefined, ask: async () => false });
