@@ -87,7 +87,8 @@ async function ask(
       bodyBytes: 0,
       collectBytesMax: ANSWER_BYTES_MAX,
       headTimeoutMs: TIMEOUT_MS,
-      signal,
+      // Its body is small, and is waited for no longer.
+      signal: AbortSignal.any([signal, AbortSignal.timeout(2 * TIMEOUT_MS)]),
     });
   } catch {
     signal.throwIfAborted();

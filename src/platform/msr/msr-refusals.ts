@@ -1,8 +1,10 @@
 /** Answers that are no success, and exchanges that broke: one table each, in the words of `MsrError`. */
+
 import { z } from 'zod';
 import { codeSafely, saidSafely } from '../../drivers/http/said.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';
 import { WireError, type WireFault } from '../../transport/http-types.ts';
+import { jsonOf } from '../json-of.ts';
 import { MsrError, type MsrErrorKind } from './msr-error.ts';
 
 /** One call, as errors speak of it. */
@@ -77,14 +79,6 @@ function saidOf({ body }: HttpResponse, secrets: readonly string[]): { code: str
   const parsed = ERRORS.safeParse(jsonOf(body));
   const [first] = parsed.success ? parsed.data.errors : [];
   return { code: codeSafely(first?.code, secrets), message: saidSafely(first?.message ?? '', secrets) };
-}
-
-function jsonOf(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 const BY_FAULT: Readonly<Record<WireFault, Meaning>> = {

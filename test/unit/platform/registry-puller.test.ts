@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { MsrConnection } from '../../../src/platform/msr/msr-connection.ts';
-import { PullError } from '../../../src/platform/msr/pull/http-get.ts';
+import { type GetAccess, PullError } from '../../../src/platform/msr/pull/http-get.ts';
 import { RegistryPuller } from '../../../src/platform/msr/pull/registry-puller.ts';
 import { sha256Hex } from '../../support/seeded.ts';
 
@@ -27,10 +27,10 @@ async function server(
   return `http://127.0.0.1:${(one.address() as AddressInfo).port}`;
 }
 
-function pullerOf(t: TestContext, url: string): RegistryPuller {
+function pullerOf(t: TestContext, url: string, more: Partial<GetAccess> = {}): RegistryPuller {
   const msr = new MsrConnection({ url, username: 'admin', secret: 'admin-password', isInsecure: true });
   t.after(() => msr.close());
-  return new RegistryPuller(msr, { isInsecure: true, env: {} });
+  return new RegistryPuller(msr, { isInsecure: true, env: {}, ...more });
 }
 
 function isPull(...words: readonly RegExp[]): (error: unknown) => true {
@@ -61,6 +61,27 @@ describe('a pull', () => {
     const puller = pullerOf(t, registry);
     assert.equal(await puller.blob('a/b', DIGEST, signal), BLOB.length);
     assert.deepEqual([seen, [...puller.redirectedTo]], [[undefined], [storage]]);
+  });
+
+  it('ends where bytes trickle, or none come', async (t) => {
+    const trickling = await server(t, (request, response) => {
+      const drip = setInterval(() => response.write('x'), 5);
+      request.once('close', () => clearInterval(drip));
+    });
+    const silent = await server(t, () => undefined);
+    for (const url of [trickling, silent]) {
+      const puller = pullerOf(t, url, { idleMsMax: 100 });
+      await assert.rejects(puller.blob('a/b', DIGEST, signal), isPull(/did not answer: ETIMEDOUT/));
+    }
+  });
+
+  it('forgets what no list of names can be, and goes on without', async (t) => {
+    const piece = Buffer.alloc(1024 * 1024, ' ');
+    const endless = await server(t, (_, response) => {
+      for (let pieces = 0; pieces < 17; pieces += 1) response.write(piece);
+      response.end('{"repositories":["a/b"]}');
+    });
+    assert.deepEqual(await pullerOf(t, endless).repositories(1, signal), []);
   });
 
   it('is no good where other bytes come, the storage refuses, or nobody answers', async (t) => {

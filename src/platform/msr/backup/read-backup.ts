@@ -9,9 +9,11 @@
  * It is read as it streams by and never held. It has keys and passwords in it: of the rows only those of `blobs` and
  * `crons` are looked at, and nothing of any row gets into a message.
  */
+
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { isBlobId } from '../../../layout/digests/digest-record.ts';
+import { jsonOf } from '../../json-of.ts';
 import { BackupError } from './backup-error.ts';
 import { type TarMember, tarMembers } from './tar-members.ts';
 
@@ -229,14 +231,6 @@ function whyBad(
   if (typeof json !== 'object' || json === null) return 'it is no JSON object';
   if (!row) return `it has no ${'id' in json && typeof json.id === 'string' ? 'sha256sum' : 'id'}`;
   return sha256 === undefined ? 'its sha256sum is none' : 'its id cannot name a blob';
-}
-
-function jsonOf(content: Buffer | undefined): unknown {
-  try {
-    return content && JSON.parse(content.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 /** Names come from a file that may be anything. */

@@ -1,6 +1,8 @@
 /** Tags that a metadata backup names: some of many, chosen evenly without holding them all. */
+
 import { randomInt } from 'node:crypto';
 import { z } from 'zod';
+import { jsonOf } from '../../json-of.ts';
 import { tarMembers } from './tar-members.ts';
 
 interface BackupTag {
@@ -60,12 +62,4 @@ export async function readTags(
     }
   }
   return { tags, count, unreadable };
-}
-
-function jsonOf(content: Buffer | undefined): unknown {
-  try {
-    return content && JSON.parse(content.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }

@@ -9,6 +9,8 @@ export interface GetAccess {
   readonly isInsecure: boolean;
   /** With HTTPS_PROXY and NO_PROXY. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** So long may nothing come; default 60 s. */
+  readonly idleMsMax?: number;
 }
 
 export interface GetAnswer {
@@ -16,8 +18,9 @@ export interface GetAnswer {
   readonly headers: http.IncomingHttpHeaders;
 }
 
-/** Nothing came for so long. */
 const IDLE_MS_MAX = 60_000;
+/** What trickles for longer than that would take days: 16 KiB a second. */
+const BYTES_PER_MS_MIN = 16;
 
 /**
  * @param onPiece takes the body of a 200 piece by piece; other bodies are read and forgotten.
@@ -30,10 +33,17 @@ export async function httpGet(
   signal: AbortSignal,
   onPiece: (piece: Buffer) => void,
 ): Promise<GetAnswer> {
+  const startedMs = performance.now();
   try {
     const answer = await headOf(url, headers, access, signal);
     const status = answer.statusCode ?? 0;
-    for await (const piece of answer) if (status === 200) onPiece(piece as Buffer);
+    const { idleMsMax = IDLE_MS_MAX } = access;
+    let bytes = 0;
+    for await (const piece of answer) {
+      bytes += (piece as Buffer).length;
+      if (performance.now() - startedMs > idleMsMax + bytes / BYTES_PER_MS_MIN) throw tooSlow();
+      if (status === 200) onPiece(piece as Buffer);
+    }
     return { status, headers: answer.headers };
   } catch (error) {
     signal.throwIfAborted();
@@ -61,10 +71,14 @@ export class PullError extends BlobferryError {
   }
 }
 
+function tooSlow(): Error {
+  return Object.assign(new Error('too slow'), { code: 'ETIMEDOUT' });
+}
+
 function headOf(
   url: URL,
   headers: Readonly<Record<string, string>>,
-  { ca, isInsecure, env }: GetAccess,
+  { ca, isInsecure, env, idleMsMax = IDLE_MS_MAX }: GetAccess,
   signal: AbortSignal,
 ): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
@@ -73,10 +87,10 @@ function headOf(
     const agent = isTls
       ? new https.Agent({ ...tls, proxyEnv: { ...env } })
       : new http.Agent({ proxyEnv: { ...env } });
-    const request = (isTls ? https : http).get(url, { headers, agent, signal, timeout: IDLE_MS_MAX });
+    const request = (isTls ? https : http).get(url, { headers, agent, signal, timeout: idleMsMax });
     request.once('response', resolve);
     request.once('error', reject);
-    request.once('timeout', () => request.destroy(Object.assign(new Error('idle'), { code: 'ETIMEDOUT' })));
+    request.once('timeout', () => request.destroy(tooSlow()));
     request.once('close', () => agent.destroy());
   });
 }

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { jsonOf } from '../../json-of.ts';
 import type { MsrConnection } from '../msr-connection.ts';
 import { bearerFor } from '../registry-token.ts';
 import { type GetAccess, type GetAnswer, httpGet, PullError } from './http-get.ts';
@@ -25,7 +26,8 @@ const MANIFEST_TYPES = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ];
-const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;
+/** Of manifests and lists; distribution takes manifests of 4 MiB. */
+const TEXT_BYTES_MAX = 16 * 1024 * 1024;
 const REDIRECTS_MAX = 5;
 
 const DESCRIPTOR = z.object({
@@ -53,17 +55,14 @@ export class RegistryPuller {
 
   /** @param reference a tag or a digest. @throws PullError */
   async manifest(repository: string, reference: string, signal: AbortSignal): Promise<PulledManifest> {
-    const pieces: Buffer[] = [];
-    let bytes = 0;
+    const text = new BoundedText();
     const path = `manifests/${encodeURIComponent(reference).replace('%3A', ':')}`;
-    const hex = await this.#get(repository, path, { accept: MANIFEST_TYPES.join(', ') }, signal, (piece) => {
-      bytes += piece.length;
-      if (bytes <= MANIFEST_BYTES_MAX) pieces.push(piece);
-    });
+    const headers = { accept: MANIFEST_TYPES.join(', ') };
+    const hex = await this.#get(repository, path, headers, signal, (piece) => text.add(piece));
     const digest = `sha256:${hex}`;
     if (reference.startsWith('sha256:') && reference !== digest)
       throw this.#wrong(repository, reference, digest);
-    const parsed = MANIFEST.safeParse(jsonOf(Buffer.concat(pieces)));
+    const parsed = MANIFEST.safeParse(text.json());
     if (!parsed.success) throw this.#error(`the manifest ${repository}:${reference} cannot be read`);
     const { config, layers, manifests } = parsed.data;
     const blobs = [...(config ? [config] : []), ...(layers ?? [])].filter(({ urls }) => !urls?.length);
@@ -77,20 +76,18 @@ export class RegistryPuller {
 
   /** Names of repositories, of which the registry lists no more than so many at once. @throws PullError */
   async repositories(most: number, signal: AbortSignal): Promise<readonly string[]> {
-    const pieces: Buffer[] = [];
-    const path = `/v2/_catalog?n=${most}`;
-    await this.#getPath({ path, of: '_catalog', what: 'the list of repositories' }, {}, signal, (piece) =>
-      pieces.push(piece),
-    );
+    const text = new BoundedText();
+    const place = { path: `/v2/_catalog?n=${most}`, of: '_catalog', what: 'the list of repositories' };
+    await this.#getPath(place, {}, signal, (piece) => text.add(piece));
     const list = z.object({ repositories: z.array(z.string()).nullish() });
-    return list.safeParse(jsonOf(Buffer.concat(pieces))).data?.repositories ?? [];
+    return list.safeParse(text.json()).data?.repositories ?? [];
   }
 
   /** Tags of a repository. @throws PullError */
   async tags(repository: string, signal: AbortSignal): Promise<readonly string[]> {
-    const pieces: Buffer[] = [];
-    await this.#get(repository, 'tags/list', {}, signal, (piece) => pieces.push(piece));
-    const list = z.object({ tags: z.array(z.string()).nullish() }).safeParse(jsonOf(Buffer.concat(pieces)));
+    const text = new BoundedText();
+    await this.#get(repository, 'tags/list', {}, signal, (piece) => text.add(piece));
+    const list = z.object({ tags: z.array(z.string()).nullish() }).safeParse(text.json());
     return list.data?.tags ?? [];
   }
 
@@ -192,10 +189,17 @@ export class RegistryPuller {
   }
 }
 
-function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined;
+/** What comes beyond its bound is forgotten, and then it is no JSON any more. */
+class BoundedText {
+  readonly #pieces: Buffer[] = [];
+  #bytes = 0;
+
+  add(piece: Buffer): void {
+    this.#bytes += piece.length;
+    if (this.#bytes <= TEXT_BYTES_MAX) this.#pieces.push(piece);
+  }
+
+  json(): unknown {
+    return jsonOf(Buffer.concat(this.#pieces));
   }
 }
