@@ -20,8 +20,6 @@ export interface ReadOnlyLook {
   readonly endedMs: number;
   /** By id. Empty: nothing could be read. */
   readonly replicas: Readonly<Record<string, ReplicaLook>>;
-  /** A push that was tried was let in. */
-  readonly tookWrite?: boolean;
   /**
    * The last switch to or from read-only that was asked for, read before the replicas were looked at; empty: none is known.
    * Undefined: nobody tells. Between two looks there may be one to and one fro, which no replica shows.
@@ -65,25 +63,9 @@ export function afterLook(epoch: Epoch, look: ReadOnlyLook, { gapMsMax }: EpochR
   return { ...epoch, seenMs: look.beganMs, looks: epoch.looks + 1, replicas: look.replicas };
 }
 
-/** Ended on purpose: an undo began, or the registry is made writable again. */
-export function endEpoch(epoch: Epoch, atMs: number, why: string): Epoch {
-  return epoch.broke ? epoch : { ...epoch, broke: { is: 'lost', atMs, why } };
-}
-
-/** Was the epoch open from before this work began until after it ended? @returns why not; undefined: it was. */
-export function whyNotCovered(
-  epoch: Epoch,
-  work: { readonly beganMs: number; readonly endedMs: number },
-): string | undefined {
-  if (work.beganMs < epoch.beganMs) return 'it began before every replica was shown to be read-only';
-  if (epoch.broke) return epoch.broke.why;
-  return work.endedMs > epoch.seenMs ? 'nobody has looked since it ended' : undefined;
-}
-
 type Breach = Omit<NonNullable<Epoch['broke']>, 'atMs'>;
 
-function breachIn({ replicas, tookWrite }: ReadOnlyLook): Breach | undefined {
-  if (tookWrite) return { is: 'lost', why: 'the registry took a push' };
+function breachIn({ replicas }: ReadOnlyLook): Breach | undefined {
   const found = Object.entries(replicas);
   if (found.length === 0) return { is: 'unknown', why: 'the state of the replicas could not be read' };
   const writable = found.find(([, { is }]) => is === 'writable');

@@ -11,9 +11,6 @@ export interface FollowOptions {
   readonly pollMs?: number;
   /** How many times to look for the retry of a job that failed and may be tried again; default 10. */
   readonly looksForRetry?: number;
-  readonly onChange?: (job: MsrJob) => void;
-  /** A look that failed for a reason that may pass. */
-  readonly onTrouble?: (error: MsrError) => void;
 }
 
 const POLL_MS = 2_000;
@@ -43,7 +40,6 @@ class Follower {
   readonly #signal: AbortSignal;
   readonly #options: FollowOptions;
   readonly #untilMs: number;
-  #said = '';
 
   constructor(msr: MsrConnection, signal: AbortSignal, options: FollowOptions) {
     this.#msr = msr;
@@ -57,7 +53,6 @@ class Follower {
       const job = await this.#look(id);
       last = job ?? last;
       if (job) {
-        this.#tell(job);
         const stage = stageOf(job);
         if (stage === 'done' || stage === 'failed') return job;
         if (stage === 'unknown') throw this.#unknown(job);
@@ -85,15 +80,8 @@ class Follower {
       return await readJob(this.#msr, this.#signal, id);
     } catch (error) {
       if (!isMsrError(error) || !error.details.isTransient) throw error;
-      this.#options.onTrouble?.(error);
       return undefined;
     }
-  }
-
-  #tell(job: MsrJob): void {
-    const said = `${job.id} ${job.status} ${job.workerId}`;
-    if (said !== this.#said) this.#options.onChange?.(job);
-    this.#said = said;
   }
 
   async #wait(id: string, last: MsrJob | undefined): Promise<void> {

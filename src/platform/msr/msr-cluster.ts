@@ -9,8 +9,6 @@ export interface ClusterStatus {
   readonly health: ReadonlyMap<string, string> | undefined;
   /** Undefined: this version does not say, which is not the same as `false`. */
   readonly readOnly: ReadonlyMap<string, boolean | undefined> | undefined;
-  /** The replica that collects garbage by the old way; empty: none. */
-  readonly gcLockHolder: string | undefined;
 }
 
 const ISSUES = z.array(z.unknown()).nullish();
@@ -20,7 +18,6 @@ const STATUS = z.object({
   rethink_system_tables: z.object({ current_issues: ISSUES }).nullish(),
   replica_health: z.record(z.string(), z.string()).nullish(),
   replica_readonly: z.record(z.string(), z.boolean().nullable()).nullish(),
-  gc_lock_holder: z.string().nullish(),
 });
 
 export async function readClusterStatus(msr: MsrConnection, signal: AbortSignal): Promise<ClusterStatus> {
@@ -40,7 +37,6 @@ export async function readClusterStatus(msr: MsrConnection, signal: AbortSignal)
     readOnly: readOnly
       ? new Map(Object.entries(readOnly).map(([id, is]) => [id, is ?? undefined]))
       : undefined,
-    gcLockHolder: status.gc_lock_holder ?? undefined,
   };
 }
 

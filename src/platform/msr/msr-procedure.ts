@@ -64,7 +64,7 @@ export function msrSteps(
     ...(options.isWithoutDigests ? [] : [backupStep(site, 'backup-1')]),
     livePasses(engineSite, options.passes),
     windowStep(engineSite, options.window),
-    readOnlyStep(site),
+    readOnlyStep(site, options.pull.access),
     backupStep(site, 'backup-2'),
     finalPass(engineSite, options.deleteMax, options.damageMax),
     verifyStep(engineSite, options.damageMax),

@@ -4,7 +4,6 @@ import type { MsrConnection } from './msr-connection.ts';
 
 /** Only what blobferry looks at; everything else stays where it is, secrets among it. */
 export interface MsrSettings {
-  readonly dtrHost?: string | undefined;
   /** The replica that answered. */
   readonly replicaId?: string | undefined;
   /** Undefined: this version does not say, which is not the same as `false`. */
@@ -18,7 +17,6 @@ export interface MsrSettings {
 }
 
 const SETTINGS = z.object({
-  dtrHost: z.string().nullish(),
   replicaID: z.string().nullish(),
   readOnlyRegistry: z.boolean().nullish(),
   replicaSettings: z.record(z.string(), z.unknown()).nullish(),
@@ -33,7 +31,6 @@ export async function readSettings(msr: MsrConnection, signal: AbortSignal): Pro
   const answer = await msr.send(signal, { method: 'GET', operation: 'read the settings', path: PATH });
   const settings = answer.read(SETTINGS);
   return {
-    dtrHost: settings.dtrHost ?? undefined,
     replicaId: settings.replicaID ?? undefined,
     isReadOnly: settings.readOnlyRegistry ?? undefined,
     replicas: Object.keys(settings.replicaSettings ?? {}),

@@ -1,23 +1,13 @@
 /**
- * Is the registry read-only? Pure: from what MSR says of its replicas, and from what it did with a write, if one was
- * tried. What is not said is unknown, and unknown is never taken for a yes or a no.
+ * Is the registry read-only? Pure: from what MSR says of its replicas. What is not said is unknown, and unknown is never
+ * taken for a yes or a no.
  */
 import type { ClusterStatus } from './msr-cluster.ts';
 
 type ReplicaState = 'read-only' | 'writable' | 'unknown';
 
-/** What became of the attempt to begin an upload. */
-export type WriteProbe =
-  /** As a registry without its handlers for writing answers. */
-  | { readonly is: 'refused'; readonly status: number }
-  /** An upload was begun (and cancelled): somebody writes to the storage. */
-  | { readonly is: 'accepted' }
-  /** It says nothing: missing rights, no answer, another failure. */
-  | { readonly is: 'unknown'; readonly why: string };
-
 export interface ReadOnlyEvidence {
   readonly replicas: ReadonlyMap<string, ReplicaState>;
-  readonly probe: WriteProbe['is'] | 'not-tried';
   /** `read-only` only where every replica is shown to be. */
   readonly is: ReplicaState;
   /** One sentence each: why it is not (yet) shown to be read-only. */
@@ -31,15 +21,13 @@ export interface ReadOnlyEvidence {
 export function readOnlyEvidence(
   status: ClusterStatus | undefined,
   replicas: Iterable<string> = [],
-  probe?: WriteProbe,
 ): ReadOnlyEvidence {
   const ids = new Set([...replicas, ...(status?.health?.keys() ?? []), ...(status?.readOnly?.keys() ?? [])]);
   const states = new Map([...ids].sort().map((id) => [id, stateOf(status, id)]));
   const reasons = [...(status ? [] : ['The state of the cluster could not be read'])];
   if (states.size === 0) reasons.push('MSR names no replica');
   for (const [id, state] of states) if (state !== 'read-only') reasons.push(sentenceOf(status, id, state));
-  if (probe?.is === 'accepted') reasons.push('A push was begun although the registry should be read-only');
-  return { replicas: states, probe: probe?.is ?? 'not-tried', is: overall(states, probe), reasons };
+  return { replicas: states, is: overall(states), reasons };
 }
 
 function stateOf(status: ClusterStatus | undefined, id: string): ReplicaState {
@@ -55,9 +43,9 @@ function isWell(status: ClusterStatus | undefined, id: string): boolean {
   return status?.health === undefined || status.health.get(id) === 'OK';
 }
 
-function overall(states: ReadonlyMap<string, ReplicaState>, probe: WriteProbe | undefined): ReplicaState {
+function overall(states: ReadonlyMap<string, ReplicaState>): ReplicaState {
   const found = [...states.values()];
-  if (probe?.is === 'accepted' || found.includes('writable')) return 'writable';
+  if (found.includes('writable')) return 'writable';
   return found.length > 0 && found.every((state) => state === 'read-only') ? 'read-only' : 'unknown';
 }
 

@@ -1,11 +1,46 @@
 /**
  * Does the registry take a push? Begins an upload through `/v2/` and, should that succeed, cancels it at once. The probe
- * writes when it finds that one can: it is for a registry that should be read-only, or for one about to be.
+ * writes when it finds that one can: it is for a registry that is said to be read-only.
  */
 import type { MsrAnswer, MsrConnection, MsrRequest } from './msr-connection.ts';
 import { isMsrError } from './msr-error.ts';
-import type { WriteProbe } from './read-only-evidence.ts';
+import { type GetAccess, PullError } from './pull/http-get.ts';
+import { RegistryPuller } from './pull/registry-puller.ts';
 import { bearerFor } from './registry-token.ts';
+
+/** What became of the attempt to begin an upload. */
+export type WriteProbe =
+  /** As a registry without its handlers for writing answers. */
+  | { readonly is: 'refused'; readonly status: number }
+  /** An upload was begun (and cancelled): somebody writes to the storage. */
+  | { readonly is: 'accepted' }
+  /** It says nothing: missing rights, no answer, another failure. */
+  | { readonly is: 'unknown'; readonly why: string };
+
+/**
+ * Into the first repository that the registry lists, once for each replica, as a balancer in front of them gives each its
+ * turn. @returns the first answer that is no refusal.
+ */
+export async function probeWrites(
+  msr: MsrConnection,
+  signal: AbortSignal,
+  access: GetAccess,
+  replicas: number,
+): Promise<WriteProbe> {
+  let found: WriteProbe = { is: 'unknown', why: 'it lists no repository' };
+  try {
+    const [repository] = await new RegistryPuller(msr, access).repositories(1, signal);
+    if (repository === undefined) return found;
+    for (let probes = 0; probes < replicas; probes += 1) {
+      found = await probeWrite(msr, signal, repository);
+      if (found.is !== 'refused') return found;
+    }
+  } catch (error) {
+    if (error instanceof PullError) return { is: 'unknown', why: error.message };
+    throw error;
+  }
+  return found;
+}
 
 /** @param repository `namespace/name`; the user needs the right to push there. */
 export async function probeWrite(

@@ -11,7 +11,7 @@ import { finalPass, verifyStep } from '../../../src/platform/steps/final-pass.ts
 import { livePasses } from '../../../src/platform/steps/live-passes.ts';
 import { windowStep } from '../../../src/platform/steps/window.ts';
 import { FakeEngine } from './fake-engine.ts';
-import { msrWorld, QUICK_PACE, siteOf } from './msr-world.ts';
+import { ACCESS, msrWorld, QUICK_PACE, siteOf } from './msr-world.ts';
 import { MemoryLog } from './saga/memory-log.ts';
 
 const OPTIONS: SagaOptions = {
@@ -157,7 +157,7 @@ describe('the final pass', () => {
     const site = engineSite(engine);
     const log = new MemoryLog();
     const steps = [
-      readOnlyStep(siteOf(connection, QUICK_PACE)),
+      readOnlyStep(siteOf(connection, QUICK_PACE), ACCESS),
       finalPass(site, 10),
       verifyStep(site),
       forward('restore'),
@@ -186,7 +186,7 @@ describe('the final pass', () => {
     const site: EngineSite = { ...engineSite(engine), pollMs: 600_000 };
     const log = new MemoryLog();
     const steps = [
-      readOnlyStep(siteOf(connection, QUICK_PACE)),
+      readOnlyStep(siteOf(connection, QUICK_PACE), ACCESS),
       finalPass(site, 10),
       verifyStep(site),
       forward('restore'),
@@ -203,7 +203,7 @@ describe('the final pass', () => {
       engine.bad = { call, why: 'one blob is missing' };
       const site = engineSite(engine);
       const outcome = await run([
-        readOnlyStep(siteOf(connection)),
+        readOnlyStep(siteOf(connection), ACCESS),
         finalPass(site, 10),
         verifyStep(site),
         forward('restore'),
@@ -223,7 +223,7 @@ describe('damage of the old storage that is let be', () => {
     engine.damage = DAMAGE;
     const site = engineSite(engine);
     const steps = async (told: number, proved: number) => [
-      readOnlyStep(siteOf((await msrWorld(t, { replicas: 1 })).connection, QUICK_PACE)),
+      readOnlyStep(siteOf((await msrWorld(t, { replicas: 1 })).connection, QUICK_PACE), ACCESS),
       finalPass(site, 10, told),
       verifyStep(site, proved),
       forward('restore'),
@@ -251,7 +251,7 @@ describe('a blob that the metadata names and the old storage lacks', () => {
     const site: EngineSite = { ...engineSite(engine), keepsBlobs: true };
     return await run([
       livePasses(site, passes),
-      readOnlyStep(siteOf(connection)),
+      readOnlyStep(siteOf(connection), ACCESS),
       finalPass(site, 10),
       verifyStep(site),
       forward('restore'),
@@ -314,7 +314,7 @@ describe('a source of which all names, or all blobs, are gone since a live pass'
       const outcomeWith = async (last: readonly [number, number]): Promise<Outcome> => {
         const engine = Object.assign(new FakeEngine(), { counts: [[90, 7], last] });
         const site = engineSite(engine);
-        const readOnly = readOnlyStep(siteOf(connection));
+        const readOnly = readOnlyStep(siteOf(connection), ACCESS);
         return await run([livePasses(site, 1), readOnly, finalPass(site, 10), forward('switch')]);
       };
       const outcome = await outcomeWith(left);

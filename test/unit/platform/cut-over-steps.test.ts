@@ -22,7 +22,7 @@ import type { Step } from '../../../src/platform/saga/step.ts';
 import { backupPieces } from '../../support/msr/backup.ts';
 import { sectionOf } from '../../support/msr/state.ts';
 import { tempFolderFor } from '../../support/temp.ts';
-import { type MsrWorld, msrWorld, siteOf } from './msr-world.ts';
+import { ACCESS, type MsrWorld, msrWorld, siteOf } from './msr-world.ts';
 import { MemoryLog } from './saga/memory-log.ts';
 
 const OPTIONS: SagaOptions = {
@@ -103,7 +103,7 @@ describe('a backup', () => {
       const shown = log.entries.find(({ what }) => what === 'effect-shown')?.text ?? '';
       assert.equal(shown.startsWith(`${file}, which was there: `), isUsed, shown);
       const again = new MemoryLog();
-      const steps = [readOnlyStep(one.site), backupStep(one.site, 'backup-2'), END];
+      const steps = [readOnlyStep(one.site, ACCESS), backupStep(one.site, 'backup-2'), END];
       assert.equal((await runSaga(steps, again, { ...OPTIONS, until: 'backup-2' })).is, 'until');
       assert.match(
         again.entries.findLast(({ what }) => what === 'effect-shown')?.text ?? '',
@@ -214,7 +214,7 @@ describe('a backup', () => {
       written.push(write());
       return true;
     });
-    const steps = [readOnlyStep(one.site), backupStep(one.site, 'backup-2'), END];
+    const steps = [readOnlyStep(one.site, ACCESS), backupStep(one.site, 'backup-2'), END];
     const outcome = await runSaga(steps, new MemoryLog(), { ...OPTIONS, until: 'backup-2' });
     await Promise.all(written);
     assert.equal(outcome.is, 'until', JSON.stringify(outcome));
@@ -225,7 +225,7 @@ describe('a backup', () => {
     const one = await world(t);
     one.msr.state.crons.set('onlinegc', { id: 'c', action: 'onlinegc', schedule: '@daily' });
     assert.equal((await run([backupStep(one.site, 'backup-1')])).is, 'done');
-    const outcome = await run([readOnlyStep(one.site), backupStep(one.site, 'backup-2'), END]);
+    const outcome = await run([readOnlyStep(one.site, ACCESS), backupStep(one.site, 'backup-2'), END]);
     assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
     assert.match(String(outcome.failure?.why), /would bring back the crons onlinegc/);
   });
@@ -239,7 +239,10 @@ describe('a switch of the storage', () => {
     const access = { endpoint: s3.endpoint, accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
     const section = sectionOf({ s3: { ...access, bucket: 'new' } })['s3'] as Record<string, string>;
     const target = { driver: 's3', parameters: section };
-    return { ...one, steps: [readOnlyStep(one.site), switchStep(one.site, target, 'reversible'), END] };
+    return {
+      ...one,
+      steps: [readOnlyStep(one.site, ACCESS), switchStep(one.site, target, 'reversible'), END],
+    };
   }
 
   it('keeps read-only, and an undo brings back what was there, from a private file', async (t) => {
@@ -332,7 +335,7 @@ describe('a switch of the storage', () => {
     const target = { driver: 's3', parameters: { bucket: 'new' } };
     assert.ok(end);
     const outcome = await runSaga(
-      [readOnlyStep(silent.site), switchStep(hurried, target, 'reversible'), end],
+      [readOnlyStep(silent.site, ACCESS), switchStep(hurried, target, 'reversible'), end],
       new MemoryLog(),
       until,
     );
@@ -479,7 +482,7 @@ describe('the garbage collection', () => {
       do: async ({ memory }) => memory.keep('crons-0', [{ ...saved, capacityMap: null, parameters: null }]),
       effect: async () => ({ is: 'shown', evidence: '' }),
     };
-    const pull = pullTest(one.site, { id: 'pull-test-2', tags: 1, access: { env: {}, isInsecure: true } });
+    const pull = pullTest(one.site, { id: 'pull-test-2', tags: 1, access: ACCESS });
     const pulled = await run([away, garbageCollection(one.site), pull], log);
     assert.ok(pulled.is === 'stuck-forward', JSON.stringify(pulled));
     assert.doesNotMatch(pulled.ways.forward.join('\n'), /onlinegc_blobs/);

@@ -206,7 +206,9 @@ describe('Docker', () => {
     await assert.rejects(slow.run(spec, NEVER), isKind('timeout', /"docker run" has not ended within/));
   });
 
-  it('is bounded in time also where something that it has begun outlives it', { timeout: 60_000 }, async (t) => {
+  it('is bounded in time also where something that it has begun outlives it', {
+    timeout: 60_000,
+  }, async (t) => {
     const slow = await scripted(t, 'case $1 in run) sleep 1000 & wait;; esac');
     const spec = { ...reconfigure(), msMax: 100, secretEnv: {} };
     await assert.rejects(slow.run(spec, NEVER), isKind('timeout', /"docker run" has not ended within/));

@@ -9,7 +9,7 @@ import { areCronsBack } from '../../../src/platform/msr/steps/saved-crons.ts';
 import type { Outcome } from '../../../src/platform/saga/outcome.ts';
 import { runSaga, type SagaOptions } from '../../../src/platform/saga/saga.ts';
 import type { Effect, Step } from '../../../src/platform/saga/step.ts';
-import { msrWorld, QUICK_PACE, siteOf } from './msr-world.ts';
+import { ACCESS, msrWorld, QUICK_PACE, siteOf } from './msr-world.ts';
 import { MemoryLog } from './saga/memory-log.ts';
 
 const QUICK = QUICK_PACE;
@@ -43,7 +43,7 @@ function plain(id: string, more: Partial<Step> = {}): Step {
 function migration(connection: MsrConnection, final: Step, options = QUICK): readonly Step[] {
   return [
     cronsAway(siteOf(connection)),
-    readOnlyStep(siteOf(connection, options)),
+    readOnlyStep(siteOf(connection, options), ACCESS),
     { ...final, restsOn: ['read-only'] },
     plain('restore', { kind: 'forward' }),
   ];
@@ -217,6 +217,31 @@ describe('the steps around a window', () => {
     assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
     assert.match(String(outcome.failure?.why), /After 0 s: Replica f1e2d3c4b5a0 still takes writes/);
     assert.deepEqual(cronsOf(said.msr), said.before);
+  });
+
+  it('do not believe in read-only where a push is let in all the same', async (t) => {
+    const one = await world(t, []);
+    const answers = (on: string, status: number, json?: object): void =>
+      void one.msr.faults.add({ on, times: 9, does: { kind: 'answer', status, json } });
+    answers('GET /v2/_catalog', 200, { repositories: ['team/app'] });
+    answers('POST /v2/*/*/blobs/uploads/', 202);
+    const outcome = await runSaga(migration(one.connection, plain('final')), one.log, OPTIONS);
+    assert.ok(outcome.is === 'undone', JSON.stringify(outcome));
+    assert.match(String(outcome.failure?.why), /^A push was let in, although every replica/);
+    assert.equal(one.msr.state.isReadOnly, false);
+    assert.equal(one.msr.called.filter((call) => call.startsWith('POST /v2/')).length, 1);
+  });
+
+  it('try a push at each replica, and say that it was refused', async (t) => {
+    const one = await world(t, []);
+    const answers = (on: string, status: number, json?: object): void =>
+      void one.msr.faults.add({ on, times: 9, does: { kind: 'answer', status, json } });
+    answers('GET /v2/_catalog', 200, { repositories: ['team/app'] });
+    answers('POST /v2/*/*/blobs/uploads/', 405);
+    is(await runSaga(migration(one.connection, plain('final')), one.log, OPTIONS), 'done');
+    const shown = one.log.entries.find(({ step, what }) => step === 'read-only' && what === 'effect-shown');
+    assert.match(String(shown?.text), /; a push that was tried was refused$/);
+    assert.equal(one.msr.called.filter((call) => call.startsWith('POST /v2/')).length, 3);
   });
 
   it('do not begin with a replica that is not well', async (t) => {

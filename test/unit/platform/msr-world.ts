@@ -4,6 +4,7 @@ import { ByHand } from '../../../src/platform/msr/by-hand.ts';
 import { MsrConnection } from '../../../src/platform/msr/msr-connection.ts';
 import { isMsrError, type MsrError, type MsrErrorKind } from '../../../src/platform/msr/msr-error.ts';
 import type { MsrPace, MsrSite } from '../../../src/platform/msr/msr-site.ts';
+import type { GetAccess } from '../../../src/platform/msr/pull/http-get.ts';
 import { type Msr, startMsr } from '../../support/msr/msr.ts';
 import type { MsrOptions } from '../../support/msr/state.ts';
 import { tempFolderFor } from '../../support/temp.ts';
@@ -43,6 +44,9 @@ export function connect(
 }
 
 /** Looks all the time, and gives up late. */
+/** How tests pull: whoever answers is believed. */
+export const ACCESS: GetAccess = { env: {}, isInsecure: true };
+
 export const QUICK_PACE: MsrPace = {
   pollMs: 1,
   switchMsMax: 60_000,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type ClusterStatus, readClusterStatus } from '../../../src/platform/msr/msr-cluster.ts';
 import { requestReadOnly } from '../../../src/platform/msr/msr-settings.ts';
-import { readOnlyEvidence, type WriteProbe } from '../../../src/platform/msr/read-only-evidence.ts';
+import { readOnlyEvidence } from '../../../src/platform/msr/read-only-evidence.ts';
 import { msrWorld } from './msr-world.ts';
 
 function status(
@@ -14,11 +14,8 @@ function status(
     issues: 0,
     health: new Map(Object.entries(health)),
     readOnly: readOnly && new Map(Object.entries(readOnly)),
-    gcLockHolder: '',
   };
 }
-
-const REFUSED: WriteProbe = { is: 'refused', status: 405 };
 
 describe('the evidence for read-only', () => {
   it('needs every replica', () => {
@@ -42,7 +39,7 @@ describe('the evidence for read-only', () => {
       [status({ a: true, b: true }, { a: 'OK' }), []],
     ];
     for (const [said, replicas] of cases) {
-      const evidence = readOnlyEvidence(said, replicas, REFUSED);
+      const evidence = readOnlyEvidence(said, replicas);
       assert.equal(evidence.is, 'unknown');
       assert.ok(evidence.reasons.length > 0);
     }
@@ -51,15 +48,6 @@ describe('the evidence for read-only', () => {
   it('does not ask for the health of replicas where MSR tells none', () => {
     const silent: ClusterStatus = { ...status({ a: true }), health: undefined };
     assert.equal(readOnlyEvidence(silent).is, 'read-only');
-  });
-
-  it('is overruled by a push that was begun, and by nothing else', () => {
-    const all = status({ a: true, b: true });
-    assert.equal(readOnlyEvidence(all, [], { is: 'accepted' }).is, 'writable');
-    assert.equal(readOnlyEvidence(all, [], REFUSED).is, 'read-only');
-    assert.equal(readOnlyEvidence(all, [], { is: 'unknown', why: 'it answered 500' }).is, 'read-only');
-    assert.equal(readOnlyEvidence(status(undefined), [], REFUSED).is, 'unknown', 'one refused, the others?');
-    assert.equal(readOnlyEvidence(all).probe, 'not-tried');
   });
 
   it('is never given where a replica is not shown to be read-only', () => {

@@ -16,7 +16,7 @@ import type { Step } from '../../../src/platform/saga/step.ts';
 import type { MsrOptions } from '../../support/msr/state.ts';
 import { tempFolderFor } from '../../support/temp.ts';
 import { FakeEngine } from './fake-engine.ts';
-import { msrWorld, siteOf } from './msr-world.ts';
+import { ACCESS, msrWorld, siteOf } from './msr-world.ts';
 import { MemoryLog } from './saga/memory-log.ts';
 
 const OPTIONS: SagaOptions = {
@@ -52,7 +52,12 @@ async function world(t: TestContext, options: Partial<MsrOptions> = {}, target?:
     node: 'node-1',
     target,
   };
-  const steps = [readOnlyStep(site), backupStep(site, 'backup-2'), destroyStep(site), restoreStep(site)];
+  const steps = [
+    readOnlyStep(site, ACCESS),
+    backupStep(site, 'backup-2'),
+    destroyStep(site),
+    restoreStep(site),
+  ];
   return { ...found, site, steps, log: new MemoryLog() };
 }
 
@@ -257,7 +262,7 @@ describe('a reconfigure', () => {
     const target = { volume: 'moved' };
     const one = await world(t, { replicas: 2, assumes: { reconfiguresReadOnly: false } }, target);
     const steps = [
-      readOnlyStep(one.site),
+      readOnlyStep(one.site, ACCESS),
       reconfigureStep(one.site, target),
       readOnlyAgain(one.site, () => ['the way back']),
     ];
@@ -286,7 +291,11 @@ describe('a reconfigure', () => {
         return docker.knowsFlag(image, command, flag, signal);
       },
     };
-    const steps = [readOnlyStep(one.site), final, reconfigureStep({ ...one.site, containers }, target)];
+    const steps = [
+      readOnlyStep(one.site, ACCESS),
+      final,
+      reconfigureStep({ ...one.site, containers }, target),
+    ];
     assert.equal((await runSaga(steps, one.log, OPTIONS)).is, 'done');
     assert.deepEqual([finals.length, asked], [2, 1], 'the final pass was done again');
   });

@@ -15,13 +15,15 @@ import { clusterProblems, readClusterStatus } from '../msr-cluster.ts';
 import type { MsrConnection } from '../msr-connection.ts';
 import { requestReadOnly } from '../msr-settings.ts';
 import type { MsrPace, MsrSite } from '../msr-site.ts';
+import type { GetAccess } from '../pull/http-get.ts';
+import { probeWrites, type WriteProbe } from '../write-probe.ts';
 import { READ_ONLY } from './step-ids.ts';
 import { isSwitched } from './switch-storage.ts';
 
 const HINT =
   'Look at the newest job ro_registry of MSR and at its replicas, or wait longer with readOnlyMax; then run the same migration again';
 
-export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): Step {
+export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>, access: GetAccess): Step {
   const { msr, pace } = site;
   return {
     id: READ_ONLY,
@@ -41,11 +43,17 @@ export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): St
       if (typeof looked === 'string') return { is: 'missing', why: looked, hint: HINT };
       const epoch = openEpoch(await lookAtEpoch(msr, ctx.signal));
       if (typeof epoch === 'string') return { is: 'missing', why: epoch };
+      const replicas = Object.keys(epoch.replicas);
+      const push = await probeWrites(msr, ctx.signal, access, replicas.length);
+      if (push.is === 'accepted') {
+        const why = 'A push was let in, although every replica is said to be read-only';
+        return { is: 'missing', why, hint: HINT };
+      }
       ctx.memory.keep('epoch', epoch as unknown as Json);
-      const replicas = Object.keys(epoch.replicas).join(', ');
+      const since = new Date(epoch.beganMs).toISOString();
       return {
         is: 'shown',
-        evidence: `read-only on replicas ${replicas} since ${new Date(epoch.beganMs).toISOString()}`,
+        evidence: `read-only on replicas ${replicas.join(', ')} since ${since}; ${pushText(push)}`,
       };
     },
     held: async (ctx): Promise<Held> => {
@@ -62,6 +70,12 @@ export function readOnlyStep(site: Pick<MsrSite, 'msr' | 'pace' | 'byHand'>): St
     },
     ways: () => ({ forward: [], back: [site.byHand.readOnly(false)] }),
   };
+}
+
+function pushText(push: Exclude<WriteProbe, { readonly is: 'accepted' }>): string {
+  return push.is === 'refused'
+    ? 'a push that was tried was refused'
+    : `whether pushes are refused could not be tried: ${push.why}`;
 }
 
 /**
