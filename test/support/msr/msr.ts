@@ -169,7 +169,10 @@ export class Msr {
     const script = fileURLToPath(new URL('./docker.ts', import.meta.url));
     const path = join(this.#folder.path, 'bin', 'docker');
     await mkdir(join(this.#folder.path, 'bin'));
-    await writeFile(path, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`);
+    // A migration calls it fifty times.
+    const cache = process.env['NODE_COMPILE_CACHE'];
+    const keep = cache === undefined ? '' : `NODE_COMPILE_CACHE='${cache}' `;
+    await writeFile(path, `#!/bin/sh\n${keep}exec '${process.execPath}' '${script}' "$@"\n`);
     await chmod(path, 0o755);
   }
 
