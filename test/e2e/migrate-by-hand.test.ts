@@ -9,7 +9,7 @@ import { pullAll } from '../support/image-pull.ts';
 import { pushImages } from '../support/image-push.ts';
 import { buildImages, type ImageSet, type TestImage } from '../support/images.ts';
 import { type MigrateWorld, startMigrateWorld } from '../support/msr/migrate-world.ts';
-import { cleanEnvironment, runCommand } from '../support/process.ts';
+import { cleanEnvironment, mustRun, runCommand } from '../support/process.ts';
 import { type Registry, type RegistryStorage, startRegistry, storageYaml } from '../support/registry.ts';
 import { makeTempFolder, type TempFolder } from '../support/temp.ts';
 import { missingTools } from '../support/tools.ts';
@@ -189,6 +189,13 @@ describe('a migration by hand', { skip: missingTools('registry', 'skopeo') }, ()
       `source: file://${old.filesystem}\ntarget: plain-new.yml\nplatform: none\njournal: ./plain-journal\nreport: ./plain-report\n`,
     );
     const asked: string[] = [];
+    const tried: string[] = [];
+    /** The command that is printed, as it is. */
+    const tryPush = async (lines: readonly string[]): Promise<void> => {
+      const command = lines.find((line) => line.trimStart().startsWith('curl ')) ?? '';
+      const env = cleanEnvironment({ REGISTRY: `http://${registry.host}` });
+      tried.push((await mustRun('sh', ['-c', command], { env })).stdout.trim());
+    };
     const answer = async (lines: readonly string[]): Promise<string> => {
       const text = lines.join('\n');
       asked.push(lines.at(-1) ?? '');
@@ -196,10 +203,14 @@ describe('a migration by hand', { skip: missingTools('registry', 'skopeo') }, ()
       else if (/readonly\.enabled: true in the configuration/.test(text)) {
         await pushImages(only(third), registry.host);
         await restart(old, true);
+        await tryPush(lines);
       } else if (/write the section storage of the new storage/.test(text)) {
         assert.match(text, /: s3:\/\/registry\/moved at http.*, as in \/.*\/plain-new\.yml$/m);
         await restart(next, true);
-      } else if (/readonly\.enabled: false in the configuration/.test(text)) await restart(next, false);
+      } else if (/readonly\.enabled: false in the configuration/.test(text)) {
+        await restart(next, false);
+        await tryPush(lines);
+      }
       return 'yes';
     };
     const done = await runBlobferry(['migrate', file], { answer });
@@ -212,6 +223,7 @@ describe('a migration by hand', { skip: missingTools('registry', 'skopeo') }, ()
       'Is it done? [yes/no]',
       'Is it done? [yes/no]',
     ]);
+    assert.deepEqual(tried, ['405', '202']);
     assert.deepEqual((await pullAll(registry.host, images.images)).problems, []);
     const report = await reportOf(done.stdout);
     assert.deepEqual(report.caveats, [

@@ -26,6 +26,8 @@ export interface NoneOptions {
 }
 
 const READ_ONLY = 'read-only';
+/** Distribution has no handlers for writing while it is read-only, and answers 405 (registry/handlers/blobupload.go). */
+const TRY_PUSH = `  curl -s -o /dev/null -w '%{http_code}\\n' -X POST "$REGISTRY/v2/blobferry/trial/blobs/uploads/"`;
 /** Of this process: nobody watched in between where it is another one. */
 const PROCESS = randomUUID();
 
@@ -55,7 +57,8 @@ export function noneSteps(
       title: 'End read-only: the registry takes writes on its new storage',
       lines: [
         'Set storage.maintenance.readonly.enabled: false in the configuration of the registry',
-        'Restart every instance; garbage collection may run again',
+        'Restart every instance, and see that a push is let in: 202, or 401; garbage collection may run again',
+        TRY_PUSH,
       ],
       changes: 'Pushes go to the new storage alone, once you have let them in',
     }),
@@ -66,7 +69,8 @@ function readOnlyByHand(awaiter: Awaiter): Step {
   const on = [
     'Let no garbage collection begin, and wait for one that runs',
     'Set storage.maintenance.readonly.enabled: true in the configuration of the registry, and restart every instance',
-    'Then see that a push is refused',
+    'Then see that a push is refused: 405, or 401 where a login is asked for first (REGISTRY: its address, https://…)',
+    TRY_PUSH,
   ];
   const off = ['Set storage.maintenance.readonly.enabled: false again, and restart every instance'];
   return {
