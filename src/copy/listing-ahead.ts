@@ -22,7 +22,7 @@ export interface AheadOptions {
   readonly borders: readonly string[];
   /** Default 6. */
   readonly lanesMax?: number;
-  /** Held for whoever reads, or under way, besides one that is asked for now; default 8. */
+  /** Held for whoever reads, or under way, besides the one that is asked for; default 8. */
   readonly pagesMax?: number;
   /** What was found out by the listings before this one, and is by this one for the next. */
   readonly pace?: AheadPace;

@@ -153,24 +153,24 @@ export class OrderedWalk<Child, Item> {
       }
       return;
     }
-    const placeHolder: Segment<Child, Item> = { children: [], at: 0, tail: node };
-    this.#segments.splice(at, 0, placeHolder);
+    const slot: Segment<Child, Item> = { children: [], at: 0, tail: node };
+    this.#segments.splice(at, 0, slot);
     this.#visiting += 1;
     node.visit = found.then(
-      (visit) => this.#settle(node, placeHolder, visit),
+      (visit) => this.#settle(node, slot, visit),
       (error: unknown) => {
-        this.#settle(node, placeHolder, undefined);
+        this.#settle(node, slot, undefined);
         fail(node, error);
       },
     );
   }
 
-  #settle(node: OutNode<Child, Item>, placeHolder: Segment<Child, Item>, visit: Visit<Child, Item>): void {
+  #settle(node: OutNode<Child, Item>, slot: Segment<Child, Item>, visit: Visit<Child, Item>): void {
     this.#visiting -= 1;
     node.visit = visit;
-    const at = this.#segments.indexOf(placeHolder);
+    const at = this.#segments.indexOf(slot);
     this.#segments.splice(at, 1);
-    if (visit !== undefined && 'children' in visit) this.#open(placeHolder, visit.children, at);
+    if (visit !== undefined && 'children' in visit) this.#open(slot, visit.children, at);
     this.#fetchAhead();
   }
 
