@@ -1,5 +1,4 @@
 /** What Swift says beside objects: where an account is, what it may still hold, what the cluster can do. */
-
 import { openPoolTo, originOf } from '../../drivers/http/endpoint.ts';
 import type { SwiftSpec } from '../../drivers/spec.ts';
 import { authenticate } from '../../drivers/swift/swift-auth.ts';

@@ -1,5 +1,4 @@
 /** Answers that are no success, and exchanges that broke: one table each, in the words of `MsrError`. */
-
 import { z } from 'zod';
 import { codeSafely, saidSafely } from '../../drivers/http/said.ts';
 import type { HttpResponse } from '../../transport/http-types.ts';

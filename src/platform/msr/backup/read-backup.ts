@@ -9,7 +9,6 @@
  * It is read as it streams by and never held. It has keys and passwords in it: of the rows only those of `blobs` and
  * `crons` are looked at, and nothing of any row gets into a message.
  */
-
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { isBlobId } from '../../../layout/digests/digest-record.ts';

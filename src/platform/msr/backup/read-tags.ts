@@ -1,5 +1,4 @@
 /** Tags that a metadata backup names: some of many, chosen evenly without holding them all. */
-
 import { randomInt } from 'node:crypto';
 import { z } from 'zod';
 import { jsonOf } from '../../json-of.ts';
